@@ -1,0 +1,116 @@
+// Where a check stands: a value that observations move on.
+
+/// The verdict on a check.
+package enum CheckState: String, Sendable, Hashable, Codable, CaseIterable, JSONRepresentable {
+    case up, down, asleep, unknown, disabled
+}
+
+/// A change of verdict, for the log line that is written once per change.
+package struct StateChange: Sendable, Hashable {
+    package var check: CheckID
+    package var from: CheckState
+    package var to: CheckState
+    package var cause: Cause?
+    package var phase: Phase?
+    package var time: Timestamp
+}
+
+/// Everything that is known about one check now.
+package struct CheckStatus: Sendable, Hashable {
+    package var id: CheckID
+    package var target: Target
+    package var state: CheckState = .unknown
+    package var cause: Cause?
+    package var phase: Phase?
+    /// Since when `state` and `cause` are what they are.
+    package var since: Timestamp?
+    /// When the last successful probe ended.
+    package var lastGood: Timestamp?
+    package var consecutiveFailures = 0
+    package var probes: UInt64 = 0
+    package var failures: UInt64 = 0
+    /// The last observation that was not partial.
+    package var last: Observation?
+    /// The last observation that stopped on purpose, when it is newer than `last`.
+    package var lastPartial: Observation?
+
+    package init(id: CheckID, target: Target) {
+        self.id = id
+        self.target = target
+    }
+
+    /// Takes an observation into account.
+    /// - Returns: the change of verdict, or of cause while down; nil when everything stays as it was.
+    package mutating func apply(_ observation: Observation) -> StateChange? {
+        guard !observation.isPartial else {
+            lastPartial = observation
+            return nil
+        }
+        last = observation
+        lastPartial = nil
+        probes += 1
+        let before = (state, cause)
+        if let failure = observation.failure {
+            failures += 1
+            consecutiveFailures += 1
+            (state, cause, phase) = (.down, failure.cause, failure.phase)
+        } else {
+            consecutiveFailures = 0
+            lastGood = observation.ended
+            (state, cause, phase) = (.up, nil, nil)
+        }
+        guard before != (state, cause) else { return nil }
+        since = observation.started
+        return StateChange(check: id, from: before.0, to: state, cause: cause, phase: phase, time: observation.started)
+    }
+}
+
+/// Where an identity stands, by itself and apart from any target.
+package struct IdentityStatus: Sendable, Hashable {
+    package var name: String
+    package var state: CheckState = .unknown
+    package var cause: Cause?
+    package var failure: Failure?
+    package var source: TokenSourceKind?
+    package var since: Timestamp?
+    package var tokens: [TokenResource: TokenStatus] = [:]
+    package var lookups: UInt64 = 0
+    package var cacheHits: UInt64 = 0
+    package var requests: [TokenSourceKind: UInt64] = [:]
+    package var requestFailures: [TokenSourceKind: [Cause: UInt64]] = [:]
+
+    package init(name: String) { self.name = name }
+
+    package struct TokenStatus: Sendable, Hashable {
+        package var expires: Timestamp
+        package var lifetime: Duration
+        package var acquired: Timestamp
+        package var isSameToken: Bool
+    }
+
+    package mutating func apply(_ event: TokenEvent) {
+        switch event {
+        case .lookup(_, let hit):
+            lookups += 1
+            if hit { cacheHits += 1 }
+        case .throttled: break
+        case .request(let result):
+            source = result.source
+            requests[result.source, default: 0] += 1
+            let before = (state, cause)
+            switch result.outcome {
+            case .acquired(let expires, let isSameToken):
+                (state, cause, failure) = (.up, nil, nil)
+                tokens[result.resource] = TokenStatus(
+                    expires: expires, lifetime: expires - result.time, acquired: result.time, isSameToken: isSameToken)
+            case .failed(let reason):
+                (state, cause, failure) = (.down, reason.cause, reason)
+                requestFailures[result.source, default: [:]][reason.cause, default: 0] += 1
+            }
+            if before != (state, cause) { since = result.time }
+        }
+    }
+
+    /// The earliest end of a token that is held.
+    package var expires: Timestamp? { tokens.values.map(\.expires).min() }
+}

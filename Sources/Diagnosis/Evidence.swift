@@ -1,0 +1,40 @@
+// What was seen, verbatim and with its foreign code.
+
+/// One thing that was seen when an attempt failed. Redacted when it is made, so safe to print ever after.
+package struct Evidence: Sendable, Hashable, Codable, JSONRepresentable {
+    package var kind: Kind
+    /// The foreign code as its library writes it: `28P01`, `111`, `60`. Nil where there is only text.
+    package var code: String?
+    package var text: String
+
+    package init(_ kind: Kind, code: String? = nil, text: String) {
+        self.kind = kind
+        self.code = code
+        self.text = Redactor.scrub(text)
+    }
+
+    package init(_ kind: Kind, code: some BinaryInteger, text: String) {
+        self.init(kind, code: String(code), text: text)
+    }
+
+    package enum Kind: String, Sendable, Hashable, Codable, CaseIterable {
+        case sqlstate, errno, ares, curl, http, aadsts, oauth
+        /// The number of OpenSSL's certificate verification (`X509_V_ERR_…`).
+        case verify
+        case openssl
+        /// Text of libpq itself, without a code.
+        case libpq
+        /// What a claim of the token says.
+        case claim
+        case certificate, address
+        /// Bytes of an unexpected peer, in hexadecimal.
+        case bytes
+        /// A limit or time of the agent's own.
+        case agent
+    }
+
+    package var json: JSON { ["kind": kind.rawValue, "code": code, "text": text] }
+
+    /// `28P01: password authentication failed…`, or the text alone.
+    package var line: String { code.map { "\(kind.rawValue) \($0): \(text)" } ?? text }
+}

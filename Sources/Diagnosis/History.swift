@@ -1,0 +1,74 @@
+// Reading what happened, whoever keeps it.
+
+/// Reads recorded observations. One suite of tests runs over every implementation.
+package protocol HistoryReading: Sendable {
+    /// **Shape**: newest first. **Throws**: `config_invalid` (no such file, newer schema), `probe_internal` (the file cannot be read).
+    func observations(_ query: HistoryQuery) async throws(Failure) -> [HistoryItem]
+}
+
+/// Keeps what happened. Never blocks: what does not fit is dropped, oldest first, and counted.
+package protocol HistoryRecording: Sendable {
+    func record(_ observation: Observation)
+    func record(_ request: TokenRequestResult)
+}
+
+/// Which observations are wanted.
+package struct HistoryQuery: Sendable, Hashable {
+    /// Nil for all checks; a target name stands for all its checks.
+    package var check: CheckID?
+    package var target: String?
+    package var since: Timestamp?
+    /// Only observations that ended before this time: the cursor of the next page.
+    package var before: Timestamp?
+    package var limit: Int
+    package var onlyFailures: Bool
+
+    package init(
+        check: CheckID? = nil, target: String? = nil, since: Timestamp? = nil, before: Timestamp? = nil, limit: Int = 50,
+        onlyFailures: Bool = false
+    ) {
+        self.check = check
+        self.target = target
+        self.since = since
+        self.before = before
+        self.limit = limit
+        self.onlyFailures = onlyFailures
+    }
+}
+
+/// One recorded observation.
+package struct HistoryItem: Sendable, Hashable, JSONRepresentable {
+    package var check: CheckID
+    /// When the probe started.
+    package var time: Timestamp
+    package var state: CheckState
+    package var cause: Cause?
+    package var phase: Phase?
+    package var duration: Duration
+    package var phases: [PhaseResult]
+    package var evidence: [Evidence]
+    /// Whether the probe stopped on purpose before the login.
+    package var isPartial: Bool
+
+    package init(
+        check: CheckID, time: Timestamp, state: CheckState, cause: Cause?, phase: Phase?, duration: Duration,
+        phases: [PhaseResult], evidence: [Evidence], isPartial: Bool
+    ) {
+        self.check = check
+        self.time = time
+        self.state = state
+        self.cause = cause
+        self.phase = phase
+        self.duration = duration
+        self.phases = phases
+        self.evidence = evidence
+        self.isPartial = isPartial
+    }
+
+    package var json: JSON {
+        [
+            "check": check, "time": time, "state": state, "cause": cause, "phase": phase, "duration_seconds": duration,
+            "phases": phases, "evidence": evidence, "partial": isPartial,
+        ]
+    }
+}

@@ -1,0 +1,174 @@
+// What one probe saw.
+
+/// The result of one probe of one check.
+package struct Observation: Sendable, Hashable {
+    package var check: CheckID
+    /// Wall-clock time of the first step.
+    package var started: Timestamp
+    /// Monotonic duration of the whole probe.
+    package var duration: Duration
+    /// One entry for every phase in ``Phase/probed``, in order.
+    package var phases: [PhaseResult]
+    package var outcome: Outcome
+    package var facts: Facts
+    /// What a person should know although it does not decide the outcome.
+    package var notices: [Notice]
+
+    package init(
+        check: CheckID, started: Timestamp, duration: Duration, phases: [PhaseResult], outcome: Outcome, facts: Facts = Facts(),
+        notices: [Notice] = []
+    ) {
+        self.check = check
+        self.started = started
+        self.duration = duration
+        self.phases = phases
+        self.outcome = outcome
+        self.facts = facts
+        self.notices = notices
+    }
+
+    package enum Outcome: Sendable, Hashable {
+        case succeeded
+        case failed(Failure)
+        /// The probe stopped on purpose before the login; not counted in probes or failures.
+        case partial(PartialReason)
+    }
+
+    /// Why a probe stopped on purpose.
+    package enum PartialReason: String, Sendable, Hashable, Codable, JSONRepresentable {
+        /// Logins of this check pause after a failure that repeating cannot mend.
+        case loginPaused = "login_paused"
+    }
+
+    package var failure: Failure? {
+        if case .failed(let failure) = outcome { failure } else { nil }
+    }
+    package var isPartial: Bool {
+        if case .partial = outcome { true } else { false }
+    }
+    package var ended: Timestamp { started + duration }
+}
+
+/// One timed step of a probe.
+package struct PhaseResult: Sendable, Hashable, JSONRepresentable {
+    package var phase: Phase
+    package var outcome: Outcome
+    /// Monotonic duration; nil for a phase that did not run and for a cached token.
+    package var duration: Duration?
+    package var isCached: Bool
+
+    package init(_ phase: Phase, _ outcome: Outcome, duration: Duration? = nil, isCached: Bool = false) {
+        self.phase = phase
+        self.outcome = outcome
+        self.duration = duration
+        self.isCached = isCached
+    }
+
+    package enum Outcome: Sendable, Hashable {
+        case ok, failed
+        case skipped(String)
+
+        package var name: String {
+            switch self {
+            case .ok: "ok"
+            case .failed: "failed"
+            case .skipped: "skipped"
+            }
+        }
+        package var reason: String? {
+            if case .skipped(let reason) = self { reason } else { nil }
+        }
+    }
+
+    package var json: JSON {
+        ["name": phase, "outcome": outcome.name, "duration_seconds": duration, "cached": isCached, "reason": outcome.reason]
+    }
+}
+
+/// Something noticed that does not decide the outcome: a finding without its place in a report.
+package struct Notice: Sendable, Hashable {
+    package var code: FindingCode
+    package var phase: Phase
+    package var detail: String
+    package var evidence: [Evidence]
+
+    package init(_ code: FindingCode, during phase: Phase, detail: String, evidence: [Evidence] = []) {
+        self.code = code
+        self.phase = phase
+        self.detail = Redactor.scrub(detail)
+        self.evidence = evidence
+    }
+}
+
+/// What a probe learnt about the way and the server. Absent knowledge is nil.
+package struct Facts: Sendable, Hashable, JSONRepresentable {
+    /// Every address the name resolved to, in the resolver's order.
+    package var addresses: [String] = []
+    /// The address that the last connection went to.
+    package var address: String?
+    /// The chain of aliases behind the name, first alias first.
+    package var aliases: [String] = []
+    /// **Unit**: seconds.
+    package var timeToLive: Int?
+    package var certificate: CertificateFacts?
+    package var tlsVersion: String?
+    package var tlsCipher: String?
+    package var serverVersion: String?
+    package var sessionUser: String?
+    package var currentUser: String?
+    package var database: String?
+    /// Whether the server is a replica or still recovering.
+    package var isInRecovery: Bool?
+    /// The server's clock minus ours, half the round trip taken off. **Unit**: seconds.
+    package var clockSkew: Double?
+    package var tokenExpires: Timestamp?
+    package var principal: TokenClaims.PrincipalKind?
+    package var objectID: String?
+    package var appID: String?
+    package var tenant: String?
+
+    package init() {}
+
+    package var json: JSON {
+        [
+            "addresses": addresses, "address": address, "aliases": aliases, "ttl_seconds": timeToLive, "certificate": certificate,
+            "tls_version": tlsVersion, "tls_cipher": tlsCipher, "server_version": serverVersion, "session_user": sessionUser,
+            "current_user": currentUser, "database": database, "in_recovery": isInRecovery, "clock_skew_seconds": clockSkew,
+            "token_expires": tokenExpires, "principal": principal, "object_id": objectID, "app_id": appID, "tenant_id": tenant,
+        ]
+    }
+}
+
+/// What the certificate of a server says, also when it was refused.
+package struct CertificateFacts: Sendable, Hashable, JSONRepresentable {
+    package var subject: String
+    package var issuer: String
+    /// The names it is for (subject alternative names, else the common name), at most 32.
+    package var names: [String]
+    package var notBefore: Timestamp
+    package var notAfter: Timestamp
+    /// Earliest end of any certificate in the chain that was presented.
+    package var chainNotAfter: Timestamp
+    /// SHA-256 of the leaf, hexadecimal.
+    package var sha256: String
+
+    package init(
+        subject: String, issuer: String, names: [String], notBefore: Timestamp, notAfter: Timestamp, chainNotAfter: Timestamp,
+        sha256: String
+    ) {
+        self.subject = Redactor.scrub(subject)
+        self.issuer = Redactor.scrub(issuer)
+        self.names = names.prefix(32).map(Redactor.scrub)
+        self.notBefore = notBefore
+        self.notAfter = notAfter
+        self.chainNotAfter = chainNotAfter
+        self.sha256 = sha256
+    }
+
+    package var json: JSON {
+        [
+            "subject": subject, "issuer": issuer, "names": names, "not_before": notBefore, "not_after": notAfter,
+            "chain_not_after": chainNotAfter, "sha256": sha256,
+        ]
+    }
+}

@@ -1,0 +1,94 @@
+// Text from outside becomes printable and loses what looks like a secret, before it is stored, logged or shown.
+
+/// Makes foreign text safe to print: no token, no password, no control characters, bounded length.
+///
+/// Types keep our own secrets in; this is the second line, for what servers and libraries say.
+package enum Redactor {
+    /// Longest text kept. **Unit**: characters.
+    package static let limit = 512
+
+    /// - Returns: `text` with secrets replaced by `<redacted>`, control and direction-changing characters removed, cut at ``limit``.
+    package static func scrub(_ text: String) -> String {
+        var clean = String(String.UnicodeScalarView(text.unicodeScalars.lazy.map { isUnprintable($0) ? " " : $0 }))
+        clean = withoutTokens(clean)
+        for key in secretKeys { clean = hiding(valueAfter: key, in: clean) }
+        let words = clean.split(separator: " ", omittingEmptySubsequences: true).joined(separator: " ")
+        return words.count <= limit ? words : words.prefix(limit - 1) + "…"
+    }
+
+    /// What stands before a secret in foreign text. Lower case; an `=` or `:` and quotes may follow.
+    private static let secretKeys = [
+        "client_secret", "access_token", "accesstoken", "refresh_token", "id_token", "client_assertion", "password", "pwd",
+        "x-identity-header", "identity_header", "msi_secret", "authorization: bearer", "authorization: basic",
+        "identified by password",
+    ]
+
+    private static func isUnprintable(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.value {
+        case 0..<0x20, 0x7F..<0xA0, 0x200B...0x200F, 0x2028...0x202E, 0x2060...0x206F, 0xFEFF, 0xFFF9...0xFFFB: true
+        default: false
+        }
+    }
+
+    /// Replaces every run that begins like a JSON Web Token (`eyJ`, at least 16 characters of base64url and dots).
+    private static func withoutTokens(_ text: String) -> String {
+        guard text.contains("eyJ") else { return text }
+        let bytes = Array(text.utf8)
+        var kept: [UInt8] = []
+        kept.reserveCapacity(bytes.count)
+        var index = 0
+        while index < bytes.count {
+            if bytes[index...].starts(with: [0x65, 0x79, 0x4A]) {
+                var end = index
+                while end < bytes.count, isTokenByte(bytes[end]) { end += 1 }
+                if end - index >= 16 {
+                    kept += Array("<redacted>".utf8)
+                    index = end
+                    continue
+                }
+            }
+            kept.append(bytes[index])
+            index += 1
+        }
+        return String(decoding: kept, as: UTF8.self)
+    }
+
+    private static func isTokenByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x5F: true
+        default: false
+        }
+    }
+
+    /// Replaces the value behind `key` when an assignment (`=`, `:`, quotes) follows it; prose such as `password authentication` stays.
+    private static func hiding(valueAfter key: String, in text: String) -> String {
+        var bytes = Array(text.utf8)
+        let needle = Array(key.utf8)
+        let replacement = Array("<redacted>".utf8)
+        var index = 0
+        while index + needle.count < bytes.count {
+            guard bytes[index..<index + needle.count].elementsEqual(needle, by: { lower($0) == $1 }) else {
+                index += 1
+                continue
+            }
+            var cursor = index + needle.count
+            let valueFollowsDirectly = key.contains(" ")
+            var sawAssignment = valueFollowsDirectly
+            while cursor < bytes.count, [0x20, 0x22, 0x27, 0x3A, 0x3D, 0x5C].contains(bytes[cursor]) {
+                if bytes[cursor] == 0x3D || bytes[cursor] == 0x3A { sawAssignment = true }
+                cursor += 1
+            }
+            var end = cursor
+            while end < bytes.count, ![0x20, 0x22, 0x27, 0x26, 0x2C, 0x3B, 0x7D, 0x5C].contains(bytes[end]) { end += 1 }
+            if sawAssignment, end > cursor {
+                bytes.replaceSubrange(cursor..<end, with: replacement)
+                index = cursor + replacement.count
+            } else {
+                index += needle.count
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    private static func lower(_ byte: UInt8) -> UInt8 { byte >= 0x41 && byte <= 0x5A ? byte + 0x20 : byte }
+}

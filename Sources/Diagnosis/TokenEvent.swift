@@ -1,0 +1,44 @@
+// What happens to tokens, for metrics, history and the watch over identities.
+
+/// Something that happened to the tokens of one identity.
+package enum TokenEvent: Sendable, Hashable {
+    /// A probe wanted a token. `hit` when the cache had it.
+    case lookup(identity: String, hit: Bool)
+    /// A request to the source was answered, or failed.
+    case request(TokenRequestResult)
+    /// A request was held back by our own rate cap, or the source replied 429.
+    case throttled(source: TokenSourceKind)
+}
+
+/// Where tokens come from; the label `source`.
+package enum TokenSourceKind: String, Sendable, Hashable, Codable, CaseIterable, JSONRepresentable {
+    case imds
+    case appService = "app_service"
+}
+
+/// One finished request for a token.
+package struct TokenRequestResult: Sendable, Hashable {
+    package var identity: String
+    package var resource: TokenResource
+    package var source: TokenSourceKind
+    package var time: Timestamp
+    package var duration: Duration
+    package var outcome: Outcome
+
+    package init(
+        identity: String, resource: TokenResource, source: TokenSourceKind, time: Timestamp, duration: Duration, outcome: Outcome
+    ) {
+        self.identity = identity
+        self.resource = resource
+        self.source = source
+        self.time = time
+        self.duration = duration
+        self.outcome = outcome
+    }
+
+    package enum Outcome: Sendable, Hashable {
+        /// `isSameToken`: the source gave the token that it gave before.
+        case acquired(expires: Timestamp, isSameToken: Bool)
+        case failed(Failure)
+    }
+}
