@@ -27,13 +27,14 @@ let package = Package(
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CCares", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
+        .systemLibrary(name: "CLinux"),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
 
         // The words everyone shares.
         .target(name: "Diagnosis", dependencies: [.log]),
 
         // Waiting, and the clients of the outside world.
-        .target(name: "Readiness", dependencies: ["Diagnosis", "CCares"]),
+        .target(name: "Readiness", dependencies: ["Diagnosis", "CLinux", "CCares"]),
         .target(name: "Certificates", dependencies: ["Diagnosis", "Readiness", "COpenSSL"]),
         .target(name: "Curl", dependencies: ["Diagnosis", "CCurl"]),
         .target(name: "Postgres", dependencies: ["Diagnosis", "Readiness", "Certificates", "CLibPQ", .log]),
