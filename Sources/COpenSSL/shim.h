@@ -1,8 +1,10 @@
 // Sources/COpenSSL/shim.h: what Swift cannot reach in OpenSSL (macros, ASN.1 times, BIO counters), one small shim each.
 #pragma once
+#include <arpa/inet.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
@@ -67,12 +69,10 @@ static inline int copenssl_alternative_name(X509 *certificate, int index, char *
                 result = length;
             }
         } else if (name->type == GEN_IPADD) {
-            char *address = ASN1_STRING_length(name->d.iPAddress) > 0 ? i2s_ASN1_OCTET_STRING(NULL, name->d.iPAddress) : NULL;
-            if (address && (int)strlen(address) < capacity) {
-                strcpy(text, address);
-                result = (int)strlen(address);
-            }
-            OPENSSL_free(address);
+            int length = ASN1_STRING_length(name->d.iPAddress);
+            int family = length == 4 ? AF_INET : AF_INET6;
+            if ((length == 4 || length == 16) && inet_ntop(family, ASN1_STRING_get0_data(name->d.iPAddress), text, (socklen_t)capacity))
+                result = (int)strlen(text);
         }
     }
     GENERAL_NAMES_free(names);
@@ -104,3 +104,17 @@ static inline unsigned long copenssl_error(char *text, size_t capacity) {
     ERR_clear_error();
     return code;
 }
+
+// The anchor that the verified chain ended in, as PEM in a memory BIO that the caller frees; NULL when nothing was verified.
+static inline BIO *copenssl_anchor(SSL *ssl) {
+    STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
+    int count = chain ? sk_X509_num(chain) : 0;
+    if (count == 0 || SSL_get_verify_result(ssl) != X509_V_OK) return NULL;
+    BIO *memory = BIO_new(BIO_s_mem());
+    if (memory && PEM_write_bio_X509(memory, sk_X509_value(chain, count - 1)) != 1) {
+        BIO_free(memory);
+        return NULL;
+    }
+    return memory;
+}
+static inline long copenssl_memory(BIO *memory, const char **bytes) { return BIO_get_mem_data(memory, (char **)bytes); }
