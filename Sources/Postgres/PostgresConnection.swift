@@ -240,9 +240,8 @@ package struct PostgresEndpoint: Sendable, Hashable {
     }
 
     private var lastError: PostgresError {
-        PostgresError(
-            connectionMessage: unsafe String(cString: PQerrorMessage(connection)),
-            usedPassword: unsafe PQconnectionUsedPassword(connection) == 1)
+        unsafe PostgresError(
+            sqlState: nil, text: String(cString: PQerrorMessage(connection)), usedPassword: PQconnectionUsedPassword(connection) == 1)
     }
 
     private func error(of result: OpaquePointer) -> PostgresError {
@@ -251,9 +250,9 @@ package struct PostgresEndpoint: Sendable, Hashable {
             return unsafe String(cString: text)
         }
         // Source: postgres_ext.h, PG_DIAG_SQLSTATE 'C', MESSAGE_PRIMARY 'M', DETAIL 'D', HINT 'H'.
+        let text = [field("M"), field("D"), field("H")].compactMap { $0 }.joined(separator: " ")
         return unsafe PostgresError(
-            sqlState: field("C"), text: field("M") ?? String(cString: PQresultErrorMessage(result)), detail: field("D"),
-            hint: field("H"), usedPassword: true)
+            sqlState: field("C"), text: text.isEmpty ? String(cString: PQresultErrorMessage(result)) : text, usedPassword: true)
     }
 
     private static func rows(of result: OpaquePointer) -> [[String?]] {

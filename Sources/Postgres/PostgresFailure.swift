@@ -20,69 +20,22 @@ package enum PostgresFailure: Error, Sendable {
     case budget(Int)
 }
 
-/// A refusal in the words of libpq or the server.
+/// A refusal in the words of libpq or the server, as they came.
 package struct PostgresError: Error, Sendable, Hashable {
-    /// Nil when the text is libpq's own.
+    /// Known for a refused statement; the text of a failed connect carries its code inside (`PQERRORS_VERBOSE`).
     package var sqlState: String?
     package var text: String
-    package var detail: String?
-    package var hint: String?
     /// Whether the server had asked for a password by then: splits refusals before from those after the token.
     package var usedPassword: Bool
 
-    package init(sqlState: String?, text: String, detail: String? = nil, hint: String? = nil, usedPassword: Bool) {
+    package init(sqlState: String?, text: String, usedPassword: Bool) {
         self.sqlState = sqlState
         self.text = text
-        self.detail = detail
-        self.hint = hint
         self.usedPassword = usedPassword
     }
 
-    /// Takes the verbose text of a failed connect apart.
-    ///
-    /// **Source**: libpq with `PQERRORS_VERBOSE` writes `SEVERITY:  SQLSTATE: text`, then `DETAIL:`, `HINT:`, `LOCATION:` lines; the
-    /// severity is localised, so its word is not looked at. Only the first message counts.
-    package init(connectionMessage message: String, usedPassword: Bool) {
-        var sqlState: String?
-        var text = ""
-        var detail: String?
-        var hint: String?
-        for (index, line) in message.split(separator: "\n", omittingEmptySubsequences: true).enumerated() {
-            if index == 0 {
-                (sqlState, text) = Self.firstLine(String(line))
-            } else if line.hasPrefix("LOCATION:") {
-                break
-            } else if let rest = Self.rest(of: line, after: "DETAIL:") {
-                detail = rest
-            } else if let rest = Self.rest(of: line, after: "HINT:") {
-                hint = rest
-            } else if sqlState == nil {
-                text += " " + line.drop { $0 == "\t" || $0 == " " }
-            }
-        }
-        self.init(sqlState: sqlState, text: text, detail: detail, hint: hint, usedPassword: usedPassword)
-    }
-
-    private static func rest(of line: Substring, after word: String) -> String? {
-        guard line.hasPrefix(word) else { return nil }
-        return String(line.dropFirst(word.count).drop { $0 == " " })
-    }
-
-    /// Cuts `connection to server at … failed: ` off and finds `XXXXX: ` behind the severity.
-    private static func firstLine(_ line: String) -> (String?, String) {
-        var body = line[...]
-        if body.hasPrefix("connection to server"), let end = body.firstRange(of: " failed: ") { body = body[end.upperBound...] }
-        if let colon = body.firstIndex(of: ":") {
-            let candidate = body[body.index(after: colon)...].drop { $0 == " " }
-            let state = candidate.prefix(5)
-            if state.utf8.count == 5, candidate.dropFirst(5).hasPrefix(": "),
-                state.utf8.allSatisfy({ ($0 >= 0x30 && $0 <= 0x39) || ($0 >= 0x41 && $0 <= 0x5A) })
-            {
-                return (String(state), String(candidate.dropFirst(7)))
-            }
-        }
-        return (nil, String(body))
-    }
+    /// Whether libpq refused the peer's certificate, for a reason it does not tell.
+    package var isCertificateRefusal: Bool { sqlState == nil && text.contains("certificate") }
 }
 
 /// What a server can ask for in place of a clear-text password.

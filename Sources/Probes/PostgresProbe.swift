@@ -8,14 +8,17 @@ import Synchronization
 package struct ProbeTools: Sendable {
     package var reactor: Reactor
     package var lookup: NameLookup
+    /// The servers that `lookup` asks; empty for the system's.
+    package var nameServers: [Endpoint]
     package var look: CertificateLook
     package var cloud: Cloud
     /// What sessions call themselves: `agent/VERSION`.
     package var applicationName: String
 
-    package init(reactor: Reactor, lookup: NameLookup, cloud: Cloud, applicationName: String) {
+    package init(reactor: Reactor, lookup: NameLookup, nameServers: [Endpoint], cloud: Cloud, applicationName: String) {
         self.reactor = reactor
         self.lookup = lookup
+        self.nameServers = nameServers
         self.look = CertificateLook(reactor: reactor)
         self.cloud = cloud
         self.applicationName = applicationName

@@ -56,7 +56,7 @@ struct PostgresRun {
     private var prediction: Failure? {
         token.flatMap {
             Classifier.claims(
-                $0.claims, wanted: target.engine.resource, cloud: tools.cloud, expected: probe.identity.kind, now: .now)
+                $0.claims, wanted: target.engine.resource, cloud: tools.cloud, expected: probe.identity.selector, now: .now)
         }
     }
 
@@ -69,7 +69,9 @@ struct PostgresRun {
             resolution = try await tools.lookup.resolve(target.host, until: run.deadline)
         } catch {
             switch error {
-            case .ares(let code, let text, _): throw .failed(Classifier.ares(code: code, text: text, host: target.host))
+            case .ares(let code, let text, _):
+                throw .failed(
+                    Classifier.ares(code: Int32(code), name: target.host, text: text, servers: tools.nameServers.map(\.description)))
             case .wait(let wait): throw end(of: wait, during: .dns)
             }
         }
@@ -102,7 +104,8 @@ struct PostgresRun {
                 if run.deadline.isPassed { break }
             }
         }
-        guard var failure = first else { throw .failed(Classifier.ares(code: 1, text: "no addresses", host: target.host)) }
+        // Source: ares.h, ARES_ENODATA 1.
+        guard var failure = first else { throw .failed(Classifier.ares(code: 1, name: target.host)) }
         failure.evidence = dead.map(\.evidence)
         throw .failed(failure)
     }
@@ -149,14 +152,17 @@ struct PostgresRun {
             note(connection)
             return connection
         } catch {
-            guard case .library(let refusal) = error, Classifier.isCertificateRefusal(refusal.text) else { throw end(of: error, during: .tls) }
-            let view = try await look(at: address, until: run.deadline)
-            guard let view else { throw end(of: error, during: .tls) }
+            guard case .library(let refusal) = error, refusal.isCertificateRefusal else { throw end(of: error, during: .tls) }
+            guard let view = try await look(at: address, until: run.deadline) else { throw end(of: error, during: .tls) }
             record.facts.certificate = view.certificate
             record.facts.tlsVersion = view.tlsVersion
-            guard view.verifyCode == 0, let anchor = view.anchorPEM else {
-                throw .failed(Classifier.verify(code: view.verifyCode, text: view.verifyText, host: target.host, certificate: view.certificate))
+            let verdict = Classifier.verify(
+                code: view.verifyCode, host: target.host, certificate: view.certificate, now: .now, text: view.verifyText)
+            if var verdict {
+                verdict.evidence.append(Evidence(.agent, text: "seen in a second handshake, made without a token"))
+                throw .failed(verdict)
             }
+            guard let anchor = view.anchorPEM else { throw end(of: error, during: .tls) }
             try adopt(anchor)
         }
         record.reopen(.tcp)
@@ -260,7 +266,7 @@ struct PostgresRun {
     private func end(of wait: WaitFailure, during phase: Phase) -> ProbeEnd {
         switch wait {
         case .cancelled: .cancelled
-        case .deadline: .failed(Classifier.deadline(phase: phase))
+        case .deadline: .failed(Classifier.deadline(phase: phase, after: ContinuousClock.now - record.begin))
         case .system(let code): .failed(Classifier.errno(code, phase: .internal))
         }
     }
@@ -268,27 +274,51 @@ struct PostgresRun {
     private func end(of failure: PostgresFailure, during phase: Phase) -> ProbeEnd {
         switch failure {
         case .wait(let wait): return end(of: wait, during: phase)
-        case .socket(let code): return .failed(Classifier.errno(code, phase: phase))
-        case .closed: return .failed(Classifier.errno(104, phase: phase))
-        case .negotiation(let bytes, let text): return .failed(Classifier.negotiation(firstBytes: bytes, text: text))
-        case .authentication(let request): return .failed(Classifier.authenticationRequest(request?.description))
+        case .socket(let code): return .failed(located(Classifier.errno(code, phase: phase, address: record.facts.address)))
+        case .closed: return .failed(located(Classifier.closed(phase: phase)))
+        case .negotiation(let bytes, let text):
+            var failure = Classifier.libpq(text: text, phase: phase, context: context(usedPassword: false))
+            failure.evidence.append(Evidence(.bytes, code: hex(bytes), text: "first bytes of the answer to the request for TLS"))
+            return .failed(failure)
+        case .authentication(let request):
+            return .failed(
+                Failure(
+                    .authMethodUnexpected, during: phase,
+                    detail: request.map { "The server asks for \($0) instead of the token in clear text inside TLS; nothing was sent." }
+                        ?? "The server lets the user in without asking for anything, so the token was not tested.",
+                    evidence: [Evidence(.agent, code: request?.code ?? 0, text: "authentication request of the server")]))
         case .violation(let bytes, let text):
             return .failed(Failure(.protocolViolation, during: phase, evidence: [Evidence(.bytes, code: hex(bytes), text: text)]))
         case .budget(let count):
             return .failed(
                 Failure(
                     .protocolViolation, during: phase, detail: "The server sent more than a probe reads.",
-                    evidence: [Evidence(.agent, code: count, text: "bytes read after the TLS handshake; the limit is \(PostgresConnection.byteBudget)")]))
+                    evidence: [
+                        Evidence(.agent, code: count, text: "bytes read after the TLS handshake; the limit is \(PostgresConnection.byteBudget)")
+                    ]))
         case .library(let error):
-            let context = PostgresContext(
-                claims: token?.claims, tokenLength: token?.length ?? 0, now: .now, port: target.port, usedPassword: error.usedPassword,
-                user: target.user ?? "", database: target.database)
-            let text = [error.text, error.detail, error.hint].compactMap { $0 }.joined(separator: " ")
-            if let sqlState = error.sqlState {
-                return .failed(Classifier.postgres(sqlState: sqlState, text: text, phase: phase, context: context))
+            let context = context(usedPassword: error.usedPassword)
+            guard let sqlState = error.sqlState else {
+                let failure = Classifier.connect(text: error.text, phase: phase, context: context)
+                return .failed(phase == .tcp ? located(failure) : failure)
             }
-            return .failed(Classifier.libpq(text: text, phase: phase, context: context))
+            return .failed(Classifier.postgres(sqlState: sqlState, text: error.text, phase: phase, context: context))
         }
+    }
+
+    private func context(usedPassword: Bool) -> PostgresContext {
+        PostgresContext(
+            user: target.user ?? "", database: target.database, port: target.port, usedPassword: usedPassword, claims: token?.claims,
+            tokenLength: token?.length, now: .now, prediction: prediction, host: target.host)
+    }
+
+    /// Says where it was; addresses are part of the evidence while several are tried.
+    private func located(_ failure: Failure) -> Failure {
+        guard let address = record.facts.address, let first = failure.evidence.first else { return failure }
+        var failure = failure
+        failure.evidence[0] = Evidence(
+            first.kind, code: first.code, text: "\(Endpoint(host: address, port: target.port)) \(first.text)")
+        return failure
     }
 }
 

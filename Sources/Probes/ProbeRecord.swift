@@ -5,7 +5,7 @@ import Diagnosis
 struct ProbeRecord {
     let check: CheckID
     let started: Timestamp
-    private let begin: ContinuousClock.Instant
+    let begin: ContinuousClock.Instant
     private var durations: [Phase: Duration] = [:]
     private var outcomes: [Phase: PhaseResult.Outcome] = [:]
     private var cached: Set<Phase> = []
