@@ -6,7 +6,7 @@
 // the alternative; it would give the same for more code, because the start of a probe has to pass the pool anyway.
 package import Diagnosis
 package import Logging
-package import ServiceLifecycle
+import ServiceLifecycle
 import Synchronization
 
 /// Runs probes at their slots.
