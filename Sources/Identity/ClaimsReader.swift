@@ -16,49 +16,48 @@ enum ClaimsReader {
             guard text.utf8.count <= tokenLimit else { return nil }
             let parts = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
             guard parts.count == 3, parts.allSatisfy({ part in !part.isEmpty && part.allSatisfy { digit(of: $0) != nil } }),
-                let payload = decoded(base64URL: parts[1]), let json = JSONText(payload), case .object = json
+                let payload = decoded(base64URL: parts[1]), let body = String(validating: payload, as: UTF8.self),
+                let json = JSON(parsing: body), case .object = json
             else { return nil }
             return claims(in: json)
         }
     }
 
-    private static func claims(in json: JSONText) -> TokenClaims {
+    private static func claims(in json: JSON) -> TokenClaims {
         TokenClaims(
-            audience: text(json["aud"]?.array?.first ?? json["aud"]), tenant: text(json["tid"]), issuer: text(json["iss"]),
-            appID: text(json["appid"] ?? json["azp"]), objectID: text(json["oid"]), principal: principal(in: json),
-            managedIdentityResource: text(json["xms_mirid"]), groupCount: json["groups"]?.array?.count,
+            audience: text(json["aud"]?.items?.first ?? json["aud"]), tenant: text(json["tid"]), issuer: text(json["iss"]),
+            appID: text(json.present("appid") ?? json["azp"]), objectID: text(json["oid"]), principal: principal(in: json),
+            managedIdentityResource: text(json["xms_mirid"]), groupCount: json["groups"]?.items?.count,
             groupOverage: isOverage(json), issuedAt: time(json["iat"]), notBefore: time(json["nbf"]), expires: time(json["exp"]),
             uti: text(json["uti"]))
     }
 
     /// **Source**: access token claims reference; managed identities carry `xms_mirid`, users a name or delegated scopes.
-    private static func principal(in json: JSONText) -> TokenClaims.PrincipalKind {
-        if let resource = json["xms_mirid"]?.string?.lowercased() {
+    private static func principal(in json: JSON) -> TokenClaims.PrincipalKind {
+        if let resource = json["xms_mirid"]?.text?.lowercased() {
             return resource.contains("/providers/microsoft.managedidentity/userassignedidentities/")
                 ? .userAssigned : .systemAssigned
         }
-        let kind = json["idtyp"]?.string
-        if kind == "user" || ["upn", "unique_name", "preferred_username", "scp"].contains(where: { json[$0] != nil }) {
+        let kind = json["idtyp"]?.text
+        if kind == "user" || ["upn", "unique_name", "preferred_username", "scp"].contains(where: { json.present($0) != nil }) {
             return .user
         }
         if kind == "app" { return .servicePrincipal }
-        if let subject = json["sub"]?.string, subject == json["oid"]?.string { return .servicePrincipal }
+        if let subject = json["sub"]?.text, subject == json["oid"]?.text { return .servicePrincipal }
         return .unknown
     }
 
-    private static func isOverage(_ json: JSONText) -> Bool {
-        if let marker = json["hasgroups"] { return marker.bool ?? (marker.string?.lowercased() == "true") }
-        if case .object(let names)? = json["_claim_names"] { return names["groups"] != nil }
-        return false
+    private static func isOverage(_ json: JSON) -> Bool {
+        json["hasgroups"] == .bool(true) || json["hasgroups"]?.text?.lowercased() == "true" || json["_claim_names"]?["groups"] != nil
     }
 
-    private static func text(_ value: JSONText?) -> String? {
-        guard let text = value?.string, !text.isEmpty else { return nil }
+    private static func text(_ value: JSON?) -> String? {
+        guard let text = value?.text, !text.isEmpty else { return nil }
         return Redactor.scrub(String(text.prefix(claimLimit)))
     }
 
     /// Times beyond the year 9999 are as unreadable as text.
-    private static func time(_ value: JSONText?) -> Timestamp? {
+    private static func time(_ value: JSON?) -> Timestamp? {
         guard let seconds = value?.wholeNumber, seconds > 0, seconds < 253_402_300_800 else { return nil }
         return Timestamp(milliseconds: seconds * 1000)
     }

@@ -2,56 +2,79 @@
 import Curl
 import Diagnosis
 
-/// Builds the failures of token requests. No token, header or success body reaches one of them.
+/// Puts what ``Classifier`` says beside what only the asker knows: the endpoint, the parameter, the fault of a body.
+///
+/// No token, header or success body reaches a failure.
 enum IdentityVerdict {
     /// Any status but 200.
     static func refused(
         _ reply: HTTPReply, by endpoint: ManagedIdentityEndpoint, naming selector: ManagedIdentitySelector
     ) -> Failure {
-        let text = endpoint.scrubbed(String(decoding: reply.body.prefix(1024), as: UTF8.self))
-        let lower = text.lowercased()
-        let cause: Cause
-        switch reply.status {
-        case 300..<400: cause = .identityReplyInvalid
-        case 400 where lower.contains("multiple user assigned identities"): cause = .identityClientIDWrong
-        case 400 where lower.contains("identity not found") || lower.contains("managed identity found"): cause = .identityNotAssigned
-        case 404, 410, 429, 500...599: cause = .entraUnavailable
-        default: cause = .identityReplyInvalid
-        }
-        return Failure(
-            cause, during: .token, detail: "\(endpoint.place) answered with HTTP \(reply.status)",
-            evidence: [Evidence(.http, code: reply.status, text: text)])
+        asked(at: endpoint, naming: selector, classified(reply, by: endpoint, naming: selector))
     }
 
     /// Status 200 and not a token.
-    static func unreadable(_ reply: HTTPReply, because fault: TokenReply.Fault, from endpoint: ManagedIdentityEndpoint) -> Failure {
-        Failure(
-            .identityReplyInvalid, during: .token, detail: "\(endpoint.place) answered, but not with a token: \(fault.text)",
-            evidence: [Evidence(.http, code: reply.status, text: fault.text)])
+    static func unreadable(
+        _ reply: HTTPReply, because fault: TokenReply.Fault, from endpoint: ManagedIdentityEndpoint,
+        naming selector: ManagedIdentitySelector
+    ) -> Failure {
+        var failure = classified(reply, by: endpoint, naming: selector)
+        failure.detail = "The identity endpoint answered with HTTP \(reply.status), but not with a token: \(fault.text)."
+        return asked(at: endpoint, naming: selector, failure)
     }
 
-    /// A token, but not of the identity that was asked for.
+    /// The endpoint says itself that it answered for another identity than the one it was asked for.
     static func otherIdentity(
         _ reply: TokenReply, than selector: ManagedIdentitySelector, at endpoint: ManagedIdentityEndpoint
     ) -> Failure? {
-        let (name, wanted, seen): (String, String, String?)
-        switch selector {
-        case .systemAssigned, .resourceID: return nil
-        case .clientID(let id): (name, wanted, seen) = ("client id", id, reply.clientID ?? reply.claims?.appID)
-        case .objectID(let id): (name, wanted, seen) = ("object id", id, reply.claims?.objectID)
+        guard case .clientID(let wanted) = selector, let seen = reply.clientID, seen.lowercased() != wanted.lowercased() else {
+            return nil
         }
-        guard let seen, seen.lowercased() != wanted.lowercased() else { return nil }
-        return Failure(
-            .identityClientIDWrong, during: .token,
-            detail: "\(endpoint.place) was asked for the identity with the \(name) \(wanted) and gave a token of \(seen)",
-            evidence: [Evidence(.claim, text: "\(name) \(seen)")])
+        return asked(
+            at: endpoint, naming: selector,
+            Failure(
+                .identityClientIDWrong, during: .token,
+                detail: "The endpoint was asked for the client id \(wanted) and answered with a token of \(seen).",
+                evidence: [Evidence(.http, code: 200, text: "client_id \(seen)")]))
     }
 
     /// No complete answer.
-    static func unreached(_ failure: CurlFailure, at endpoint: ManagedIdentityEndpoint) -> Failure {
-        Failure(
-            failure.kind == .bodyTooLarge ? .identityReplyInvalid : .identityEndpointUnreachable, during: .token,
-            detail: "\(endpoint.place): \(failure.text)", evidence: [Evidence(.curl, code: failure.code, text: failure.text)])
+    static func unreached(
+        _ failure: CurlFailure, at endpoint: ManagedIdentityEndpoint, naming selector: ManagedIdentitySelector
+    ) -> Failure {
+        if failure.kind == .request, failure.code == 0 {
+            return asked(
+                at: endpoint, naming: selector,
+                Failure(.configInvalid, during: .token, detail: "The request for a token cannot be sent: \(failure.text)."))
+        }
+        var verdict = Classifier.curl(
+            code: Int(failure.code), text: endpoint.scrubbed(failure.text), source: endpoint.source, endpoint: endpoint.place)
+        if failure.kind == .bodyTooLarge { verdict.detail = "The reply is longer than any token reply, so it was not read." }
+        if let number = failure.systemError {
+            verdict.evidence.append(Evidence(.errno, code: number, text: "the connection's own error"))
+        }
+        return asked(at: endpoint, naming: selector, verdict)
+    }
+
+    private static func classified(
+        _ reply: HTTPReply, by endpoint: ManagedIdentityEndpoint, naming selector: ManagedIdentitySelector
+    ) -> Failure {
+        Classifier.identityReply(
+            source: endpoint.source, status: reply.status,
+            body: endpoint.scrubbed(String(decoding: reply.body.prefix(8192), as: UTF8.self)),
+            server: reply.headers[.server].map(endpoint.scrubbed), contentType: reply.headers[.contentType].map(endpoint.scrubbed),
+            selector: selector)
+    }
+
+    /// Adds where was asked and for whom; identifiers are no secrets.
+    private static func asked(
+        at endpoint: ManagedIdentityEndpoint, naming selector: ManagedIdentitySelector, _ failure: Failure
+    ) -> Failure {
+        var failure = failure
+        let parameter = endpoint.parameter(for: selector).map { "\($0.name)=\($0.value)" } ?? "no identity named"
+        failure.evidence.append(
+            Evidence(.agent, text: "asked \(endpoint.place), api-version \(endpoint.apiVersion), \(parameter)"))
+        return failure
     }
 }
 
@@ -60,14 +83,15 @@ enum IdentityVerdict {
 extension IdentityVerdict {
     /// A caller's deadline passed while the request was on its way.
     static func late(
-        _ stage: TokenSlot.Stage, lastFailure: Failure?, at endpoint: ManagedIdentityEndpoint, now: Moment
+        _ stage: TokenSlot.Stage, lastFailure: Failure?, at endpoint: ManagedIdentityEndpoint,
+        naming selector: ManagedIdentitySelector, now: Moment
     ) -> Failure {
         if let lastFailure { return lastFailure }
         guard case .asking(let since) = stage else { return heldBack(at: endpoint) }
         let seconds = ((now.instant - since).seconds * 10).rounded() / 10
         return unreached(
             CurlFailure(.deadline, code: 28, text: "no answer within \(seconds) s", step: .receive, elapsed: now.instant - since),
-            at: endpoint)
+            at: endpoint, naming: selector)
     }
 
     /// Our own cap left no time to ask.

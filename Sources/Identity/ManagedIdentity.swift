@@ -195,7 +195,7 @@ final class ManagedIdentity: TokenSource {
             guard let (stage, failure) = state.slots[resource]?.timedOut(waiter),
                 let continuation = state.waiting.removeValue(forKey: waiter)
             else { return nil }
-            return (continuation, IdentityVerdict.late(stage, lastFailure: failure, at: endpoint, now: now))
+            return (continuation, IdentityVerdict.late(stage, lastFailure: failure, at: endpoint, naming: selector, now: now))
         }
         if let (continuation, failure) = expired { continuation.resume(returning: .answer(.failed(failure))) }
     }

@@ -51,16 +51,18 @@ struct TokenExchange: Sendable {
             if let failure = IdentityVerdict.otherIdentity(token, than: selector, at: endpoint) { return .failed(failure, .other) }
             return .token(token)
         } catch {
-            return .failed(IdentityVerdict.unreadable(reply, because: error, from: endpoint), .other)
+            return .failed(IdentityVerdict.unreadable(reply, because: error, from: endpoint, naming: selector), .other)
         }
     }
 
     private func verdict(on failure: CurlFailure) -> Outcome {
-        switch failure.kind {
-        case .cancelled, .closed: return .abandoned
-        case .transfer where failure.code == 7: return .failed(IdentityVerdict.unreached(failure, at: endpoint), .refused)
-        case .deadline: return .failed(IdentityVerdict.unreached(failure, at: endpoint), .noAnswer)
-        default: return .failed(IdentityVerdict.unreached(failure, at: endpoint), .other)
-        }
+        if failure.kind == .cancelled || failure.kind == .closed { return .abandoned }
+        let symptom: RetrySchedule.Symptom =
+            switch (failure.kind, failure.code) {
+            case (.transfer, 7): .refused
+            case (.deadline, _), (.transfer, 28): .noAnswer
+            default: .other
+            }
+        return .failed(IdentityVerdict.unreached(failure, at: endpoint, naming: selector), symptom)
     }
 }

@@ -21,35 +21,37 @@ struct TokenReply: Sendable {
     /// **Throws**: ``Fault`` for a body that is empty, not JSON, cut short, or lacks what a token reply must have.
     init(_ body: [UInt8], receivedAt now: Timestamp) throws(Fault) {
         guard !body.isEmpty else { throw Fault("the body is empty") }
-        guard let json = JSONText(body) else {
-            let first = body.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }
+        // Some servers put a byte order mark first.
+        let bytes = body.starts(with: [0xEF, 0xBB, 0xBF]) ? body.dropFirst(3) : body[...]
+        guard let json = String(validating: bytes, as: UTF8.self).flatMap(JSON.init(parsing:)) else {
+            let first = bytes.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }
             if first == UInt8(ascii: "<") { throw Fault("the body is HTML or XML, not JSON") }
             throw Fault(first == UInt8(ascii: "{") ? "the JSON is malformed or was cut short" : "the body is not JSON")
         }
         guard case .object = json else { throw Fault("the JSON is not an object") }
-        guard let field = json["access_token"] else { throw Fault("access_token is missing") }
-        guard let token = field.string else { throw Fault("access_token is not a string") }
+        guard let field = json.present("access_token") else { throw Fault("access_token is missing") }
+        guard let token = field.text else { throw Fault("access_token is not a string") }
         // A token travels in headers and password packets: visible ASCII without blanks, or it is something else.
         guard !token.isEmpty, token.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
             throw Fault(token.isEmpty ? "access_token is empty" : "access_token has characters in it that no token has")
         }
-        if let type = json["token_type"] {
-            guard let name = type.string, name.lowercased() == "bearer" else { throw Fault("token_type is not Bearer") }
+        if let type = json.present("token_type") {
+            guard let name = type.text, name.lowercased() == "bearer" else { throw Fault("token_type is not Bearer") }
         }
         self.token = Secret(token)
         length = token.utf8.count
         claims = ClaimsReader.claims(of: self.token)
-        clientID = (json["client_id"]?.string).flatMap { $0.isEmpty ? nil : Redactor.scrub(String($0.prefix(64))) }
+        clientID = (json["client_id"]?.text).flatMap { $0.isEmpty ? nil : Redactor.scrub(String($0.prefix(64))) }
         expires = try Self.expiry(in: json, claims: claims, now: now)
     }
 
     /// `expires_on`, else `expires_in`, else the token's own `exp`.
     /// **Source**: App Service and IMDS send an epoch as a string, Service Fabric also as a number.
-    private static func expiry(in json: JSONText, claims: TokenClaims?, now: Timestamp) throws(Fault) -> Timestamp {
-        if let field = json["expires_on"] {
+    private static func expiry(in json: JSON, claims: TokenClaims?, now: Timestamp) throws(Fault) -> Timestamp {
+        if let field = json.present("expires_on") {
             guard let number = field.wholeNumber else {
                 throw Fault(
-                    field.string.map { $0.contains("/") || $0.contains("-") || $0.contains(":") } == true
+                    field.text.map { $0.contains("/") || $0.contains("-") || $0.contains(":") } == true
                         ? "expires_on is a date text; api-version 2019-08-01 and IMDS send seconds since 1970"
                         : "expires_on is neither a whole number nor a string of digits")
             }
@@ -57,7 +59,7 @@ struct TokenReply: Sendable {
             return try number < 978_307_200
                 ? now + .seconds(span(number, "expires_on")) : Timestamp(milliseconds: epoch(number) * 1000)
         }
-        if let field = json["expires_in"] {
+        if let field = json.present("expires_in") {
             guard let number = field.wholeNumber else { throw Fault("expires_in is neither a whole number nor a string of digits") }
             return now + .seconds(try span(number, "expires_in"))
         }
@@ -74,4 +76,9 @@ struct TokenReply: Sendable {
         guard seconds < 253_402_300_800 else { throw Fault("expires_on lies beyond the year 9999; milliseconds, perhaps") }
         return seconds
     }
+}
+
+extension JSON {
+    /// The member of that name; a null counts as absent.
+    func present(_ key: String) -> JSON? { self[key].flatMap { $0 == .null ? nil : $0 } }
 }
