@@ -80,26 +80,27 @@ struct DiagnoseCommand: AsyncParsableCommand {
             throw error.exit()
         }
         let end = await probeAll(workbench, logger)
-        let report = Report.make(
+        var report = Report.make(
             snapshot: workbench.board.snapshot, identities: configuration.identities, mode: .local, host: Terminal.hostName,
             version: AgentVersion.current, now: .now, cloud: configuration.cloud)
+        report.failOn = failOn == .warning ? .warning : .error
         let status: ExitStatus =
             switch end {
-            case .finished: report.exit(failOn: failOn == .warning ? .warning : .error)
+            case .finished: report.exit
             case .timedOut: .unfinished
             case .interrupted: .interrupted
             }
-        show(report, end, status)
+        show(report, end)
         // Nobody is waited for after an interruption: the process ends now, and its sockets with it.
         if end == .finished { await workbench.close() }
         _ = sink.flush(within: .seconds(1))
         throw ExitCode(status.rawValue)
     }
 
-    private func show(_ report: Report, _ end: End, _ status: ExitStatus) {
+    private func show(_ report: Report, _ end: End) {
         switch output {
-        case .json: Terminal.print(report.json(exit: status).pretty)
-        case .text: Terminal.print(ReportText.render(report, exit: status, style: TextStyle(color: Terminal.wantsColour, width: Terminal.width)))
+        case .json: Terminal.print(report.json.pretty)
+        case .text: Terminal.print(ReportText.render(report, style: Terminal.style))
         }
         let unfinished = report.checks.filter { $0.status.state == .unknown }.map(\.status.id.description)
         if end != .finished {

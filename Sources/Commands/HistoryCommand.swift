@@ -60,7 +60,7 @@ struct HistoryCommand: AsyncParsableCommand {
             items = try await HistoryFile(path: path).observations(query)
         } catch {
             // Without a file of its own choice there is simply nothing yet.
-            if file == nil, error.cause == .configInvalid, !Self.exists(path) {
+            if file == nil, error.cause == .configInvalid, !Surroundings.fileExists(path) {
                 items = []
             } else {
                 throw error.exit()
@@ -69,9 +69,9 @@ struct HistoryCommand: AsyncParsableCommand {
         switch output {
         case .json:
             let next = items.count == limit ? items.last.map(\.time) : nil
-            Terminal.print(Report.listJSON(items: items.map(\.json), next: next.json).pretty)
+            Terminal.print(Report.listJSON(items: items.map(\.json), next: next?.description).pretty)
         case .text:
-            Terminal.print(items.isEmpty ? "Nothing recorded in \(path)." : HistoryText.render(items, style: TextStyle(color: Terminal.wantsColour, width: Terminal.width)))
+            Terminal.print(items.isEmpty ? "Nothing recorded in \(path)." : StatusText.render(history: items, now: .now, style: Terminal.style))
         }
     }
 

@@ -5,18 +5,17 @@ import Settings
 
 /// The two streams of a command.
 enum Terminal {
-    static func print(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
+    static func print(_ text: String) { write(text.hasSuffix("\n") ? text : text + "\n", to: STDOUT_FILENO) }
     static func note(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
 
-    /// Whether a person watches standard output and wants colour.
-    static var wantsColour: Bool { isatty(STDOUT_FILENO) == 1 && !Surroundings.refusesColour(Surroundings.variables) }
     static var showsProgress: Bool { isatty(STDERR_FILENO) == 1 }
 
-    /// Columns of the terminal behind standard output, 0 when there is none.
-    static var width: Int {
+    /// Colour only for a person who watches and does not refuse it; the width of the terminal, 100 columns without one.
+    static var style: TextStyle {
         var size = winsize()
-        guard unsafe ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 else { return 0 }
-        return Int(size.ws_col)
+        let isTerminal = isatty(STDOUT_FILENO) == 1
+        let width = isTerminal && unsafe ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 ? Int(size.ws_col) : 0
+        return TextStyle(color: isTerminal && !Surroundings.refusesColour(Surroundings.variables), width: width >= 40 ? width : 100)
     }
 
     static var hostName: String {

@@ -67,79 +67,40 @@ struct TokenCommand: AsyncParsableCommand {
             throw ExitCode(ExitStatus.interrupted.rawValue)
         }
         await workbench.close()
+        guard let definition = configuration.identities.first(where: { $0.name == name }) else { return }
+        let report = TokenReport(result, identity: definition, resource: resource, now: .now)
         switch output {
-        case .json: Terminal.print(TokenReport(result).json.pretty)
-        case .text: Terminal.print(TokenReport(result).text(now: .now))
+        case .json: Terminal.print(report.json.pretty)
+        case .text: Terminal.print(TokenText.render(report, style: Terminal.style))
         }
-        if case .failed(let failure) = result.outcome { throw ExitCode(ExitStatus(failure).rawValue) }
+        throw ExitCode(report.exit.rawValue)
     }
 }
 
 extension TokenResource: ExpressibleByArgument {}
 
-/// The words for one acquisition.
-struct TokenReport: JSONRepresentable {
-    var acquisition: TokenAcquisition
-
-    init(_ acquisition: TokenAcquisition) { self.acquisition = acquisition }
-
-    private var token: AcquiredToken? {
-        if case .acquired(let token) = acquisition.outcome { token } else { nil }
-    }
-    private var failure: Failure? {
-        if case .failed(let failure) = acquisition.outcome { failure } else { nil }
-    }
-
-    var json: JSON {
-        let claims = token?.token.claims
-        return [
-            "schema": 1, "identity": acquisition.identity, "source": acquisition.source, "endpoint": acquisition.place,
-            "api_version": acquisition.apiVersion, "parameter": acquisition.parameter, "resource": acquisition.resource,
-            "duration_seconds": acquisition.duration, "state": token == nil ? "down" : "up", "cause": failure?.cause,
-            "same_token": token?.isSameToken, "token_bytes": token?.token.length, "expires": token?.token.expires,
-            "audience": claims?.audience, "tenant_id": claims?.tenant, "issuer": claims?.issuer, "app_id": claims?.appID,
-            "object_id": claims?.objectID, "principal": claims?.principal, "managed_identity": claims?.managedIdentityResource,
-            "groups": claims?.groupCount, "groups_overage": claims?.groupOverage, "issued_at": claims?.issuedAt,
-            "not_before": claims?.notBefore, "token_id": claims?.uti,
-            "attempts": JSON.array(
-                acquisition.attempts.map { attempt -> JSON in
-                    [
-                        "status": attempt.status, "duration_seconds": attempt.duration, "cause": attempt.cause,
-                        "retry_after_seconds": attempt.retryAfter, "pause_seconds": attempt.pause,
-                    ]
-                }),
-            "evidence": failure?.evidence ?? [], "hint": failure?.cause.hint,
-        ]
-    }
-
-    func text(now: Timestamp) -> String {
-        var lines = ["\(token == nil ? "×" : "√") \(acquisition.identity)  \(acquisition.source.rawValue)  \(acquisition.place ?? "no endpoint")"]
-        let asked = [acquisition.apiVersion.map { "api-version \($0)" }, acquisition.parameter ?? "no identity named", acquisition.resource]
-        lines.append("  asked    \(asked.compactMap { $0 }.joined(separator: ", "))")
-        lines.append("  took     \(Span.short(acquisition.duration))\(tries)")
-        if let token {
-            let claims = token.token.claims
-            lines.append("  ends     \(token.token.expires) (in \(Span.long(token.token.expires - now))), \(token.token.length) bytes\(token.isSameToken ? ", the same token as before" : "")")
-            lines.append("  audience \(claims.audience ?? "unknown")")
-            lines.append("  tenant   \(claims.tenant ?? "unknown")   issuer \(claims.issuer ?? "unknown")")
-            lines.append("  who      \(claims.principal.rawValue)   client id \(claims.appID ?? token.clientID ?? "unknown")   object id \(claims.objectID ?? "unknown")")
-            if let resource = claims.managedIdentityResource { lines.append("  identity \(resource)") }
-            if claims.groupOverage { lines.append("  groups   too many for the token; a server has to look them up") }
-            if let count = claims.groupCount { lines.append("  groups   \(count)") }
-            if let issued = claims.issuedAt { lines.append("  issued   \(issued) (\(Span.long(now - issued)) ago)") }
-            if let failure = token.renewalFailure { lines.append("  ‼ renewal fails: \(failure.cause.rawValue)") }
+extension TokenReport {
+    /// The story of an acquisition as a report; each try is a link of its chain.
+    init(_ story: TokenAcquisition, identity: IdentityDefinition, resource: TokenResource, now: Timestamp) {
+        let outcome: Outcome =
+            switch story.outcome {
+            case .acquired(let acquired):
+                .acquired(
+                    acquired.token.claims, expires: acquired.token.expires, length: acquired.token.length, isCached: acquired.isCached,
+                    warning: acquired.renewalFailure)
+            case .failed(let failure): .failed(failure)
+            }
+        let asked = [story.apiVersion.map { "api-version \($0)" }, story.parameter ?? "no identity named", story.resource]
+            .compactMap { $0 }.joined(separator: ", ")
+        let chain = story.attempts.map { attempt in
+            let answer = attempt.status.map { "HTTP \($0)" } ?? "no reply"
+            let wait = attempt.pause.map { ", then waited \(Span.short($0))" } ?? ""
+            return Link(
+                source: story.source, result: attempt.cause == nil ? "won" : "failed",
+                reason: "\(asked): \(answer) after \(Span.short(attempt.duration))\(attempt.cause.map { ", \($0.rawValue)" } ?? "")\(wait)")
         }
-        if let failure {
-            lines.append("  cause    \(failure.cause.rawValue), \(failure.certainty.rawValue): \(failure.detail ?? failure.cause.means)")
-            lines += failure.evidence.map { "  seen     \($0.line)" }
-            lines.append("  hint     \(failure.cause.hint)")
-        }
-        return lines.joined(separator: "\n")
-    }
-
-    private var tries: String {
-        guard acquisition.attempts.count > 1 else { return "" }
-        let each = acquisition.attempts.map { $0.status.map(String.init) ?? "no reply" }.joined(separator: ", ")
-        return " in \(acquisition.attempts.count) tries (\(each))"
+        self.init(
+            identity: identity, resource: resource, source: story.source, endpoint: story.place ?? "none", duration: story.duration,
+            time: now, outcome: outcome, chain: chain)
     }
 }
