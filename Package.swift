@@ -47,7 +47,7 @@ let package = Package(
         .target(name: "Telemetry", dependencies: ["Diagnosis", .log]),
         .target(
             name: "StatusServer",
-            dependencies: ["Diagnosis", "Telemetry", .log, .lifecycle, .nio, .nioPosix, .nioHTTP1, .hummingbird]),
+            dependencies: ["Diagnosis", "Telemetry", .log, .lifecycle, .nio, .nioPosix, .nioHTTP1, .hummingbird, .hummingbirdCore]),
         .target(name: "Settings", dependencies: ["Diagnosis", "Yams"]),
         .target(
             name: "Commands",
@@ -85,7 +85,7 @@ let package = Package(
         .testTarget(name: "StoreTests", dependencies: ["Store", "TestSupport"]),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "TestSupport"]),
         .testTarget(name: "StatusServerTests", dependencies: ["StatusServer", "Telemetry", "TestSupport"]),
-        .testTarget(name: "LabTests", dependencies: ["Lab", "TestSupport"]),
+        .testTarget(name: "LabTests", dependencies: ["Lab", "Diagnosis", "TestSupport", .nio, .nioPosix, .subprocess, .log]),
         .testTarget(
             name: "EndToEndTests", dependencies: ["Commands", "Diagnosis", "Lab", "TestSupport", .subprocess]),
     ],
@@ -113,6 +113,7 @@ extension Target.Dependency {
     static var nioHTTP1: Self { .product(name: "NIOHTTP1", package: "swift-nio") }
     static var nioSSL: Self { .product(name: "NIOSSL", package: "swift-nio-ssl") }
     static var hummingbird: Self { .product(name: "Hummingbird", package: "hummingbird") }
+    static var hummingbirdCore: Self { .product(name: "HummingbirdCore", package: "hummingbird") }
     static var crypto: Self { .product(name: "Crypto", package: "swift-crypto") }
     static var cryptoExtras: Self { .product(name: "CryptoExtras", package: "swift-crypto") }
     static var subprocess: Self { .product(name: "Subprocess", package: "swift-subprocess") }

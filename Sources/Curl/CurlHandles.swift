@@ -122,7 +122,7 @@ enum CurlLibrary {
         try check(
             unsafe body.withUnsafeBytes { bytes in
                 // An empty array has no address, and a null body would make libcurl read standard input.
-                guard let start = unsafe bytes.baseAddress, !bytes.isEmpty else { return unsafe ccurl_set_body(pointer, "", 0) }
+                guard let start = bytes.baseAddress, unsafe !bytes.isEmpty else { return unsafe ccurl_set_body(pointer, "", 0) }
                 return unsafe ccurl_set_body(pointer, start, curl_off_t(bytes.count))
             })
         // Without this libcurl waits a second for "100 Continue" before longer bodies.

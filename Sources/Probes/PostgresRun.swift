@@ -3,6 +3,7 @@ import Certificates
 import Diagnosis
 import Postgres
 import Readiness
+import Synchronization
 
 /// The state of one run. Throws the failure of the phase that ended it.
 struct PostgresRun {
@@ -96,7 +97,7 @@ struct PostgresRun {
             let share = max(run.deadline.remaining / (candidates.count - index), .seconds(1))
             do {
                 let connection = try await connect(to: address, token, by: run.deadline.capped(to: share))
-                if let notice = ProbeNotices.deadAddresses(dead, living: address) { record.notices.append(notice) }
+                if !dead.isEmpty { record.notices.append(Self.deadAddresses(dead, living: address)) }
                 return (connection, address)
             } catch .failed(let failure) where failure.phase == .tcp && failure.cause != .probeInternal {
                 dead.append((address, failure.evidence.first ?? Evidence(.address, text: address)))
@@ -110,7 +111,17 @@ struct PostgresRun {
         throw .failed(failure)
     }
 
-    private mutating func connect(to address: String, _ token: Secret<String>, by deadline: Deadline) async throws(ProbeEnd) -> PostgresConnection {
+    /// A success after a dead address is a warning: every other connection of the application pays for it.
+    private static func deadAddresses(_ dead: [(address: String, evidence: Evidence)], living: String) -> Notice {
+        let list = dead.map(\.address).joined(separator: ", ")
+        return Notice(
+            .addressDead, during: .tcp, detail: "The name also has the address \(list), which does not answer; \(living) does.",
+            evidence: dead.map(\.evidence))
+    }
+
+    private mutating func connect(
+        to address: String, _ token: Secret<String>, by deadline: Deadline
+    ) async throws(ProbeEnd) -> PostgresConnection {
         if probe.anchors.path == nil { try await findAnchor(at: address, by: deadline) }
         record.enter(.tcp)
         record.facts.address = address
@@ -216,7 +227,6 @@ struct PostgresRun {
         record.facts.certificate = certificate
         record.facts.tlsVersion = session.version
         record.facts.tlsCipher = session.cipher
-        if let certificate, let notice = ProbeNotices.certificate(certificate, now: .now) { record.notices.append(notice) }
     }
 
     // MARK: login, query
@@ -257,7 +267,6 @@ struct PostgresRun {
         if let server = row[4].flatMap(Double.init) {
             let skew = server - (received.seconds - roundTrip.seconds / 2)
             record.facts.clockSkew = (skew * 1000).rounded() / 1000
-            if let notice = ProbeNotices.clockSkew(skew) { record.notices.append(notice) }
         }
     }
 

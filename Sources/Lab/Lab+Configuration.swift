@@ -1,0 +1,46 @@
+// What the lab hands to an agent: the environment of an application on Azure, and a configuration file.
+package import Diagnosis
+
+extension Lab {
+    /// The variables of the compute: exactly one identity endpoint, as on Azure.
+    package var environment: [String: String] {
+        switch options.identityKind {
+        case .appService:
+            ["IDENTITY_ENDPOINT": identity.appServiceEndpoint, "IDENTITY_HEADER": identity.secretHeader.reveal { $0 }]
+        case .imds: ["AZURE_POD_IDENTITY_AUTHORITY_HOST": identity.imdsAuthority]
+        }
+    }
+
+    /// The same for code that takes it as a value.
+    package var identityEnvironment: IdentityEnvironment {
+        switch options.identityKind {
+        case .appService: IdentityEnvironment(identityEndpoint: identity.appServiceEndpoint, identityHeader: identity.secretHeader)
+        case .imds: IdentityEnvironment(imdsAuthority: identity.imdsAuthority)
+        }
+    }
+
+    /// `dns.servers` of the configuration: one `address:port`.
+    package var nameServers: [String] { ["\(nameServer.host):\(nameServer.port)"] }
+
+    /// A complete configuration file (YAML) for the targets and identities of this lab.
+    package var configurationYAML: String {
+        var lines = ["# Of a running agent-lab. Start the agent with the lab's environment.", "cloud: public"]
+        lines.append("dns: {servers: [\(nameServers.map { "\"\($0)\"" }.joined(separator: ", "))]}")
+        lines.append("identities:")
+        for principal in options.principals {
+            switch principal.kind {
+            case .systemAssigned: lines.append("  \(principal.name): {kind: managed_identity}")
+            case .userAssigned: lines.append("  \(principal.name): {kind: managed_identity, client_id: \(principal.clientID)}")
+            }
+        }
+        lines.append("targets:")
+        for target in options.targets {
+            lines += [
+                "  - name: \(target.name)", "    engine: postgresql", "    host: \(target.host)", "    port: \(endpoint(of: target).port)",
+                "    database: \(target.database)", "    user: \(target.role)", "    identities: [\(target.identities.joined(separator: ", "))]",
+                "    tls: {ca_file: \"\(caFile)\"}",
+            ]
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+}
