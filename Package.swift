@@ -81,8 +81,11 @@ let package = Package(
         .testTarget(
             name: "ProbeTests",
             dependencies: ["Probes", "Postgres", "Certificates", "Identity", "Readiness", "Lab", "TestSupport"]),
-        .testTarget(name: "ScheduleTests", dependencies: ["Schedule", "TestSupport"]),
-        .testTarget(name: "StoreTests", dependencies: ["Store", "TestSupport"]),
+        .testTarget(name: "ScheduleTests", dependencies: ["Schedule", "Diagnosis", "TestSupport", .log, .lifecycle]),
+        // A process that writes history until it is killed; only tests start it.
+        .executableTarget(name: "agent-store-writer", dependencies: ["Store", "Diagnosis", .log], path: "Tests/StoreWriter"),
+        .testTarget(
+            name: "StoreTests", dependencies: ["Store", "Diagnosis", "TestSupport", "agent-store-writer", .log, .subprocess]),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "TestSupport"]),
         .testTarget(name: "StatusServerTests", dependencies: ["StatusServer", "Telemetry", "TestSupport"]),
         .testTarget(name: "LabTests", dependencies: ["Lab", "Diagnosis", "TestSupport", .nio, .nioPosix, .subprocess, .log]),
