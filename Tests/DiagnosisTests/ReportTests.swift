@@ -217,6 +217,36 @@ import Testing
         #expect(report.findings[0].evidence.map(\.kind) == [.certificate])
     }
 
+    @Test("What is different from when it last worked is said, and makes a public address for a private one certain")
+    func changes() {
+        let target = Fixture.target()
+        var now = Fixture.facts()
+        now.addresses = ["20.61.88.14"]
+        now.address = "20.61.88.14"
+        now.objectID = Fixture.appID
+        let failure = Failure(.dnsPublicForPrivate, during: .tcp, certainty: .likely)
+        let finding = Fixture.report([Fixture.status(target, failure: failure, facts: now)]).findings[0]
+        #expect(finding.certainty == .certain)
+        #expect(
+            finding.detail.hasSuffix(
+                "Changed since it last worked: address 10.20.4.7 (private) → 20.61.88.14 (public); token's object id \(Fixture.objectID) → \(Fixture.appID)."
+            ))
+    }
+
+    @Test("Facts that are equal, unknown or in another order are no change")
+    func noChange() {
+        var old = Fixture.facts()
+        old.addresses = ["10.0.0.1", "10.0.0.2"]
+        var new = old
+        new.addresses = ["10.0.0.2", "10.0.0.1"]
+        new.serverVersion = nil
+        #expect(FactsChange.phrases(from: old, to: new).isEmpty)
+        new.serverVersion = "16.4"
+        new.isInRecovery = true
+        old.isInRecovery = false
+        #expect(FactsChange.phrases(from: old, to: new) == ["server version 15.18 → 16.4", "role of the server primary → replica"])
+    }
+
     @Test("Trouble of the agent itself is a finding that hits no check")
     func agentFailure() {
         let report = Report.make(

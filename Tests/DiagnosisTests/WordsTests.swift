@@ -95,7 +95,7 @@ import Testing
     @Test("Every day of four hundred years has a date of its own")
     func everyDay() {
         var last = ""
-        for day in stride(from: -146_097, through: 146_097, by: 1) {
+        for day in -73_049...73_049 {
             let time = Timestamp(milliseconds: Int64(day) * 86_400_000)
             let text = time.description
             if Timestamp(rfc3339: text) != time || text == last { Issue.record("\(text)") }

@@ -39,25 +39,30 @@ package struct TextStyle: Sendable, Hashable {
         list(head, text.split(separator: " ").map(String.init), " ")
     }
 
-    /// `head` and items behind it; a line ends only between two items, with the visible part of the separator.
+    /// `head` and items behind it; a line ends between two items, with the visible part of the separator, and inside an item only
+    /// when that is longer than a line.
     func list(_ head: String, _ items: [String], _ separator: String) -> [String] {
         let indent = head.count
+        let pieces = items.flatMap { item -> [(text: String, before: String)] in
+            guard indent + item.count > width else { return [(item, separator)] }
+            return item.split(separator: " ").enumerated().map { (String($1), $0 == 0 ? separator : " ") }
+        }
         var lines: [String] = []
         var line = head
         var length = indent
-        for (index, item) in items.enumerated() {
+        for (index, piece) in pieces.enumerated() {
             if index > 0 {
-                if length + separator.count + item.count > width {
-                    lines.append(line + Self.withoutFinalBlanks(separator))
+                if length + piece.before.count + piece.text.count > width {
+                    lines.append(line + Self.withoutFinalBlanks(piece.before))
                     line = String(repeating: " ", count: indent)
                     length = indent
                 } else {
-                    line += separator
-                    length += separator.count
+                    line += piece.before
+                    length += piece.before.count
                 }
             }
-            line += item
-            length += item.count
+            line += piece.text
+            length += piece.text.count
         }
         lines.append(line)
         return lines
