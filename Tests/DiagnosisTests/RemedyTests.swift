@@ -76,7 +76,8 @@ import Testing
         let repair = Cause.loginIdentityRecreated.row.remedies.first { $0.kind == .repair && $0.engine == .postgresql }
         #expect(
             repair?.filled(from: values).text
-                == "SECURITY LABEL FOR \"pgaadauth\" ON ROLE \"we\"\"ird role\" IS 'aadauth,oid=\(Fixture.objectID),type=service';")
+                == "SECURITY LABEL FOR \"pgaadauth\" ON ROLE \"we\"\"ird role\" IS 'aadauth,oid=\(Fixture.objectID),type=service';  -- as Entra administrator"
+        )
     }
 
     @Test("No remedy replaces an administrator or prints a token", arguments: Cause.allCases)

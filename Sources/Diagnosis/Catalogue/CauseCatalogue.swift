@@ -67,4 +67,15 @@ extension Cause {
     package var transience: Transience { row.transience }
     package var severity: Severity { row.severity }
     package var hint: String { row.hint }
+
+    /// The hint where the phase makes it another one.
+    package func hint(during phase: Phase) -> String {
+        switch (self, phase) {
+        case (.probeDeadline, .token):
+            "The source of tokens took longer than the probe has: look at the identity, the database was not asked."
+        case (.probeDeadline, .negotiate):
+            "Something takes the connection and never says a word: a proxy or middlebox, or a server that hangs."
+        default: row.hint
+        }
+    }
 }

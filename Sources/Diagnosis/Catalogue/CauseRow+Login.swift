@@ -6,12 +6,15 @@ extension CauseRow {
         means: "The server has no principal for the name that was used.",
         hint: "The identity is fine; its role was never created here, is spelt otherwise, is a local one, or Entra authentication is off.",
         remedies: [
-            .look("SELECT * FROM pgaadauth_list_principals(false);", for: .postgresql),
+            .look("SELECT * FROM pgaadauth_list_principals(false);  -- in database postgres", for: .postgresql),
             .look("SELECT rolname FROM pg_roles WHERE lower(rolname) = lower(\(literal: .user));", for: .postgresql),
             .look("SELECT user, host, plugin FROM mysql.user WHERE user = \(literal: .user);", for: .mysql),
             .look("SELECT name, type_desc FROM sys.database_principals WHERE type IN ('E', 'X');", for: .azuresql),
             .repair(
-                "SELECT * FROM pgaadauth_create_principal_with_oid(\(literal: .user), '\(guid: .objectID)', 'service', false, false);",
+                """
+                SELECT * FROM pgaadauth_create_principal_with_oid(\(literal: .user), '\(guid: .objectID)', 'service', false, \
+                false);  -- as Entra administrator, in database postgres
+                """,
                 for: .postgresql),
             .repair("CREATE AADUSER \(literal: .user) IDENTIFIED BY '\(guid: .clientID)';", for: .mysql),
             .repair("CREATE USER [<identity's display name>] FROM EXTERNAL PROVIDER;", for: .azuresql),
@@ -26,10 +29,13 @@ extension CauseRow {
         means: "The principal in the database belongs to another object than the token, though the name is the same.",
         hint: "An identity that was deleted and made again has a new object id; map the role anew and its grants stay.",
         remedies: [
-            .look("SELECT * FROM pgaadauth_list_principals(false);", for: .postgresql),
+            .look("SELECT * FROM pgaadauth_list_principals(false);  -- in database postgres", for: .postgresql),
             .look("agent token \(word: .identity)"),
             .repair(
-                "SECURITY LABEL FOR \"pgaadauth\" ON ROLE \(identifier: .user) IS 'aadauth,oid=\(guid: .objectID),type=service';",
+                """
+                SECURITY LABEL FOR \"pgaadauth\" ON ROLE \(identifier: .user) IS \
+                'aadauth,oid=\(guid: .objectID),type=service';  -- as Entra administrator
+                """,
                 for: .postgresql),
             .destroys("DROP USER \(literal: .user)@'%'; CREATE AADUSER \(literal: .user) IDENTIFIED BY '\(guid: .clientID)';", for: .mysql),
         ],
@@ -44,9 +50,12 @@ extension CauseRow {
         hint: "Another identity than intended answered, or the role was created with the wrong type.",
         remedies: [
             .look("agent token \(word: .identity)"),
-            .look("SELECT * FROM pgaadauth_list_principals(false);", for: .postgresql),
+            .look("SELECT * FROM pgaadauth_list_principals(false);  -- in database postgres", for: .postgresql),
             .repair(
-                "SECURITY LABEL FOR \"pgaadauth\" ON ROLE \(identifier: .user) IS 'aadauth,oid=\(guid: .objectID),type=service';",
+                """
+                SECURITY LABEL FOR \"pgaadauth\" ON ROLE \(identifier: .user) IS \
+                'aadauth,oid=\(guid: .objectID),type=service';  -- as Entra administrator
+                """,
                 for: .postgresql),
         ],
         next: ["identity_client_id_wrong", "whether the login name is that of the administrator"])
@@ -59,7 +68,7 @@ extension CauseRow {
             .look("SELECT rolname, rolcanlogin, rolvaliduntil FROM pg_roles WHERE rolname = \(literal: .user);", for: .postgresql),
             .look("SELECT user, account_locked, password_expired FROM mysql.user WHERE user = \(literal: .user);", for: .mysql),
             .look("SELECT name, is_disabled FROM sys.sql_logins;", for: .azuresql),
-            .repair("ALTER ROLE \(identifier: .user) LOGIN;", for: .postgresql),
+            .repair("ALTER ROLE \(identifier: .user) LOGIN;  -- as Entra administrator", for: .postgresql),
             .repair("ALTER USER \(literal: .user)@'%' ACCOUNT UNLOCK;", for: .mysql),
         ],
         next: ["who took the right away: the server's audit log", "pgaadauth.enable_group_sync, when the role is a group's"])
@@ -91,7 +100,10 @@ extension CauseRow {
             .look("az mysql flexible-server identity list -g \(word: .resourceGroup) -s \(word: .server) -o table", for: .mysql),
             .look("az sql server show -g \(word: .resourceGroup) -n \(word: .server) --query identity", for: .azuresql),
             .repair(
-                "SELECT * FROM pgaadauth_create_principal_with_oid(\(literal: .user), '\(guid: .objectID)', 'service', false, false);",
+                """
+                SELECT * FROM pgaadauth_create_principal_with_oid(\(literal: .user), '\(guid: .objectID)', 'service', false, \
+                false);  -- as Entra administrator, in database postgres
+                """,
                 for: .postgresql),
         ],
         next: ["routes and network rules of the server's subnet", "spelling of the name: it has to be in this tenant"])
@@ -102,7 +114,7 @@ extension CauseRow {
         hint: "The reason is in the server's log; of what can be seen here, compare the token's object id with the role's.",
         remedies: [
             .look("agent token \(word: .identity)"),
-            .look("SELECT * FROM pgaadauth_list_principals(false);", for: .postgresql),
+            .look("SELECT * FROM pgaadauth_list_principals(false);  -- in database postgres", for: .postgresql),
             .look("az postgres flexible-server server-logs list -g \(word: .resourceGroup) -s \(word: .server) -o table", for: .postgresql),
         ],
         next: ["login_principal_unknown", "login_identity_recreated", "login_token_type", "login_disabled", "entra_auth_disabled"])
@@ -112,7 +124,7 @@ extension CauseRow {
         means: "The peer asked for something other than the token in clear text inside TLS, so nothing was sent.",
         hint: "The role is a local one with a password, Entra authentication is off, or this is not the server it should be.",
         remedies: [
-            .look("SELECT * FROM pgaadauth_list_principals(false);", for: .postgresql),
+            .look("SELECT * FROM pgaadauth_list_principals(false);  -- in database postgres", for: .postgresql),
             .look("az postgres flexible-server show -g \(word: .resourceGroup) -n \(word: .server) --query authConfig", for: .postgresql),
             .look("nslookup \(word: .host)"),
         ],

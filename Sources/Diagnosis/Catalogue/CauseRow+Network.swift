@@ -21,7 +21,10 @@ extension CauseRow {
             .look("agent config check"),
             .look("az ad sp show --id \(word: .clientID) --query displayName -o tsv"),
             .repair(
-                "SELECT * FROM pgaadauth_create_principal_with_oid('<short role name>', '\(guid: .objectID)', 'service', false, false);",
+                """
+                SELECT * FROM pgaadauth_create_principal_with_oid('<short role name>', '\(guid: .objectID)', 'service', \
+                false, false);  -- as Entra administrator, in database postgres
+                """,
                 for: .postgresql),
         ],
         next: [

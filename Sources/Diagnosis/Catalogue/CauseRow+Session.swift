@@ -22,7 +22,10 @@ extension CauseRow {
             .look("SELECT datname, datallowconn, datacl FROM pg_database WHERE datname = \(literal: .database);", for: .postgresql),
             .look("SHOW GRANTS FOR \(literal: .user)@'%';", for: .mysql),
             .look("SELECT name, type_desc FROM sys.database_principals;", for: .azuresql),
-            .widens("GRANT CONNECT ON DATABASE \(identifier: .database) TO \(identifier: .user);", for: .postgresql),
+            .widens(
+                """
+                GRANT CONNECT ON DATABASE \(identifier: .database) TO \(identifier: .user);  -- as the database's owner
+                """, for: .postgresql),
         ],
         next: ["a login to database postgres with the same identity: it proves the login itself"])
 

@@ -185,7 +185,7 @@ extension CauseRow {
             .repair(
                 """
                 SELECT * FROM pgaadauth_create_principal_with_oid(\(literal: .identityName), '\(guid: .objectID)', \
-                'service', false, false);
+                'service', false, false);  -- as Entra administrator, in database postgres
                 """,
                 for: .postgresql),
         ],

@@ -222,6 +222,8 @@ extension Classifier {
                 source == .appService ? "Nothing listens at the identity endpoint; it comes up some seconds after the app." : nil)
         case 28: return failure(.identityEndpointUnreachable, "The identity endpoint did not answer in time.")
         case 5, 6, 35, 45, 52, 55, 56, 60, 97: return failure(.identityEndpointUnreachable)
+        case 1 where ForeignText(text).matches("http/0.9"):
+            return failure(.identityReplyInvalid, "What answers at the identity endpoint does not speak HTTP.")
         case 1, 3: return failure(.configInvalid, "The address of the identity endpoint cannot be used.")
         case 58, 77: return failure(.configInvalid, "A certificate file cannot be read.")
         case 8, 18, 23, 47, 61, 63: return failure(.identityReplyInvalid)

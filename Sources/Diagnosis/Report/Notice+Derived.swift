@@ -22,11 +22,11 @@ extension Notice {
         }
         if let skew = facts.clockSkew, abs(skew) > skewLimits.warning {
             let bounded = Duration.seconds(fraction: skew)
+            let size = Span.long(bounded < .zero ? .zero - bounded : bounded)
             notices.append(
                 Notice(
                     .clockSkew, during: .query,
-                    detail:
-                        "The database's clock is \(Span.long(bounded < .zero ? .zero - bounded : bounded)) \(skew > 0 ? "ahead of" : "behind") this host's.",
+                    detail: "The database's clock is \(size) \(skew > 0 ? "ahead of" : "behind") this host's.",
                     evidence: [Evidence(.agent, text: "clock skew \(Int(bounded.seconds.rounded())) s")]))
         }
         return notices

@@ -212,7 +212,8 @@ struct ReportBuilder {
         return Draft(
             finding: Finding(
                 id: "", code: failure.cause.rawValue, severity: severity, phase: failure.phase, certainty: failure.certainty,
-                affects: [], detail: failure.detail ?? row.means, evidence: evidence(of: failure, facts), hint: row.hint,
+                affects: [], detail: failure.detail ?? row.means, evidence: evidence(of: failure, facts),
+                hint: failure.cause.hint(during: failure.phase),
                 remedies: remedies(row.remedies, values, engine: engine, source: source), next: row.next))
     }
 
