@@ -104,6 +104,8 @@ import Testing
             #expect(story.attempts.count == row.requests)
             #expect(bench.events.requests.count == 1, "one request, however many tries")
             let shown = everything(about: failure) + everything(about: story) + everything(about: bench.events.all)
+                + everything(about: bench.log.all)
+            #expect(bench.log.all.count == row.requests)
             #expect(!shown.contains(Canary.token) && !shown.contains(Canary.header))
             let open = try openConnections(to: bench.server.port)
             #expect(open == 0)

@@ -139,6 +139,8 @@ import Testing
             guard case .acquired(let cached) = again.outcome else { throw Unexpected("no token") }
             #expect(cached.isCached && again.attempts.isEmpty)
             let shown = everything(about: story) + everything(about: again) + everything(about: bench.events.all)
+                + everything(about: bench.log.all)
+            #expect(!bench.log.all.isEmpty)
             #expect(!shown.contains(Canary.token) && !shown.contains(Canary.header))
         }
     }
@@ -186,6 +188,31 @@ import Testing
             #expect(failures[2]?.cause == .probeDeadline)
             #expect(bench.server.requests.count == 2)
         }
+    }
+
+    @Test("Twenty identities learn in the time of one that nobody can connect to the endpoint")
+    func outageIsShared() async throws {
+        let deaf = DeafPort()
+        let http = CurlClient()
+        let events = EventLog()
+        let names = (1...20).map { "app\($0)" }
+        let identities = Identities(
+            definitions: names.map { IdentityDefinition(name: $0, kind: .managedIdentity(.systemAssigned)) }, cloud: .public,
+            environment: IdentityEnvironment(imdsAuthority: "http://127.0.0.1:\(deaf.port)"), http: http,
+            onEvent: { events.add($0) }, logger: IdentityBench.silent)
+        let began = ContinuousClock.now
+        let stories = try await withThrowingTaskGroup(of: TokenAcquisition.self) { group in
+            for name in names {
+                group.addTask { try await identities.acquire(named: name, for: .ossrdbms, fresh: false, until: .in(.seconds(15))) }
+            }
+            return try await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(ContinuousClock.now - began < .milliseconds(2800))
+        let causes = stories.map { if case .failed(let failure) = $0.outcome { failure.cause } else { Cause.unclassified } }
+        #expect(causes == Array(repeating: .identityEndpointUnreachable, count: 20))
+        #expect(events.requests.count == 20, "each identity has its verdict")
+        #expect(stories.flatMap(\.attempts).count <= 2)
+        await http.close()
     }
 
     @Test("The watch asks for every identity, also one that nobody uses, and ends when it is cancelled")
