@@ -90,7 +90,7 @@ let package = Package(
         .testTarget(name: "StatusServerTests", dependencies: ["StatusServer", "Telemetry", "TestSupport"]),
         .testTarget(name: "LabTests", dependencies: ["Lab", "Diagnosis", "TestSupport", .nio, .nioPosix, .subprocess, .log]),
         .testTarget(
-            name: "EndToEndTests", dependencies: ["Commands", "Diagnosis", "Lab", "TestSupport", .subprocess]),
+            name: "EndToEndTests", dependencies: ["Curl", "Diagnosis", "Lab", "TestSupport", "agent", "agent-lab"]),
     ],
     swiftLanguageModes: [.v6]
 )
