@@ -86,8 +86,10 @@ let package = Package(
         .executableTarget(name: "agent-store-writer", dependencies: ["Store", "Diagnosis", .log], path: "Tests/StoreWriter"),
         .testTarget(
             name: "StoreTests", dependencies: ["Store", "Diagnosis", "TestSupport", "agent-store-writer", .log]),
-        .testTarget(name: "SettingsTests", dependencies: ["Settings", "TestSupport"]),
-        .testTarget(name: "StatusServerTests", dependencies: ["StatusServer", "Telemetry", "TestSupport"]),
+        .testTarget(name: "SettingsTests", dependencies: ["Settings", "Diagnosis", "TestSupport"]),
+        .testTarget(
+            name: "StatusServerTests",
+            dependencies: ["StatusServer", "Telemetry", "Diagnosis", "TestSupport", .log, .lifecycle, .nio]),
         .testTarget(name: "LabTests", dependencies: ["Lab", "Diagnosis", "TestSupport", .nio, .nioPosix, .subprocess, .log]),
         .testTarget(
             name: "EndToEndTests", dependencies: ["Curl", "Diagnosis", "Lab", "TestSupport", "agent", "agent-lab"]),
