@@ -48,7 +48,7 @@ package struct AgentCommand: AsyncParsableCommand {
             "SSLMAXPROTOCOLVERSION", "REQUIREPEER", "REQUIRESSL", "SSLCOMPRESSION", "GSSENCMODE", "KRBSRVNAME", "GSSLIB",
             "CONNECT_TIMEOUT", "CLIENTENCODING", "TARGETSESSIONATTRS", "CHANNELBINDING", "TZ", "DATESTYLE", "GEQO", "SYSCONFDIR",
             "LOCALEDIR"]
-        { unsetenv("PG\(name)") }
+        { unsafe unsetenv("PG\(name)") }
         // Tokens live in this memory: no core file, no ptrace by other processes of the same user.
         var none = rlimit(rlim_cur: 0, rlim_max: 0)
         unsafe setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)

@@ -10,6 +10,7 @@ import StatusServer
 import Store
 import Synchronization
 import Telemetry
+import UnixSignals
 
 /// The running agent.
 final class AgentService: Sendable {
@@ -113,8 +114,7 @@ final class AgentService: Sendable {
                     ReadinessCondition("configuration", isMet: true),
                     ReadinessCondition("listening", isMet: self.isListening.load(ordering: .acquiring)),
                 ]
-            },
-            report: { self.report })
+            })
     }
 
     private var report: Report {

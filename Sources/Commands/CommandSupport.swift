@@ -39,6 +39,16 @@ func outputFormat(_ text: String) throws -> OutputFormat {
     throw ValidationError("'\(text)' is no output format; use text or json.")
 }
 
+let logLevelHelp = ArgumentHelp(
+    "What is logged to standard error: trace, debug, info, notice, warning, error, critical.", valueName: "level")
+
+func readLogLevel(_ text: String) throws -> Logger.Level {
+    guard let level = Logger.Level(rawValue: text) else {
+        throw ValidationError("'\(text)' is no log level; use \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")).")
+    }
+    return level
+}
+
 /// A logger for commands that answer a person: quiet unless asked.
 func commandLogger(_ level: Logger.Level, sink: LogSink) -> Logger {
     sink.logLevel = level
@@ -48,7 +58,7 @@ func commandLogger(_ level: Logger.Level, sink: LogSink) -> Logger {
 extension Failure {
     /// The failure as a command reports it before it can do anything: what, why, what to do.
     var message: String {
-        ([detail ?? cause.means] + evidence.map(\.line).prefix(2)).joined(separator: "\n  ") + "\n  \(cause.hint)"
+        ([detail ?? cause.row.means] + evidence.map(\.line).prefix(2)).joined(separator: "\n  ") + "\n  \(cause.hint)"
     }
 
     /// Prints the failure and ends the program with its exit status.

@@ -31,10 +31,8 @@ struct ConfigCommand: ParsableCommand {
                 if case .success(let configuration, _) = result { ConfigurationSummary(configuration, instances: instances) } else { nil }
             switch output {
             case .json:
-                Terminal.print(JSON.object([
-                    .init(key: "schema", value: 1), .init(key: "valid", value: .bool(summary != nil)),
-                    .init(key: "issues", value: result.issues.json), .init(key: "summary", value: summary.json),
-                ]).pretty)
+                let document: JSON = ["schema": 1, "valid": summary != nil, "issues": result.issues, "summary": summary]
+                Terminal.print(document.pretty)
             case .text:
                 for issue in result.issues { Terminal.note(issue.severity == .error ? "\(issue)" : "warning: \(issue)") }
                 if let summary { Terminal.print(summary.text) }

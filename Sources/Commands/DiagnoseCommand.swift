@@ -39,7 +39,7 @@ struct DiagnoseCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Seconds until the command ends with what it has, and status 75.", valueName: "seconds"))
     var timeout: Double?
 
-    @Option(help: ArgumentHelp("What is logged to standard error: trace, debug, info, notice, warning, error, critical.", valueName: "level"))
+    @Option(help: logLevelHelp, transform: readLogLevel)
     var logLevel = Logger.Level.error
 
     @Flag(help: "Probe in this process. This version always does.")
@@ -159,8 +159,6 @@ struct DiagnoseCommand: AsyncParsableCommand {
         return .finished
     }
 }
-
-extension Logger.Level: @retroactive ExpressibleByArgument {}
 
 /// Which checks a person named.
 struct CheckSelection {

@@ -14,13 +14,14 @@ enum Terminal {
     static var style: TextStyle {
         var size = winsize()
         let isTerminal = isatty(STDOUT_FILENO) == 1
-        let width = isTerminal && unsafe ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 ? Int(size.ws_col) : 0
+        let isMeasured = unsafe ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0
+        let width = isTerminal && isMeasured ? Int(size.ws_col) : 0
         return TextStyle(color: isTerminal && !Surroundings.refusesColour(Surroundings.variables), width: width >= 40 ? width : 100)
     }
 
     static var hostName: String {
         var buffer = [CChar](repeating: 0, count: 256)
-        guard unsafe buffer.withUnsafeMutableBufferPointer({ unsafe gethostname($0.baseAddress, $0.count - 1) }) == 0 else { return "unknown" }
+        guard unsafe gethostname(&buffer, buffer.count - 1) == 0 else { return "unknown" }
         return Redactor.scrub(String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
     }
 

@@ -3,6 +3,7 @@ import ArgumentParser
 import Diagnosis
 import Identity
 import Logging
+import Settings
 import Telemetry
 
 struct TokenCommand: AsyncParsableCommand {
@@ -24,7 +25,7 @@ struct TokenCommand: AsyncParsableCommand {
     @Argument(help: "The identity; may be left out when the configuration has one only.")
     var identity: String?
 
-    @Option(help: "What the token is for: ossrdbms (PostgreSQL, MySQL) or azuresql.")
+    @Option(help: "What the token is for: ossrdbms (PostgreSQL, MySQL) or azuresql.", transform: tokenResource)
     var resource = TokenResource.ossrdbms
 
     @Option(help: "text or json.", transform: outputFormat)
@@ -33,7 +34,7 @@ struct TokenCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Seconds to try.", valueName: "seconds"))
     var timeout = 30.0
 
-    @Option(help: ArgumentHelp("What is logged to standard error: trace, debug, info, notice, warning, error, critical.", valueName: "level"))
+    @Option(help: logLevelHelp, transform: readLogLevel)
     var logLevel = Logger.Level.error
 
     func validate() throws {
@@ -77,7 +78,10 @@ struct TokenCommand: AsyncParsableCommand {
     }
 }
 
-extension TokenResource: ExpressibleByArgument {}
+private func tokenResource(_ text: String) throws -> TokenResource {
+    guard let resource = TokenResource(rawValue: text) else { throw ValidationError("'\(text)' is no resource; use ossrdbms or azuresql.") }
+    return resource
+}
 
 extension TokenReport {
     /// The story of an acquisition as a report; each try is a link of its chain.

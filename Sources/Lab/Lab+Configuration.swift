@@ -44,3 +44,33 @@ extension Lab {
         return lines.joined(separator: "\n") + "\n"
     }
 }
+
+extension Lab {
+    /// Lines for a shell: `eval "$(agent-lab env)"`.
+    package func environmentScript(configuration: String?) -> String {
+        var variables = environment
+        if let configuration { variables["AGENT_CONFIG"] = configuration }
+        return variables.sorted { $0.key < $1.key }.map { "export \($0.key)='\($0.value)'\n" }.joined()
+    }
+
+    var environmentJSON: JSON {
+        .joining(environment.sorted { $0.key < $1.key }.map { name, value -> JSON in [name: value] })
+    }
+
+    /// What a program that started the lab wants to know: one line of JSON.
+    package func readyLine(directory: String, configuration: String, environmentFile: String) -> String {
+        let line: JSON = [
+            "schema": 1, "ready": true, "directory": directory, "configuration": configuration, "environment": environmentFile, "ca_file": caFile,
+            "identity_endpoint": identity.appServiceEndpoint, "imds_authority": identity.imdsAuthority, "name_servers": nameServers,
+            "token_check": postgres?.tokenCheck.rawValue, "notice": postgres?.notice,
+            "targets": options.targets.map { target -> JSON in
+                let endpoint = endpoint(of: target)
+                return [
+                    "name": target.name, "host": target.host, "address": endpoint.host, "port": endpoint.port, "database": target.database,
+                    "user": target.role, "black_hole": target.blackHole,
+                ]
+            },
+        ]
+        return line.compact
+    }
+}

@@ -18,6 +18,15 @@ package final class Lab: Sendable {
     /// Nil when the options ask for none.
     package let postgres: PostgresServer?
     package let board: FaultBoard
+    /// Switches faults on and off.
+    package let faults: Faults
+    /// What clients sent to the proxies.
+    package let recorder: WireRecorder
+
+    private let proxies: [FaultProxy]
+    /// The proxy of each target, by its place in `proxies`.
+    private let proxyOfTarget: [String: Int]
+    private let blackHole: BlackHole?
 
     /// The audience of PostgreSQL and MySQL on Azure.
     package static let audience = "https://ossrdbms-aad.database.windows.net"
@@ -57,13 +66,40 @@ package final class Lab: Sendable {
             }
             let identity = try await IdentityServer.start(on: block.identity, desk: desk)
             running.append { await identity.stop() }
+            var blackHole: BlackHole?
+            if options.targets.contains(where: \.blackHole) {
+                let hole = try await BlackHole.open(on: block.blackHole)
+                running.append { await hole.close() }
+                blackHole = hole
+            }
+            let recorder = WireRecorder()
+            var proxies: [FaultProxy] = []
+            var proxyOfTarget: [String: Int] = [:]
+            if !options.direct {
+                let upstream = postgres.map { Endpoint(host: $0.address, port: $0.port) }
+                let tls = try TLSContexts(certificates)
+                for (index, group) in try Self.groups(of: options.targets).enumerated() {
+                    let route = Route(targets: group.map(\.name), upstream: upstream, block: block, tls: tls, board: board, recorder: recorder)
+                    let proxy = try await FaultProxy.start(on: block.target(index), route: route, recorder: recorder)
+                    running.append { await proxy.stop() }
+                    for target in group { proxyOfTarget[target.name] = proxies.count }
+                    proxies.append(proxy)
+                }
+            }
             var zone = Zone()
             for target in options.targets {
-                zone.add(Zone.Entry(target: target, primary: block.postgres, secondary: block.postgres, dead: block.blackHole))
+                let addresses =
+                    proxyOfTarget[target.name].map { proxies[$0].addresses } ?? FaultProxy.Addresses(primary: block.postgres, secondary: block.postgres, dead: block.blackHole)
+                zone.add(Zone.Entry(target: target, addresses: target.blackHole ? [block.blackHole] : [addresses.primary], reserve: addresses))
             }
             self.nameServer = try await NameServer.start(on: block.nameServer, zone: zone, board: board)
             self.postgres = postgres
             self.identity = identity
+            self.faults = Faults(targets: options.targets, board: board, identity: identity, postgres: postgres, proxies: proxies)
+            self.proxies = proxies
+            self.proxyOfTarget = proxyOfTarget
+            self.blackHole = blackHole
+            self.recorder = recorder
         } catch {
             for stop in running.reversed() { await stop() }
             throw error
@@ -80,6 +116,10 @@ package final class Lab: Sendable {
     /// Ends all parts in reverse order and removes the scratch folder.
     package func stop() async {
         await nameServer.stop()
+        await withTaskGroup { group in
+            for proxy in proxies { group.addTask { await proxy.stop() } }
+        }
+        await blackHole?.close()
         await identity.stop()
         await postgres?.stop()
         scratch.remove()
@@ -93,7 +133,21 @@ package final class Lab: Sendable {
 
     /// Where a client of `target` ends up after name resolution.
     package func endpoint(of target: LabTarget) -> Endpoint {
-        Endpoint(host: block.postgres, port: postgres?.port ?? 0)
+        if target.blackHole, let blackHole { return Endpoint(host: block.blackHole, port: blackHole.port) }
+        if let proxy = proxyOfTarget[target.name].map({ proxies[$0] }) { return Endpoint(host: proxy.addresses.primary, port: proxy.port) }
+        return Endpoint(host: block.postgres, port: postgres?.port ?? 0)
+    }
+
+    /// Targets that share a proxy; each of the others has its own.
+    private static func groups(of targets: [LabTarget]) throws -> [[LabTarget]] {
+        let open = targets.filter { !$0.blackHole }
+        var groups = open.filter { !$0.shared }.map { [$0] }
+        guard groups.count < LoopbackBlock.targetCapacity else {
+            throw LabError("At most \(LoopbackBlock.targetCapacity) targets can have a proxy of their own; mark the others as shared.")
+        }
+        let shared = open.filter(\.shared)
+        if !shared.isEmpty { groups.append(shared) }
+        return groups
     }
 
     /// A token as the identity endpoint would give it: the platform's cached one.

@@ -17,8 +17,8 @@ package struct LoopbackBlock: Sendable, Hashable {
     /// Never answers: all black-holed names point here.
     package var blackHole: String { address(4) }
     /// **Shape**: three addresses per target, the last of which is the dead one of the fault `dead_address`.
-    package func target(_ index: Int) -> (primary: String, secondary: String, dead: String) {
-        (address(10 + 3 * index), address(11 + 3 * index), address(12 + 3 * index))
+    package func target(_ index: Int) -> FaultProxy.Addresses {
+        FaultProxy.Addresses(primary: address(10 + 3 * index), secondary: address(11 + 3 * index), dead: address(12 + 3 * index))
     }
     /// How many targets can have addresses of their own.
     package static let targetCapacity = 80

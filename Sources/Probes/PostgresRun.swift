@@ -72,7 +72,7 @@ struct PostgresRun {
             switch error {
             case .ares(let code, let text, _):
                 throw .failed(
-                    Classifier.ares(code: Int32(code), name: target.host, text: text, servers: tools.nameServers.map(\.description)))
+                    Classifier.ares(code: code, name: target.host, text: text, servers: tools.nameServers.map(\.description)))
             case .wait(let wait): throw end(of: wait, during: .dns)
             }
         }

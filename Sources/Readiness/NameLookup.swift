@@ -19,7 +19,7 @@ package struct NameResolution: Sendable, Hashable {
 /// Why a name has no addresses.
 package enum NameLookupFailure: Error, Sendable, Hashable {
     /// c-ares answered with this status (`ARES_E…`) and its text; `timeouts` counts servers that did not reply.
-    case ares(code: Int, text: String, timeouts: Int)
+    case ares(code: Int32, text: String, timeouts: Int)
     case wait(WaitFailure)
 }
 
@@ -43,12 +43,24 @@ package struct NameLookup: Sendable {
     ///
     /// Each server is asked twice, 2 s apart at first, so that a silent resolver is known within about 6 s.
     package func resolve(_ host: String, until deadline: Deadline) async throws(NameLookupFailure) -> NameResolution {
+        if unsafe clinux_is_numeric(host) != 0 { return NameResolution(addresses: [host], aliases: [], timeToLive: nil) }
+        do {
+            return try await ask(host, flags: 0, until: deadline)
+        } catch .ares(ARES_ECONNREFUSED, _, _) {
+            // c-ares goes on to the next server when one fails or refuses, and in the end says "connection refused" whatever they said.
+            // Asked once more without that care it passes their own answer on.
+            return try await ask(host, flags: Int32(ARES_FLAG_NOCHECKRESP), until: deadline)
+        }
+    }
+
+    private func ask(_ host: String, flags: Int32, until deadline: Deadline) async throws(NameLookupFailure) -> NameResolution {
         let answer = Answer()
         var channel: ares_channel?
         var options = unsafe ares_options()
         unsafe options.timeout = 2000
         unsafe options.tries = 2
-        let status = unsafe ares_init_options(&channel, &options, Int32(ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES))
+        unsafe options.flags = flags
+        let status = unsafe ares_init_options(&channel, &options, Int32(ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_FLAGS))
         guard status == ARES_SUCCESS, let channel = unsafe channel else { throw Self.failure(status, timeouts: 0) }
         // Also cancels what is pending: the callback then runs once more with ARES_EDESTRUCTION, while `answer` still lives.
         defer {
@@ -144,7 +156,7 @@ package struct NameLookup: Sendable {
     }
 
     private static func failure(_ status: Int32, timeouts: Int) -> NameLookupFailure {
-        .ares(code: Int(status), text: text(of: status), timeouts: timeouts)
+        .ares(code: status, text: text(of: status), timeouts: timeouts)
     }
 
     private static func text(of status: Int32) -> String { unsafe String(cString: ares_strerror(status)) }

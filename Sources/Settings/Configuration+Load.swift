@@ -75,6 +75,7 @@ extension Configuration {
             issues.error("", at: nil, "the file is UTF-16; save it as UTF-8")
             return nil
         }
+        let bytes = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(bytes.dropFirst(3)) : bytes
         if let index = bytes.firstIndex(where: { $0 < 0x20 && $0 != 0x09 && $0 != 0x0A && $0 != 0x0D }) {
             let line = bytes[..<index].count { $0 == 0x0A } + 1
             issues.error("", at: .init(line: line, column: 1), "the file is not text: it holds the byte \(bytes[index])")

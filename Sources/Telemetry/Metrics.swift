@@ -55,7 +55,7 @@ package final class Metrics: Sendable {
     package struct Schedule: Sendable {
         var lag = Histogram()
         var missed: [MissedReason: UInt64] = [:]
-        var inFlight = 0
+        package var inFlight = 0
         var limit = 0
         var reloads: UInt64 = 0
         var reloadFailures: UInt64 = 0

@@ -1,1 +1,1 @@
-// Filled by the tests of the store.
+// Filled by its target.

@@ -1,5 +1,5 @@
 // A name server for tests that gives one scripted answer to everything, on UDP and a port of its own.
-package import Diagnosis
+import Diagnosis
 import Glibc
 import Synchronization
 
@@ -103,19 +103,27 @@ package final class ScriptedNameServer: Sendable {
         case .answer(let aliases, let addresses, let ttl):
             var records: [UInt8] = []
             var count = 0
-            var owner = Array(question[12...end])
-            let life = [UInt8(truncatingIfNeeded: ttl >> 24), UInt8(truncatingIfNeeded: ttl >> 16), UInt8(truncatingIfNeeded: ttl >> 8), UInt8(truncatingIfNeeded: ttl)]
-            for alias in aliases {
-                let name = alias.split(separator: ".").flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) } + [0]
-                records += owner + [0, 5, 0, 1] + life + [0, UInt8(name.count)] + name
-                owner = name
+            var owner: [UInt8] = Array(question[12...end])
+            func add(_ kind: UInt8, _ data: [UInt8]) {
+                records += owner
+                records += [0, kind, 0, 1]
+                for shift in [24, 16, 8, 0] as [UInt32] { records.append(UInt8(truncatingIfNeeded: ttl >> shift)) }
+                records += [0, UInt8(data.count)]
+                records += data
                 count += 1
             }
-            if kind == 1 {
-                for address in addresses {
-                    records += owner + [0, 1, 0, 1] + life + [0, 4] + address.split(separator: ".").compactMap { UInt8($0) }
-                    count += 1
+            for alias in aliases {
+                var name: [UInt8] = []
+                for label in alias.split(separator: ".") {
+                    name.append(UInt8(label.utf8.count))
+                    name += Array(label.utf8)
                 }
+                name.append(0)
+                add(5, name)
+                owner = name
+            }
+            if kind == 1 {
+                for address in addresses { add(1, address.split(separator: ".").compactMap { UInt8($0) }) }
             }
             header[7] = UInt8(count)
             return header + body + records

@@ -3,11 +3,11 @@ import Diagnosis
 
 extension JSON {
     /// One object with the members of several, in order.
-    static func joining(_ objects: [JSON]) -> JSON {
-        .object(
-            objects.flatMap { part in
-                guard case .object(let members) = part else { return [Member]() }
-                return members
-            })
+    static func joining(_ objects: [JSON]) -> JSON { .object(objects.flatMap(\.members)) }
+
+    /// The members of an object; none for anything else.
+    var members: [Member] {
+        guard case .object(let members) = self else { return [] }
+        return members
     }
 }

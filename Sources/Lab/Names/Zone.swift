@@ -3,19 +3,17 @@
 /// What the name service knows.
 struct Zone: Sendable {
     private var entries: [String: Entry] = [:]
-    private var targets: [String: String] = [:]
 
     struct Entry: Sendable {
         var target: LabTarget
-        var primary: String
-        var secondary: String
-        var dead: String
+        /// In the order in which they are given.
+        var addresses: [String]
+        /// What `dead_address` answers with instead.
+        var reserve: FaultProxy.Addresses
     }
 
     mutating func add(_ entry: Entry) {
         entries[entry.target.host] = entry
-        targets[entry.target.host] = entry.target.name
-        targets[Self.alias(of: entry.target)] = entry.target.name
         entries[Self.alias(of: entry.target)] = entry
     }
 
@@ -38,7 +36,8 @@ struct Zone: Sendable {
         var answer = DNSAnswer()
         if question.name != alias { answer.records.append(.alias(question.name, to: alias)) }
         if question.type == DNSQuestion.typeA {
-            let addresses = deadFirst ? [entry.dead, entry.primary, entry.secondary] : [entry.primary]
+            let reserve = entry.reserve
+            let addresses = deadFirst ? [reserve.dead, reserve.primary, reserve.secondary] : entry.addresses
             answer.records += addresses.map { .address(alias, $0) }
         } else {
             answer.isNegative = true

@@ -68,9 +68,13 @@ final class Connection {
         }
     }
 
-    func write(_ bytes: some Sequence<UInt8>) async throws { try await outbound.write(ByteBuffer(bytes: bytes)) }
-    func write(_ text: String) async throws { try await outbound.write(ByteBuffer(string: text)) }
-    func write(_ buffer: ByteBuffer) async throws { try await outbound.write(buffer) }
+    /// The sending half, for another task.
+    var writer: Writer { Writer(channel: channel, outbound: outbound) }
+
+    func write(_ bytes: some Sequence<UInt8>) async throws { try await writer.write(ByteBuffer(bytes: bytes)) }
+    func write(_ text: String) async throws { try await writer.write(ByteBuffer(string: text)) }
+    func finish() async throws { try await writer.finish() }
+    func reset() async throws { try await writer.reset() }
 
     /// Reads and throws away until the peer goes.
     func drain() async throws {
@@ -87,13 +91,22 @@ final class Connection {
         }.get()
     }
 
-    /// Ends the connection with a reset instead of an orderly close.
-    func reset() async throws {
-        if let socket = channel as? any SocketOptionProvider {
-            try await socket.setSoLinger(linger(l_onoff: 1, l_linger: 0)).get()
-        }
-        try await channel.close().get()
-    }
+    /// The sending half of a connection.
+    struct Writer: Sendable {
+        let channel: any Channel
+        let outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
 
-    func close() async throws { try await channel.close().get() }
+        func write(_ buffer: ByteBuffer) async throws { try await outbound.write(buffer) }
+
+        /// Says that nothing more will be sent (FIN), and goes on receiving: closing with unread bytes would send a reset.
+        func finish() async throws { try await channel.close(mode: .output).get() }
+
+        /// Ends the connection with a reset instead of an orderly close.
+        func reset() async throws {
+            if let socket = channel as? any SocketOptionProvider {
+                try await socket.setSoLinger(linger(l_onoff: 1, l_linger: 0)).get()
+            }
+            try await channel.close().get()
+        }
+    }
 }
