@@ -85,12 +85,14 @@ let package = Package(
         // A process that writes history until it is killed; only tests start it.
         .executableTarget(name: "agent-store-writer", dependencies: ["Store", "Diagnosis", .log], path: "Tests/StoreWriter"),
         .testTarget(
-            name: "StoreTests", dependencies: ["Store", "Diagnosis", "TestSupport", "agent-store-writer", .log, .subprocess]),
-        .testTarget(name: "SettingsTests", dependencies: ["Settings", "TestSupport"]),
-        .testTarget(name: "StatusServerTests", dependencies: ["StatusServer", "Telemetry", "TestSupport"]),
+            name: "StoreTests", dependencies: ["Store", "Diagnosis", "TestSupport", "agent-store-writer", .log]),
+        .testTarget(name: "SettingsTests", dependencies: ["Settings", "Diagnosis", "TestSupport"]),
+        .testTarget(
+            name: "StatusServerTests",
+            dependencies: ["StatusServer", "Telemetry", "Diagnosis", "TestSupport", .log, .lifecycle, .nio]),
         .testTarget(name: "LabTests", dependencies: ["Lab", "Diagnosis", "TestSupport", .nio, .nioPosix, .subprocess, .log]),
         .testTarget(
-            name: "EndToEndTests", dependencies: ["Commands", "Diagnosis", "Lab", "TestSupport", .subprocess]),
+            name: "EndToEndTests", dependencies: ["Curl", "Diagnosis", "Lab", "TestSupport", "agent", "agent-lab"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -61,7 +61,7 @@ package final class PostgresProbe: Probe {
         } catch .failed(let failure) {
             // The next probe gets a fresh one; this one does not try twice.
             if failure.cause == .tokenExpired { await tokens.discard(target.engine.resource) }
-            return attempt.record.observation(.failed(failure))
+            return attempt.record.observation(.failed(Classifier.refined(failure, facts: attempt.record.facts)))
         } catch {
             return nil
         }

@@ -270,35 +270,47 @@ actor StoreEngine {
                 if file == nil || isInFile { noteWell() }
                 onCommit?(commit)
             } catch {
-                refused(error)
+                guard goesOn(after: error) else { break }
             }
         }
         let dropped = state.queue.withLock { $0.takeDropped() }
         if dropped > 0 { state.status.withLock { $0.failures[$0.trouble ?? .overflow, default: 0] += dropped } }
     }
 
-    private func refused(_ error: any Error) {
+    /// Deals with a refused batch.
+    /// - Returns: whether there is a point in writing again at once.
+    private func goesOn(after error: any Error) -> Bool {
         let trouble = Connection.trouble(error)
         state.status.withLock { $0.refusedWrites[trouble, default: 0] += 1 }
-        if let code = (error as? DatabaseError)?.resultCode, [.SQLITE_CONSTRAINT, .SQLITE_TOOBIG, .SQLITE_MISMATCH, .SQLITE_ERROR].contains(code) {
+        if let code = (error as? DatabaseError)?.resultCode, Self.unfit.contains(code) {
             // It is the records, not the disk: trying again would stop everything behind them.
             state.status.withLock { $0.failures[.io, default: 0] += UInt64(held.count) }
-            logger.error("Records do not fit the tables", metadata: ["store.records": "\(held.count)", "error": "\(Connection.text(error))"])
+            logger.error(
+                "Records do not fit the tables and are dropped",
+                metadata: ["store.records": "\(held.count)", "error": "\(Connection.text(error))"])
             held = []
-            return
+            return true
         }
         note(trouble, "cannot write to \(file?.path ?? "memory"): \(Connection.text(error))", isUp: false)
-        if trouble == .corrupt, isInFile { return recover() }
-        if trouble == .diskFull { makeRoom() }
+        if trouble == .corrupt, isInFile {
+            recover()
+            return true
+        }
         retryAt = .now + retryPause
         retryPause = min(retryPause * 2, pace.retryLimit)
+        return trouble == .diskFull && makeRoom()
     }
 
+    private static let unfit: [ResultCode] = [.SQLITE_CONSTRAINT, .SQLITE_TOOBIG, .SQLITE_MISMATCH, .SQLITE_ERROR]
+
     /// The file has its largest size, or the disk is full: old records make room inside the file.
-    private func makeRoom() {
+    /// - Returns: whether there is room now.
+    private func makeRoom() -> Bool {
         let limit = isInFile ? retention.maximumSize : retention.maximumMemory
-        guard let pruned = try? writer?.prune(retention, now: now(), maximumSize: limit) else { return }
+        guard let pruned = try? writer?.prune(retention, now: now(), maximumSize: limit), pruned.deleted > 0 else { return false }
         state.status.withLock { $0.pruned += UInt64(pruned.deleted) }
+        retryAt = nil
+        return true
     }
 
     // MARK: Maintenance

@@ -54,10 +54,12 @@ import Testing
         for code in FindingCode.allCases { #expect(Cause(rawValue: code.rawValue) == nil) }
     }
 
-    @Test("Logins pause after causes that repeating cannot mend, and go on after the others", arguments: [
-        (Cause.loginPrincipalUnknown, false), (.loginRefused, false), (.firewallDenied, false), (.serverUnavailable, true),
-        (.connectionLimit, true), (.tcpTimeout, true), (.unclassified, true), (.tokenGroupsStale, true), (.entraUnavailable, true),
-    ])
+    @Test(
+        "Logins pause after causes that repeating cannot mend, and go on after the others",
+        arguments: [
+            (Cause.loginPrincipalUnknown, false), (.loginRefused, false), (.firewallDenied, false), (.serverUnavailable, true),
+            (.connectionLimit, true), (.tcpTimeout, true), (.unclassified, true), (.tokenGroupsStale, true), (.entraUnavailable, true),
+        ])
     func transience(cause: Cause, isTransient: Bool) { #expect(cause.isTransient == isTransient) }
 
     @Test("Every other finding has its row", arguments: FindingCode.allCases)
@@ -77,18 +79,21 @@ import Testing
         init(_ cause: Cause, _ phase: Phase, _ number: Int32) { (self.cause, self.phase, self.number) = (cause, phase, number) }
     }
 
-    @Test("The number follows the group of the cause, and the phase only where the cause names no place", arguments: [
-        Row(.firewallDenied, .login, 20), Row(.tcpTimeout, .tcp, 20), Row(.dnsNotFound, .dns, 20), Row(.dnsPublicForPrivate, .tcp, 20),
-        Row(.tlsNotNegotiated, .login, 30), Row(.tlsNotNegotiated, .negotiate, 30), Row(.peerNotDatabase, .negotiate, 30),
-        Row(.identityEndpointUnreachable, .token, 10), Row(.tokenExpired, .login, 10), Row(.entraUnavailable, .token, 10),
-        Row(.loginPrincipalUnknown, .login, 40), Row(.databaseUnknown, .login, 40), Row(.connectionLimit, .login, 40),
-        Row(.privilegeMissing, .query, 50), Row(.databaseReadOnly, .query, 50), Row(.queryFailed, .query, 60),
-        Row(.connectionLost, .query, 60), Row(.configInvalid, .tls, 78), Row(.loginNameInvalid, .login, 78),
-        Row(.probeInternal, .tcp, 70), Row(.probeInternal, .login, 70),
-        Row(.probeDeadline, .token, 10), Row(.probeDeadline, .login, 40), Row(.unclassified, .dns, 20), Row(.unclassified, .tcp, 20),
-        Row(.unclassified, .negotiate, 30), Row(.unclassified, .tls, 30), Row(.unclassified, .login, 40), Row(.unclassified, .query, 60),
-        Row(.unclassified, .privileges, 50), Row(.unclassified, .config, 78), Row(.unclassified, .internal, 70),
-    ])
+    @Test(
+        "The number follows the group of the cause, and the phase only where the cause names no place",
+        arguments: [
+            Row(.firewallDenied, .login, 20), Row(.tcpTimeout, .tcp, 20), Row(.dnsNotFound, .dns, 20), Row(.dnsPublicForPrivate, .tcp, 20),
+            Row(.tlsNotNegotiated, .login, 30), Row(.tlsNotNegotiated, .negotiate, 30), Row(.peerNotDatabase, .negotiate, 30),
+            Row(.identityEndpointUnreachable, .token, 10), Row(.tokenExpired, .login, 10), Row(.entraUnavailable, .token, 10),
+            Row(.loginPrincipalUnknown, .login, 40), Row(.databaseUnknown, .login, 40), Row(.connectionLimit, .login, 40),
+            Row(.privilegeMissing, .query, 50), Row(.databaseReadOnly, .query, 50), Row(.queryFailed, .query, 60),
+            Row(.connectionLost, .query, 60), Row(.configInvalid, .tls, 78), Row(.loginNameInvalid, .login, 78),
+            Row(.probeInternal, .tcp, 70), Row(.probeInternal, .login, 70),
+            Row(.probeDeadline, .token, 10), Row(.probeDeadline, .login, 40), Row(.unclassified, .dns, 20), Row(.unclassified, .tcp, 20),
+            Row(.unclassified, .negotiate, 30), Row(.unclassified, .tls, 30), Row(.unclassified, .login, 40),
+            Row(.unclassified, .query, 60),
+            Row(.unclassified, .privileges, 50), Row(.unclassified, .config, 78), Row(.unclassified, .internal, 70),
+        ])
     func number(row: Row) { #expect(ExitStatus(cause: row.cause, phase: row.phase).rawValue == row.number) }
 
     @Test("The numbers are the contract's")

@@ -11,20 +11,26 @@ import Testing
         var testDescription: String { value }
     }
 
-    @Test("A value from outside cannot leave the place it is put in", arguments: [
-        Attack(value: "plain-1.example", word: "plain-1.example", identifier: "\"plain-1.example\"", literal: "'plain-1.example'"),
-        Attack(value: "a b", word: "'a b'", identifier: "\"a b\"", literal: "'a b'"),
-        Attack(value: "x'; rm -rf /; '", word: #"'x'\''; rm -rf /; '\'''"#, identifier: #""x'; rm -rf /; '""#, literal: "'x''; rm -rf /; '''"),
-        Attack(value: "$(id)`id`", word: "'$(id)`id`'", identifier: "\"$(id)`id`\"", literal: "'$(id)`id`'"),
-        Attack(value: "r\"; DROP ROLE x; --", word: "'r\"; DROP ROLE x; --'", identifier: "\"r\"\"; DROP ROLE x; --\"", literal: "'r\"; DROP ROLE x; --'"),
-        Attack(value: "two\nlines", word: "'two lines'", identifier: "\"two lines\"", literal: "'two lines'"),
-        Attack(value: "--yes", word: "<host>", identifier: "\"--yes\"", literal: "'--yes'"),
-        Attack(value: "~root", word: "'~root'", identifier: "\"~root\"", literal: "'~root'"),
-        Attack(value: "a=b;c", word: "'a=b;c'", identifier: "\"a=b;c\"", literal: "'a=b;c'"),
-        Attack(value: "", word: "<host>", identifier: "\"<host>\"", literal: "'<host>'"),
-        Attack(value: "\u{1B}[31mred", word: "'[31mred'", identifier: "\"[31mred\"", literal: "'[31mred'"),
-        Attack(value: "ad\u{202E}min", word: "admin", identifier: "\"admin\"", literal: "'admin'"),
-    ])
+    @Test(
+        "A value from outside cannot leave the place it is put in",
+        arguments: [
+            Attack(value: "plain-1.example", word: "plain-1.example", identifier: "\"plain-1.example\"", literal: "'plain-1.example'"),
+            Attack(value: "a b", word: "'a b'", identifier: "\"a b\"", literal: "'a b'"),
+            Attack(
+                value: "x'; rm -rf /; '", word: #"'x'\''; rm -rf /; '\'''"#, identifier: #""x'; rm -rf /; '""#,
+                literal: "'x''; rm -rf /; '''"),
+            Attack(value: "$(id)`id`", word: "'$(id)`id`'", identifier: "\"$(id)`id`\"", literal: "'$(id)`id`'"),
+            Attack(
+                value: "r\"; DROP ROLE x; --", word: "'r\"; DROP ROLE x; --'", identifier: "\"r\"\"; DROP ROLE x; --\"",
+                literal: "'r\"; DROP ROLE x; --'"),
+            Attack(value: "two\nlines", word: "'two lines'", identifier: "\"two lines\"", literal: "'two lines'"),
+            Attack(value: "--yes", word: "<host>", identifier: "\"--yes\"", literal: "'--yes'"),
+            Attack(value: "~root", word: "'~root'", identifier: "\"~root\"", literal: "'~root'"),
+            Attack(value: "a=b;c", word: "'a=b;c'", identifier: "\"a=b;c\"", literal: "'a=b;c'"),
+            Attack(value: "", word: "<host>", identifier: "\"<host>\"", literal: "'<host>'"),
+            Attack(value: "\u{1B}[31mred", word: "'[31mred'", identifier: "\"[31mred\"", literal: "'[31mred'"),
+            Attack(value: "ad\u{202E}min", word: "admin", identifier: "\"admin\"", literal: "'admin'"),
+        ])
     func quoting(attack: Attack) {
         #expect(Quoting.word.quote(attack.value, orGap: "<host>") == attack.word)
         #expect(Quoting.identifier.quote(attack.value, orGap: "<host>") == attack.identifier)

@@ -18,10 +18,13 @@ import Testing
     @Test("One cause on one server is one finding that hits several checks")
     func sameServer() {
         let report = Fixture.report([
-            Fixture.status(Fixture.target(), failure: Self.refused), Fixture.status(Fixture.target("crm", database: "crm"), failure: Self.refused),
+            Fixture.status(Fixture.target(), failure: Self.refused),
+            Fixture.status(Fixture.target("crm", database: "crm"), failure: Self.refused),
             Fixture.status(Fixture.target("else", host: "else.example"), failure: Self.refused),
         ])
-        #expect(report.findings.map(\.affects) == [[CheckID("orders/app"), CheckID("crm/app")], [CheckID("else/app")]].map { $0.compactMap { $0 } })
+        #expect(
+            report.findings.map(\.affects)
+                == [[CheckID("orders/app"), CheckID("crm/app")], [CheckID("else/app")]].map { $0.compactMap { $0 } })
         #expect(report.findings.map(\.id) == ["f1", "f2"])
         #expect(report.checks.map(\.findings) == [["f1"], ["f1"], ["f2"]])
         #expect(report.exit == .network)
@@ -31,7 +34,8 @@ import Testing
     func resolver() {
         let failure = Failure(.dnsResolverError, during: .dns)
         let report = Fixture.report([
-            Fixture.status(Fixture.target(), failure: failure), Fixture.status(Fixture.target("else", host: "else.example"), failure: failure),
+            Fixture.status(Fixture.target(), failure: failure),
+            Fixture.status(Fixture.target("else", host: "else.example"), failure: failure),
         ])
         #expect(report.findings.count == 1)
         #expect(report.findings.first?.affects.count == 2)
@@ -90,7 +94,11 @@ import Testing
     @Test("An endpoint that fails for two identities is one finding; a missing assignment is one for each")
     func twoIdentities() {
         let endpoint = Fixture.report(
-            [], [Fixture.identity("a", failure: Self.unreachable, tokenEnds: nil), Fixture.identity("b", failure: Self.unreachable, tokenEnds: nil)])
+            [],
+            [
+                Fixture.identity("a", failure: Self.unreachable, tokenEnds: nil),
+                Fixture.identity("b", failure: Self.unreachable, tokenEnds: nil),
+            ])
         #expect(endpoint.findings.count == 1)
         #expect(endpoint.identities.map(\.findings) == [["f1"], ["f1"]])
         let missing = Failure(.identityNotAssigned, during: .token)
@@ -102,16 +110,19 @@ import Testing
     @Test("A failure in token without a failing identity stands by itself")
     func tokenFailureAlone() {
         let wrong = Failure(.tokenWrongAudience, during: .token)
-        let report = Fixture.report([Fixture.status(Fixture.target(), failure: wrong), Fixture.status(Fixture.target("crm"), failure: wrong)], [Fixture.identity()])
+        let report = Fixture.report(
+            [Fixture.status(Fixture.target(), failure: wrong), Fixture.status(Fixture.target("crm"), failure: wrong)], [Fixture.identity()])
         #expect(report.findings.map(\.code) == ["token_wrong_audience"])
         #expect(report.findings[0].affects.count == 2)
         #expect(report.findings[0].isRoot)
     }
 
-    @Test("Several failures end with the lowest number of a root", arguments: [
-        ([Cause.queryFailed, .tcpRefused, .loginRefused], 20), ([.configInvalid, .loginRefused], 40), ([.probeInternal], 70),
-        ([.tlsNameMismatch, .tokenExpired], 10),
-    ])
+    @Test(
+        "Several failures end with the lowest number of a root",
+        arguments: [
+            ([Cause.queryFailed, .tcpRefused, .loginRefused], 20), ([.configInvalid, .loginRefused], 40), ([.probeInternal], 70),
+            ([.tlsNameMismatch, .tokenExpired], 10),
+        ])
     func lowestNumber(causes: [Cause], number: Int) {
         let phases: [Cause: Phase] = [.queryFailed: .query, .tcpRefused: .tcp, .configInvalid: .config, .tlsNameMismatch: .tls]
         let checks = causes.enumerated().map { index, cause in
@@ -133,9 +144,11 @@ import Testing
         #expect(report.findings.map(\.id) == ["f1", "f2", "f3"])
     }
 
-    @Test("A certificate near its end is a warning, and an error in its last three days", arguments: [
-        (22.0, nil as Severity?), (20, .warning), (3.5, .warning), (2.9, .error),
-    ])
+    @Test(
+        "A certificate near its end is a warning, and an error in its last three days",
+        arguments: [
+            (22.0, nil as Severity?), (20, .warning), (3.5, .warning), (2.9, .error),
+        ])
     func certificate(days: Double, severity: Severity?) {
         var facts = Fixture.facts()
         facts.certificate = Fixture.certificate(ends: noon + .seconds(Int64(days * 86400)))
@@ -145,9 +158,11 @@ import Testing
         #expect(report.exit == (severity == .error ? .tls : .healthy))
     }
 
-    @Test("A clock that is off is a warning over one minute and an error over four, whoever is ahead", arguments: [
-        (59.0, nil as Severity?), (61, .warning), (-61, .warning), (240, .warning), (241, .error), (-1e12, .error),
-    ])
+    @Test(
+        "A clock that is off is a warning over one minute and an error over four, whoever is ahead",
+        arguments: [
+            (59.0, nil as Severity?), (61, .warning), (-61, .warning), (240, .warning), (241, .error), (-1e12, .error),
+        ])
     func clock(skew: Double, severity: Severity?) {
         var facts = Fixture.facts()
         facts.clockSkew = skew
@@ -165,7 +180,8 @@ import Testing
             Notice(.certificateExpiresSoon, during: .tls, detail: "said by the probe"),
         ]
         let report = Fixture.report([
-            Fixture.status(Fixture.target(), facts: facts, notices: notices), Fixture.status(Fixture.target("crm"), facts: facts, notices: notices),
+            Fixture.status(Fixture.target(), facts: facts, notices: notices),
+            Fixture.status(Fixture.target("crm"), facts: facts, notices: notices),
         ])
         #expect(report.findings.map(\.code) == ["address_dead", "certificate_expires_soon"])
         #expect(report.findings.map(\.detail) == ["10.20.4.8 did not answer", "said by the probe"])
@@ -187,7 +203,8 @@ import Testing
     @Test("Only the remedies of the product and of the source in use are offered, filled with real names")
     func remedies() {
         let report = Fixture.report(
-            [Fixture.status(Fixture.target(), failure: Failure(.firewallDenied, during: .login, values: ["client_ip": "203.0.113.9"]))], [Fixture.identity()])
+            [Fixture.status(Fixture.target(), failure: Failure(.firewallDenied, during: .login, values: ["client_ip": "203.0.113.9"]))],
+            [Fixture.identity()])
         let texts = report.findings[0].remedies.map(\.text)
         #expect(texts.count == 2)
         #expect(texts.allSatisfy { $0.hasPrefix("az postgres") && $0.contains(" orders ") })
@@ -225,7 +242,8 @@ import Testing
         Fixture.report(
             [
                 Fixture.status(
-                    Fixture.target(), failure: Failure(.tcpRefused, during: .tcp, evidence: [Evidence(.errno, code: 111, text: "connection refused")])),
+                    Fixture.target(),
+                    failure: Failure(.tcpRefused, during: .tcp, evidence: [Evidence(.errno, code: 111, text: "connection refused")])),
                 CheckStatus(id: CheckID(target: "new", identity: "app"), target: Fixture.target("new", user: nil)),
             ], [Fixture.identity(), IdentityStatus(name: "idle")])
     }
@@ -245,7 +263,8 @@ import Testing
     func checks() throws {
         let checks = try #require(report.json["checks"]?.items)
         let keys = [
-            "id", "target", "identity", "engine", "host", "port", "database", "user", "state", "cause", "phase", "since", "last_good", "started",
+            "id", "target", "identity", "engine", "host", "port", "database", "user", "state", "cause", "phase", "since", "last_good",
+            "started",
             "duration_seconds", "phases", "facts", "findings",
         ]
         #expect(checks.allSatisfy { $0.keys == keys })
@@ -296,7 +315,8 @@ import Testing
         let finding = try #require(report.json["findings"]?[0])
         #expect(
             finding.keys == [
-                "id", "code", "severity", "phase", "certainty", "root", "parent", "affects", "since", "detail", "evidence", "hint", "remedies", "next",
+                "id", "code", "severity", "phase", "certainty", "root", "parent", "affects", "since", "detail", "evidence", "hint",
+                "remedies", "next",
             ])
         #expect(finding["severity"]?.text == "error")
         #expect(finding["root"] == .bool(true))
@@ -315,7 +335,8 @@ import Testing
 
     @Test("The line of a change of verdict is the contract's")
     func stateLine() {
-        let change = StateChange(check: CheckID(target: "orders", identity: "app"), from: .up, to: .down, cause: .tcpRefused, phase: .tcp, time: noon)
+        let change = StateChange(
+            check: CheckID(target: "orders", identity: "app"), from: .up, to: .down, cause: .tcpRefused, phase: .tcp, time: noon)
         #expect(
             change.stateLine.compact
                 == #"{"schema":1,"time":"2026-11-22T12:00:00.000Z","kind":"check","id":"orders/app","from":"up","to":"down","cause":"tcp_refused","phase":"tcp","since":"2026-11-22T12:00:00.000Z"}"#

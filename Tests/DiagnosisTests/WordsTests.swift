@@ -12,35 +12,43 @@ import Testing
         init(_ text: String, hides secret: String) { (self.text, self.secret) = (text, secret) }
     }
 
-    @Test("Secrets do not survive", arguments: [
-        Attack("token \(jwt) refused", hides: "eyJ0eXAi"), Attack("Bearer \(jwt)", hides: "c2lnbmF0"),
-        Attack("x.\(jwt)", hides: "eyJhdWQi"), Attack("a\(jwt)", hides: "c2lnbmF0"),
-        Attack("ey\u{200B}J0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.x", hides: "OiJKV1Qi"),
-        Attack("ey\u{FEFF}J0eXAi\u{2060}OiJKV1QiLCJhbGciOiJSUzI1NiJ9", hides: "OiJKV1Qi"),
-        Attack(String(repeating: "QUJD", count: 40), hides: "QUJDQUJD"),
-        Attack("grant_type=x&client_secret=hunter2&y=1", hides: "hunter2"), Attack("client_secret = 'hunter2'", hides: "hunter2"),
-        Attack(#"{"access_token":"hunter2","x":1}"#, hides: "hunter2"), Attack(#"{"access_token" : "hunter2"}"#, hides: "hunter2"),
-        Attack("Password=hunter2;Host=x", hides: "hunter2"), Attack("PWD=hunter2", hides: "hunter2"),
-        Attack("X-IDENTITY-HEADER: hunter2", hides: "hunter2"), Attack("IDENTITY_HEADER=hunter2", hides: "hunter2"),
-        Attack("Authorization: Basic aHVudGVyMg==", hides: "aHVudGVyMg"), Attack("IDENTIFIED BY PASSWORD '*hunter2'", hides: "hunter2"),
-        Attack("client_assertion=hunter2", hides: "hunter2"), Attack("client_\u{200B}secret=hunter2", hides: "hunter2"),
-    ])
+    @Test(
+        "Secrets do not survive",
+        arguments: [
+            Attack("token \(jwt) refused", hides: "eyJ0eXAi"), Attack("Bearer \(jwt)", hides: "c2lnbmF0"),
+            Attack("x.\(jwt)", hides: "eyJhdWQi"), Attack("a\(jwt)", hides: "c2lnbmF0"),
+            Attack("ey\u{200B}J0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.x", hides: "OiJKV1Qi"),
+            Attack("ey\u{FEFF}J0eXAi\u{2060}OiJKV1QiLCJhbGciOiJSUzI1NiJ9", hides: "OiJKV1Qi"),
+            Attack(String(repeating: "QUJD", count: 40), hides: "QUJDQUJD"),
+            Attack("grant_type=x&client_secret=hunter2&y=1", hides: "hunter2"), Attack("client_secret = 'hunter2'", hides: "hunter2"),
+            Attack(#"{"access_token":"hunter2","x":1}"#, hides: "hunter2"), Attack(#"{"access_token" : "hunter2"}"#, hides: "hunter2"),
+            Attack("Password=hunter2;Host=x", hides: "hunter2"), Attack("PWD=hunter2", hides: "hunter2"),
+            Attack("X-IDENTITY-HEADER: hunter2", hides: "hunter2"), Attack("IDENTITY_HEADER=hunter2", hides: "hunter2"),
+            Attack("Authorization: Basic aHVudGVyMg==", hides: "aHVudGVyMg"), Attack("IDENTIFIED BY PASSWORD '*hunter2'", hides: "hunter2"),
+            Attack("client_assertion=hunter2", hides: "hunter2"), Attack("client_\u{200B}secret=hunter2", hides: "hunter2"),
+        ])
     func secretsAreHidden(attack: Attack) {
         #expect(!Redactor.scrub(attack.text).contains(attack.secret))
         #expect(Redactor.scrub(attack.text).contains("<redacted>"))
     }
 
-    @Test("Ordinary words stay as they are", arguments: [
-        "password authentication failed for user \"aad_orders\"", "The access token has expired.", "no pg_hba.conf entry for host \"10.0.0.4\"",
-        "CN=orders.postgres.database.azure.com, O=Microsoft", "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
-        "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "Größe → 10 µs",
-    ])
+    @Test(
+        "Ordinary words stay as they are",
+        arguments: [
+            "password authentication failed for user \"aad_orders\"", "The access token has expired.",
+            "no pg_hba.conf entry for host \"10.0.0.4\"",
+            "CN=orders.postgres.database.azure.com, O=Microsoft", "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
+            "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "Größe → 10 µs",
+        ])
     func wordsStay(text: String) { #expect(Redactor.scrub(text) == text) }
 
-    @Test("What moves the cursor or turns the text round is taken out", arguments: [
-        ("a\u{1B}[2Jb", "a [2Jb"), ("a\u{9B}31mb", "a 31mb"), ("user\u{202E}nimda", "usernimda"), ("a\r\nb\tc", "a b c"), ("a\u{0}b", "a b"),
-        ("a\u{2028}b", "a b"), ("\u{E0041}tag", "tag"),
-    ])
+    @Test(
+        "What moves the cursor or turns the text round is taken out",
+        arguments: [
+            ("a\u{1B}[2Jb", "a [2Jb"), ("a\u{9B}31mb", "a 31mb"), ("user\u{202E}nimda", "usernimda"), ("a\r\nb\tc", "a b c"),
+            ("a\u{0}b", "a b"),
+            ("a\u{2028}b", "a b"), ("\u{E0041}tag", "tag"),
+        ])
     func harmless(text: String, clean: String) { #expect(Redactor.scrub(text) == clean) }
 
     @Test("Length is bounded in scalars, so that marks on one letter cannot pile up")
@@ -75,10 +83,13 @@ import Testing
 }
 
 @Suite struct TimestampTests {
-    @Test("What is written is read back", arguments: [
-        "1970-01-01T00:00:00.000Z", "2026-11-22T03:04:11.123Z", "2024-02-29T23:59:59.999Z", "2000-02-29T00:00:00.000Z", "1969-12-31T23:59:59.999Z",
-        "9999-12-31T23:59:59.999Z", "1900-03-01T00:00:00.001Z",
-    ])
+    @Test(
+        "What is written is read back",
+        arguments: [
+            "1970-01-01T00:00:00.000Z", "2026-11-22T03:04:11.123Z", "2024-02-29T23:59:59.999Z", "2000-02-29T00:00:00.000Z",
+            "1969-12-31T23:59:59.999Z",
+            "9999-12-31T23:59:59.999Z", "1900-03-01T00:00:00.001Z",
+        ])
     func roundTrip(text: String) { #expect(Timestamp(rfc3339: text)?.description == text) }
 
     @Test("Every day of four hundred years has a date of its own")
@@ -92,15 +103,20 @@ import Testing
         }
     }
 
-    @Test("What is no time is refused", arguments: [
-        "", "2026-11-22", "2026-11-22T03:04:11", "2026-11-22T03:04:11+01:00", "2026-13-01T00:00:00Z", "2026-02-29T00:00:00Z", "2026-04-31T00:00:00Z",
-        "2026-11-22T24:00:00Z", "2026-11-22T03:04:11.Z", "2026-11-22t03:04:11Z", "20261122T030411Z....", "2026-11-22T03:04:11.000Zx",
-    ])
+    @Test(
+        "What is no time is refused",
+        arguments: [
+            "", "2026-11-22", "2026-11-22T03:04:11", "2026-11-22T03:04:11+01:00", "2026-13-01T00:00:00Z", "2026-02-29T00:00:00Z",
+            "2026-04-31T00:00:00Z",
+            "2026-11-22T24:00:00Z", "2026-11-22T03:04:11.Z", "2026-11-22t03:04:11Z", "20261122T030411Z....", "2026-11-22T03:04:11.000Zx",
+        ])
     func refused(text: String) { #expect(Timestamp(rfc3339: text) == nil) }
 
-    @Test("A fraction of any length counts to the millisecond", arguments: [
-        ("2026-11-22T03:04:11Z", Int64(0)), ("2026-11-22T03:04:11.5Z", 500), ("2026-11-22T03:04:11.123456789Z", 123),
-    ])
+    @Test(
+        "A fraction of any length counts to the millisecond",
+        arguments: [
+            ("2026-11-22T03:04:11Z", Int64(0)), ("2026-11-22T03:04:11.5Z", 500), ("2026-11-22T03:04:11.123456789Z", 123),
+        ])
     func fraction(text: String, milliseconds: Int64) { #expect((Timestamp(rfc3339: text)?.milliseconds ?? -1) % 1000 == milliseconds) }
 
     @Test("No figure from outside can trap", arguments: [Double.nan, .infinity, -.infinity, 1e300, -1e300, 1e18])
@@ -112,32 +128,44 @@ import Testing
         _ = Span.short(Duration.seconds(Int64.max))
     }
 
-    @Test("Spans are said in two units at most", arguments: [
-        (Duration.seconds(0), "0 s"), (.seconds(40), "40 s"), (.seconds(60), "1 min"), (.seconds(1980), "33 min"), (.seconds(3600), "1 h"),
-        (.seconds(10_080), "2 h 48 min"), (.seconds(97_200), "1 d 3 h"), (.seconds(86_400 * 41 + 7200), "41 d"), (.seconds(-5), "0 s"),
-    ])
+    @Test(
+        "Spans are said in two units at most",
+        arguments: [
+            (Duration.seconds(0), "0 s"), (.seconds(40), "40 s"), (.seconds(60), "1 min"), (.seconds(1980), "33 min"),
+            (.seconds(3600), "1 h"),
+            (.seconds(10_080), "2 h 48 min"), (.seconds(97_200), "1 d 3 h"), (.seconds(86_400 * 41 + 7200), "41 d"), (.seconds(-5), "0 s"),
+        ])
     func spans(duration: Duration, text: String) { #expect(Span.long(duration) == text) }
 
-    @Test("Short times have three figures at most", arguments: [
-        (Duration.microseconds(420), "0.4 ms"), (.milliseconds(3), "3 ms"), (.microseconds(61_400), "61 ms"), (.milliseconds(2100), "2.1 s"),
-        (.seconds(15), "15 s"), (.seconds(180), "3 min"), (.milliseconds(999), "999 ms"), (.microseconds(999_900), "1 s"),
-    ])
+    @Test(
+        "Short times have three figures at most",
+        arguments: [
+            (Duration.microseconds(420), "0.4 ms"), (.milliseconds(3), "3 ms"), (.microseconds(61_400), "61 ms"),
+            (.milliseconds(2100), "2.1 s"),
+            (.seconds(15), "15 s"), (.seconds(180), "3 min"), (.milliseconds(999), "999 ms"), (.microseconds(999_900), "1 s"),
+        ])
     func shortSpans(duration: Duration, text: String) { #expect(Span.short(duration) == text) }
 }
 
 @Suite struct JSONTests {
-    @Test("Every character is escaped that has to be", arguments: [
-        ("\"", #""\"""#), ("\\", #""\\""#), ("\n\r\t", #""\n\r\t""#), ("\u{0}\u{1F}\u{7F}", #""\u0000\u001f\u007f""#), ("ä→😀", "\"ä→😀\""), ("/", "\"/\""),
-    ])
+    @Test(
+        "Every character is escaped that has to be",
+        arguments: [
+            ("\"", #""\"""#), ("\\", #""\\""#), ("\n\r\t", #""\n\r\t""#), ("\u{0}\u{1F}\u{7F}", #""\u0000\u001f\u007f""#),
+            ("ä→😀", "\"ä→😀\""), ("/", "\"/\""),
+        ])
     func escaping(text: String, written: String) {
         #expect(JSON.string(text).compact == written)
         #expect(JSON(parsing: written)?.text == text)
     }
 
-    @Test("Numbers are written as JSON wants them", arguments: [
-        (JSON.integer(.max), "9223372036854775807"), (.number(0.021), "0.021"), (.number(3), "3"), (.number(-0.5), "-0.5"), (.number(.nan), "null"),
-        (.number(.infinity), "null"), (Duration.milliseconds(21).json, "0.021"), (Duration.nanoseconds(1_500_400).json, "0.0015"),
-    ])
+    @Test(
+        "Numbers are written as JSON wants them",
+        arguments: [
+            (JSON.integer(.max), "9223372036854775807"), (.number(0.021), "0.021"), (.number(3), "3"), (.number(-0.5), "-0.5"),
+            (.number(.nan), "null"),
+            (.number(.infinity), "null"), (Duration.milliseconds(21).json, "0.021"), (Duration.nanoseconds(1_500_400).json, "0.0015"),
+        ])
     func numbers(value: JSON, written: String) { #expect(value.compact == written) }
 
     @Test("Keys keep their order and absent knowledge is null")
@@ -148,10 +176,13 @@ import Testing
         #expect(JSON(parsing: value.compact) == value)
     }
 
-    @Test("What is not JSON is refused", arguments: [
-        "", "{", "[1,]", "{\"a\":}", "{a:1}", "\"\u{1}\"", "nul", "1 2", "01x", "+1", "\"\\x\"", "\"\\u12\"", "[" + String(repeating: "[", count: 40),
-        "{\"a\":1,}", "--1", "\"open",
-    ])
+    @Test(
+        "What is not JSON is refused",
+        arguments: [
+            "", "{", "[1,]", "{\"a\":}", "{a:1}", "\"\u{1}\"", "nul", "1 2", "01x", "+1", "\"\\x\"", "\"\\u12\"",
+            "[" + String(repeating: "[", count: 40),
+            "{\"a\":1,}", "--1", "\"open",
+        ])
     func refused(text: String) { #expect(JSON(parsing: text) == nil) }
 
     @Test("Escapes outside the basic plane are joined, lone halves replaced")

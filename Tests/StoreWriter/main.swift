@@ -12,17 +12,19 @@ import Store
     import Darwin
 #endif
 
+/// Writes a line at once: no buffer stands between a commit and the word of it.
+func say(_ line: String, to descriptor: CInt = 1) {
+    let bytes = Array((line + "\n").utf8)
+    _ = unsafe bytes.withUnsafeBytes { unsafe write(descriptor, $0.baseAddress, $0.count) }
+}
+
 let arguments = CommandLine.arguments
 guard arguments.count >= 2 else {
-    fputs("usage: agent-store-writer FILE [FIRST]\n", unsafe stderr)
+    say("usage: agent-store-writer FILE [FIRST]", to: 2)
     exit(64)
 }
 let first = arguments.count > 2 ? Int64(arguments[2]) ?? 1 : 1
 
-func say(_ line: String) {
-    let bytes = Array((line + "\n").utf8)
-    _ = unsafe bytes.withUnsafeBytes { unsafe write(1, $0.baseAddress, $0.count) }
-}
 
 var retention = Retention()
 // The observations are as old as the epoch on purpose; nothing may be deleted for its age.
@@ -31,7 +33,7 @@ retention.failures = .seconds(1 << 40)
 let store = HistoryStore(path: arguments[1], retention: retention, logger: Logger(label: "agent-store-writer"))
 await store.flush()
 guard store.status.mode == .file else {
-    fputs("\(store.status.message ?? "no file")\n", unsafe stderr)
+    say(store.status.message ?? "no file", to: 2)
     exit(75)
 }
 say("ready")

@@ -105,7 +105,8 @@ extension Classifier {
         }
     }
 
-    /// First hit wins, so the particular stands before the general. Both generations of Microsoft's wording are covered by leaving out what changed.
+    /// First hit wins, so the particular stands before the general. Both generations of Microsoft's wording are covered
+    /// by leaving out what changed.
     private static let textRows: [TextRow] = [
         // Entra, about the token.
         TextRow("access token has expired", cause: .tokenExpired),
@@ -123,7 +124,8 @@ extension Classifier {
         TextRow("access token*valid for role", cause: .loginIdentityRecreated, certainty: .likely, isVague: true),
         TextRow("validating the access token", cause: .loginRefused, detail: "The server could not validate the token.", isVague: true),
         // Entra, about the server.
-        TextRow("name is not found in the tenant", "name isn't found in the tenant", "trying to validate user", cause: .serverIdentityGraph),
+        TextRow(
+            "name is not found in the tenant", "name isn't found in the tenant", "trying to validate user", cause: .serverIdentityGraph),
         TextRow("\"pgaadauth\" is not loaded", "pgaadauth*not loaded", cause: .entraAuthDisabled),
         // Refusals of PostgreSQL itself.
         TextRow(
@@ -209,7 +211,8 @@ extension Classifier {
         if cause == .loginPrincipalUnknown, let bare = legacyName(context) {
             return Failure(
                 .loginNameInvalid, during: phase, certainty: .likely,
-                detail: "The name carries the server's name behind an @, as the retired single server wanted it; this server wants \(bare).",
+                detail:
+                    "The name carries the server's name behind an @, as the retired single server wanted it; this server wants \(bare).",
                 evidence: [evidence])
         }
         return failure
@@ -238,7 +241,9 @@ extension Classifier {
             }
             let dots = candidate.count { $0 == 0x2E }
             let colons = candidate.count { $0 == 0x3A }
-            if candidate.count >= 3, (dots == 3 && colons == 0 && candidate.count >= 7 && candidate.count <= 15) || (colons >= 2 && candidate.count <= 45) {
+            if candidate.count >= 3,
+                (dots == 3 && colons == 0 && candidate.count >= 7 && candidate.count <= 15) || (colons >= 2 && candidate.count <= 45)
+            {
                 return String(decoding: candidate, as: UTF8.self)
             }
             candidate.removeAll(keepingCapacity: true)
