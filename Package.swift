@@ -67,7 +67,7 @@ let package = Package(
         .executableTarget(
             name: "agent-bench",
             dependencies: [
-                "Lab", "Diagnosis", "Readiness", "Certificates", "Postgres", "Identity", "Probes", "Schedule", "Store",
+                "Lab", "Diagnosis", "Readiness", "Certificates", "Curl", "Postgres", "Identity", "Probes", "Schedule", "Store",
                 "Telemetry", .argumentParser, .subprocess, .log,
             ]),
 
