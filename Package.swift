@@ -67,7 +67,7 @@ let package = Package(
         .executableTarget(
             name: "agent-bench",
             dependencies: [
-                "Lab", "Diagnosis", "Readiness", "Certificates", "Postgres", "Identity", "Probes", "Schedule", "Store",
+                "Lab", "Diagnosis", "Readiness", "Certificates", "Curl", "Postgres", "Identity", "Probes", "Schedule", "Store",
                 "Telemetry", .argumentParser, .subprocess, .log,
             ]),
 
@@ -86,11 +86,13 @@ let package = Package(
         .executableTarget(name: "agent-store-writer", dependencies: ["Store", "Diagnosis", .log], path: "Tests/StoreWriter"),
         .testTarget(
             name: "StoreTests", dependencies: ["Store", "Diagnosis", "TestSupport", "agent-store-writer", .log]),
-        .testTarget(name: "SettingsTests", dependencies: ["Settings", "TestSupport"]),
-        .testTarget(name: "StatusServerTests", dependencies: ["StatusServer", "Telemetry", "TestSupport"]),
+        .testTarget(name: "SettingsTests", dependencies: ["Settings", "Diagnosis", "TestSupport"]),
+        .testTarget(
+            name: "StatusServerTests",
+            dependencies: ["StatusServer", "Telemetry", "Diagnosis", "TestSupport", .log, .lifecycle, .nio]),
         .testTarget(name: "LabTests", dependencies: ["Lab", "Diagnosis", "TestSupport", .nio, .nioPosix, .subprocess, .log]),
         .testTarget(
-            name: "EndToEndTests", dependencies: ["Commands", "Diagnosis", "Lab", "TestSupport", .subprocess]),
+            name: "EndToEndTests", dependencies: ["Curl", "Diagnosis", "Lab", "TestSupport", "agent", "agent-lab"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -114,7 +114,8 @@ final class AgentService: Sendable {
                     ReadinessCondition("configuration", isMet: true),
                     ReadinessCondition("listening", isMet: self.isListening.load(ordering: .acquiring)),
                 ]
-            })
+            },
+            report: { self.report })
     }
 
     private var report: Report {

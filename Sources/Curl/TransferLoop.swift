@@ -148,6 +148,8 @@ final class TransferLoop: Sendable {
                 HTTPReply(
                     status: transfer.easy.status, headers: transfer.sink.headers, body: transfer.sink.body, timings: timings))
         }
+        // A peer that does not speak HTTP at all is, to libcurl, an unsupported protocol: the number of a URL that we must not use.
+        let code = code == CURLE_UNSUPPORTED_PROTOCOL && timings.connect > .zero ? CURLE_WEIRD_SERVER_REPLY : code
         let kind: CurlFailure.Kind =
             switch code {
             case CURLE_WRITE_ERROR where transfer.sink.isOverLimit, CURLE_FILESIZE_EXCEEDED: .bodyTooLarge

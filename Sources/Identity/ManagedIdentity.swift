@@ -131,7 +131,6 @@ final class ManagedIdentity: TokenSource {
             onEvent(.lookup(identity: name, hit: true))
             return .answer(.lease(lease))
         }
-        onEvent(.lookup(identity: name, hit: false))
         let waiter = state.withLock { state in
             state.lastWaiter += 1
             return state.lastWaiter
@@ -167,8 +166,13 @@ final class ManagedIdentity: TokenSource {
                     return reception
                 }
                 switch reception {
-                case .answered(let answer): continuation.resume(returning: .answer(answer))
+                case .answered(let answer):
+                    // A token that serves because its source is ill comes from the cache as well.
+                    let isHit = if case .lease = answer { true } else { false }
+                    onEvent(.lookup(identity: name, hit: isHit))
+                    continuation.resume(returning: .answer(answer))
                 case .waiting(let startsFlight):
+                    onEvent(.lookup(identity: name, hit: false))
                     // Unstructured, because the request outlives the caller that started it: others wait for it too. It ends
                     // by itself at the latest of its callers' deadlines, or when the HTTP client is closed.
                     if startsFlight { Task { await self.fly(resource) } }
@@ -217,13 +221,18 @@ final class ManagedIdentity: TokenSource {
         var schedule = RetrySchedule(source: endpoint.source)
         state.withLock { $0.attempts[resource] = [] }
         while let deadline = state.withLock({ $0.slots[resource]?.flightDeadline }) {
-            do throws(WaitFailure) {
+            do throws(RequestPace.Refusal) {
                 try await pace.enter(until: deadline) { onEvent(.throttled(source: endpoint.source)) }
             } catch {
-                // The deadline may have grown while we waited for a place: then there is more time to wait.
-                if error == .deadline, let later = state.withLock({ $0.slots[resource]?.flightDeadline }), later > deadline { continue }
-                guard error == .deadline else { return abandon(resource) }
-                return fail(resource, IdentityVerdict.heldBack(at: endpoint), nil, since: began)
+                switch error {
+                case .cancelled: return abandon(resource)
+                case .outage(let failure):
+                    return fail(resource, IdentityVerdict.unreached(failure, at: endpoint, naming: selector), nil, since: began)
+                case .deadline:
+                    // The deadline may have grown while we waited for a place: then there is more time to wait.
+                    if let later = state.withLock({ $0.slots[resource]?.flightDeadline }), later > deadline { continue }
+                    return fail(resource, IdentityVerdict.heldBack(at: endpoint), nil, since: began)
+                }
             }
             state.withLock { $0.slots[resource]?.sent(at: time.now) }
             let latest = Deadline(min(deadline.instant - Self.lead, time.instant() + Self.tryLimit))
@@ -232,6 +241,7 @@ final class ManagedIdentity: TokenSource {
                 onEvent(.throttled(source: endpoint.source))
                 if let quiet = result.retryAfter { pace.hold(for: quiet) }
             }
+            if let failure = result.outage { pace.report(outage: failure) }
             pace.leave()
             switch result.outcome {
             case .abandoned: return abandon(resource)

@@ -1,4 +1,5 @@
 // The cap on requests to the identity endpoint, across all identities of the process.
+import Curl
 import Diagnosis
 import Synchronization
 
@@ -49,6 +50,12 @@ struct PaceState: Sendable {
         return true
     }
 
+    /// Everybody who waits is sent away. Places that are taken stay taken.
+    mutating func emptied() -> [Visitor] {
+        defer { queue = [] }
+        return queue
+    }
+
     /// Nobody starts before `moment`: the endpoint asked for quiet.
     mutating func held(until moment: ContinuousClock.Instant) { nextStart = max(nextStart ?? moment, moment) }
 
@@ -60,13 +67,30 @@ struct PaceState: Sendable {
 }
 
 /// Lets at most two requests at a time and five a second through. A lock around ``PaceState``.
+///
+/// It also remembers for a moment that nobody can connect to the endpoint, which is as true for the next identity as for this one:
+/// twenty identities find out in the time of one that a host has no metadata service.
 final class RequestPace: Sendable {
+    /// Why a request was not let through.
+    enum Refusal: Error, Sendable {
+        case deadline
+        case cancelled
+        /// Somebody else has just failed to connect.
+        case outage(CurlFailure)
+    }
+
     private typealias Turn = CheckedContinuation<ContinuousClock.Instant?, Never>
 
     private struct State {
         var pace = PaceState()
         var waiting: [PaceState.Visitor: Turn] = [:]
         var lastVisitor: PaceState.Visitor = 0
+        var outage: (failure: CurlFailure, until: ContinuousClock.Instant)?
+
+        func outage(at now: ContinuousClock.Instant) -> CurlFailure? {
+            guard let outage, outage.until > now else { return nil }
+            return outage.failure
+        }
     }
 
     private let state = Mutex(State())
@@ -77,17 +101,22 @@ final class RequestPace: Sendable {
     /// Waits for a place and for its moment; every success is paired with one ``leave()``.
     /// - Parameter onHold: called once when the request has to wait.
     /// **Throws**: `deadline` when the moment would come too late, and then at once if that is known.
-    func enter(until deadline: Deadline, onHold: () -> Void) async throws(WaitFailure) {
+    func enter(until deadline: Deadline, onHold: () -> Void) async throws(Refusal) {
         let now = time.instant()
-        let visitor = state.withLock { state in
+        let (visitor, outage, granted) = state.withLock { state in
             state.lastVisitor += 1
-            return state.lastVisitor
+            let outage = state.outage(at: now)
+            return (state.lastVisitor, outage, outage == nil ? state.pace.enteredIfFree(at: now) : nil)
         }
-        let granted = state.withLock { $0.pace.enteredIfFree(at: now) }
+        if let outage { throw .outage(outage) }
         if granted != now { onHold() }
         var start = granted
         if start == nil { start = await place(for: visitor, until: deadline) }
-        guard let start else { throw Task.isCancelled ? .cancelled : .deadline }
+        guard let start else {
+            if Task.isCancelled { throw .cancelled }
+            let later = time.instant()
+            throw state.withLock { $0.outage(at: later) }.map(Refusal.outage) ?? .deadline
+        }
         guard start > now else { return }
         guard start < deadline.instant else {
             leave()
@@ -107,6 +136,16 @@ final class RequestPace: Sendable {
             return state.waiting.removeValue(forKey: visitor).map { ($0, start) }
         }
         if let (turn, start) = heir { turn.resume(returning: start) }
+    }
+
+    /// Nobody can connect to the endpoint: those who wait need not try.
+    func report(outage failure: CurlFailure) {
+        let until = time.instant() + TokenSlot.memory
+        let turns = state.withLock { state in
+            state.outage = (failure, until)
+            return state.pace.emptied().compactMap { state.waiting.removeValue(forKey: $0) }
+        }
+        for turn in turns { turn.resume(returning: nil) }
     }
 
     /// The endpoint asked for quiet.

@@ -25,6 +25,8 @@ struct TokenExchange: Sendable {
         var status: Int?
         var duration: Duration
         var retryAfter: Duration?
+        /// Set when nobody can connect to the endpoint, whoever asks.
+        var outage: CurlFailure?
     }
 
     /// **Throws**: nothing; a refusal is an answer.
@@ -37,7 +39,10 @@ struct TokenExchange: Sendable {
                 outcome: verdict(on: reply, retryAfter: retryAfter), status: reply.status, duration: time.instant() - began,
                 retryAfter: retryAfter)
         } catch {
-            return Result(outcome: verdict(on: error), status: nil, duration: time.instant() - began)
+            // A refusal by App Service may pass in a second, and is asked again; a metadata service that refuses does not exist.
+            let isOutage = error.step == .connect && error.kind == .transfer && (error.code == 28 || endpoint.source == .imds)
+            return Result(
+                outcome: verdict(on: error), status: nil, duration: time.instant() - began, outage: isOutage ? error : nil)
         }
     }
 

@@ -80,5 +80,8 @@ struct TokenReply: Sendable {
 
 extension JSON {
     /// The member of that name; a null counts as absent.
-    func present(_ key: String) -> JSON? { self[key].flatMap { $0 == .null ? nil : $0 } }
+    func present(_ key: String) -> JSON? {
+        guard let value = self[key], value != .null else { return Optional.none }
+        return value
+    }
 }

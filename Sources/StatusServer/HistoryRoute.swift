@@ -23,7 +23,7 @@ struct HistoryRoute {
     /// `next` is the value of `before` for the page that follows; null at the end.
     static func list(_ items: [HistoryItem], limit: Int) -> JSON {
         let next = items.count >= limit ? items.last.map { $0.time + $0.duration } : nil
-        return ["schema": 1, "items": items, "next": next]
+        return Report.listJSON(items: items.map(\.json), next: next?.description)
     }
 
     struct Problem: Error {

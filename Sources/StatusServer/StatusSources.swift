@@ -10,14 +10,18 @@ package struct StatusSources: Sendable {
     package var history: (any HistoryReading)?
     package var liveness: @Sendable () -> Liveness
     package var readiness: @Sendable () -> [ReadinessCondition]
+    /// What the page and `/api/v1/status` show; called at most twice a second.
+    package var report: @Sendable () -> Report
 
     package init(
         exposition: @escaping @Sendable () -> ExpositionInput, history: (any HistoryReading)?,
-        liveness: @escaping @Sendable () -> Liveness, readiness: @escaping @Sendable () -> [ReadinessCondition]
+        liveness: @escaping @Sendable () -> Liveness, readiness: @escaping @Sendable () -> [ReadinessCondition],
+        report: @escaping @Sendable () -> Report
     ) {
         self.exposition = exposition
         self.history = history
         self.liveness = liveness
         self.readiness = readiness
+        self.report = report
     }
 }

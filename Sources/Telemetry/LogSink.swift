@@ -19,6 +19,11 @@ package final class LogSink: Sendable {
         /// **Shape**: one count per level, in the order of `Logger.Level.allCases`.
         package var messages: [UInt64]
         package var dropped: UInt64
+
+        package init(messages: [UInt64], dropped: UInt64) {
+            self.messages = messages
+            self.dropped = dropped
+        }
     }
 
     private struct Queue {
@@ -32,6 +37,7 @@ package final class LogSink: Sendable {
     private let descriptor: Int32
     private let lineLimit: Int
     private let byteLimit: Int
+    private let reportsDrops: Bool
     private let queue = Mutex(Queue())
     private let wake: Semaphore
     private let counters = Counters()
@@ -41,12 +47,15 @@ package final class LogSink: Sendable {
     ///   - descriptor: stays open as long as the process; standard error when nothing else is said.
     ///   - lineLimit: lines that may wait.
     ///   - byteLimit: bytes that may wait.
+    ///   - reportsDrops: whether a line says how many were dropped; false where every line has to keep to a contract.
     package init(
-        descriptor: Int32 = STDERR_FILENO, level: Logger.Level = .info, lineLimit: Int = 4096, byteLimit: Int = 1 << 20
+        descriptor: Int32 = STDERR_FILENO, level: Logger.Level = .info, lineLimit: Int = 4096, byteLimit: Int = 1 << 20,
+        reportsDrops: Bool = true
     ) {
         self.descriptor = descriptor
         self.lineLimit = lineLimit
         self.byteLimit = byteLimit
+        self.reportsDrops = reportsDrops
         self.level = Atomic(Self.index(level))
         self.wake = Semaphore()
         // A reader that went away must not end the process.
@@ -132,7 +141,7 @@ package final class LogSink: Sendable {
             var batch: [UInt8] = []
             batch.reserveCapacity(lines.reduce(128) { $0 + $1.count })
             for line in lines { batch += line }
-            if dropped > 0 { batch += Array("\(Timestamp.now) warning agent: log messages were dropped count=\(dropped)\n".utf8) }
+            if dropped > 0, reportsDrops { batch += Array("\(Timestamp.now) warning agent: log messages were dropped count=\(dropped)\n".utf8) }
             if !put(batch) { counters.lose(UInt64(lines.count)) }
             queue.withLock { $0.isWriting = false }
         }

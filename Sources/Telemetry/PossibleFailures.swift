@@ -18,11 +18,11 @@ enum PossibleFailures {
             .token,
             [
                 .identityEndpointUnreachable, .identityNotAssigned, .identityClientIDWrong, .identityReplyInvalid, .entraAppNotFound,
-                .entraPolicyDenied, .entraUnavailable, .tokenWrongAudience, .tokenExpired, .tokenNotYetValid, .tokenTooLarge,
+                .entraPolicyDenied, .entraUnavailable, .appCredentialInvalid, .federatedCredentialMismatch, .tokenWrongAudience, .tokenExpired, .tokenNotYetValid, .tokenTooLarge,
             ] + anywhere
         ),
-        (.dns, [.dnsNotFound, .dnsResolverError] + anywhere),
-        (.tcp, [.tcpTimeout, .tcpRefused, .tcpUnreachable, .tcpReset] + anywhere),
+        (.dns, [.dnsNotFound, .dnsResolverError, .dnsPublicForPrivate] + anywhere),
+        (.tcp, [.tcpTimeout, .tcpRefused, .tcpUnreachable, .tcpReset, .dnsPublicForPrivate, .firewallDenied] + anywhere),
         (
             .negotiate,
             [.tlsNotNegotiated, .peerNotDatabase, .protocolViolation, .tcpReset, .connectionLost, .serverUnavailable] + anywhere
@@ -44,6 +44,12 @@ enum PossibleFailures {
                 .tcpReset,
             ] + anywhere
         ),
-        (.query, [.queryTimeout, .queryFailed, .connectionLost, .serverUnavailable, .databaseAccessDenied] + anywhere),
+        (
+            .query,
+            [
+                .queryTimeout, .queryFailed, .connectionLost, .serverUnavailable, .databaseAccessDenied, .databaseReadOnly,
+                .privilegeMissing, .serviceThrottled,
+            ] + anywhere
+        ),
     ]
 }

@@ -157,9 +157,9 @@ import Testing
 
     @Test("A refused connection carries curl's number and the system's")
     func refused() async throws {
-        let port = try await refusingPort()
+        let port = RefusingPort()
         try await withClient { client in
-            let seen = await failure(HTTPRequest(url: "http://127.0.0.1:\(port)"), on: client)
+            let seen = await failure(HTTPRequest(url: "http://127.0.0.1:\(port.port)"), on: client)
             #expect(seen?.kind == .transfer && seen?.code == 7 && seen?.step == .connect)
             #expect(seen?.systemError == ECONNREFUSED)
             #expect(seen?.text.isEmpty == false)
@@ -188,7 +188,7 @@ import Testing
     func notHTTP() async throws {
         try await ScriptedHTTPServer.serving([.bytes(Array("220 smtp ready\r\n".utf8))]) { server in
             try await withClient { client in
-                #expect(await failure(HTTPRequest(url: server.address), on: client)?.code == 1)
+                #expect(await failure(HTTPRequest(url: server.address), on: client)?.code == 8)
             }
         }
     }
@@ -264,9 +264,9 @@ import Testing
     func proxyVariablesAreIgnored() async {
         await #expect(processExitsWith: .success) {
             // In a process of its own, because variables belong to the whole process.
-            let dead = try await refusingPort()
+            let dead = RefusingPort()
             for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "https_proxy"] {
-                unsafe setenv(name, "http://127.0.0.1:\(dead)", 1)
+                unsafe setenv(name, "http://127.0.0.1:\(dead.port)", 1)
             }
             try await ScriptedHTTPServer.serving([.reply(200)]) { server in
                 let client = CurlClient()

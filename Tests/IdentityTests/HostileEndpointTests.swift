@@ -86,7 +86,7 @@ import Testing
         Row("the header echoed", .appService, .reply(400, body: "header was \(Canary.header)"), .identityReplyInvalid),
         Row("the header echoed in JSON", .appService, app(403, "X-IDENTITY-HEADER \(Canary.header) is unknown"), .identityReplyInvalid),
         Row("closed without a word", .imds, .close, .identityEndpointUnreachable),
-        Row("not HTTP", .imds, .bytes(Array("220 mail ready\r\n".utf8)), .identityEndpointUnreachable),
+        Row("not HTTP", .imds, .bytes(Array("220 mail ready\r\n".utf8)), .identityReplyInvalid),
         Row("another identity", .appService, .reply(200, body: tokenBody(clientID: "11111111-0000-0000-0000-000000000000")), .identityClientIDWrong, selector: chosen),
     ]
 
@@ -104,6 +104,8 @@ import Testing
             #expect(story.attempts.count == row.requests)
             #expect(bench.events.requests.count == 1, "one request, however many tries")
             let shown = everything(about: failure) + everything(about: story) + everything(about: bench.events.all)
+                + everything(about: bench.log.all)
+            #expect(bench.log.all.count == row.requests)
             #expect(!shown.contains(Canary.token) && !shown.contains(Canary.header))
             let open = try openConnections(to: bench.server.port)
             #expect(open == 0)
@@ -127,10 +129,10 @@ import Testing
         (TokenSourceKind.imds, [Duration]()), (.appService, [.seconds(1), .seconds(1), .seconds(1)]),
     ])
     func refused(source: TokenSourceKind, pauses: [Duration]) async throws {
-        let port = try await refusingPort()
+        let port = RefusingPort()
         let clock = SkippingTime(skipping: .seconds(5))
         try await IdentityBench.run(source, time: clock.time, script: []) { bench in
-            let endpoint = "http://127.0.0.1:\(port)"
+            let endpoint = "http://127.0.0.1:\(port.port)"
             let identities = Identities(
                 definitions: [IdentityDefinition(name: "app", kind: .managedIdentity(.systemAssigned))], cloud: .public,
                 environment: source == .imds

@@ -64,12 +64,34 @@ final class EventLog: Sendable {
     }
 }
 
+/// Keeps every line at every level, with all that hangs on it.
+final class LogLines: LogHandler {
+    private let lines = Mutex<[String]>([])
+    var all: [String] { lines.withLock { $0 } }
+
+    func log(event: LogEvent) { lines.withLock { $0.append("\(event)" + String(describing: event.metadata)) } }
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { nil }
+        set {}
+    }
+    var metadata: Logger.Metadata {
+        get { [:] }
+        set {}
+    }
+    var logLevel: Logger.Level {
+        get { .trace }
+        set {}
+    }
+}
+
 /// One running arrangement.
 struct IdentityBench {
     var server: ScriptedHTTPServer
     var identities: Identities
     var events: EventLog
     var http: CurlClient
+    var time: IdentityTime
+    var log: LogLines
 
     static let silent = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
 
@@ -81,6 +103,7 @@ struct IdentityBench {
         try await ScriptedHTTPServer.serving(script) { server in
             let http = CurlClient()
             let events = EventLog()
+            let log = LogLines()
             let environment =
                 source == .imds
                 ? IdentityEnvironment(imdsAuthority: server.address)
@@ -90,9 +113,10 @@ struct IdentityBench {
             }
             let identities = Identities(
                 definitions: definitions, cloud: .public, environment: environment, http: http, time: time,
-                onEvent: { events.add($0) }, logger: silent)
+                onEvent: { events.add($0) },
+                logger: Logger(label: "test", factory: { _ in log }))
             do {
-                let result = try await body(IdentityBench(server: server, identities: identities, events: events, http: http))
+                let result = try await body(IdentityBench(server: server, identities: identities, events: events, http: http, time: time, log: log))
                 await http.close()
                 return result
             } catch {
@@ -103,14 +127,17 @@ struct IdentityBench {
     }
 
     func token(_ name: String = "app", for resource: TokenResource = .ossrdbms, within time: Duration = .seconds(30)) async throws -> TokenLease {
-        try await #require(identities.source(named: name)).token(for: resource, until: .in(time))
+        try await #require(identities.source(named: name)).token(for: resource, until: deadline(in: time))
     }
+
+    /// By the clock of the arrangement, which may have skipped some time.
+    private func deadline(in duration: Duration) -> Deadline { Deadline(time.instant() + duration) }
 
     /// The failure of a question that must fail.
     func failure(_ name: String = "app", within time: Duration = .seconds(30)) async throws -> Failure {
         let source = try #require(identities.source(named: name))
         do throws(ProbeEnd) {
-            let lease = try await source.token(for: .ossrdbms, until: .in(time))
+            let lease = try await source.token(for: .ossrdbms, until: deadline(in: time))
             throw Unexpected("a token that expires \(lease.token.expires)").asEnd
         } catch {
             if case .failed(let failure) = error { return failure }

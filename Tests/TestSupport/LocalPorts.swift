@@ -1,44 +1,34 @@
 // Ports of this machine that behave badly, and a look at who is connected where.
 import Foundation
 import Glibc
-import NIOCore
-import NIOPosix
 
-/// A port on the loopback interface at which nothing listens: it was bound a moment ago and is free again.
-package func refusingPort() async throws -> Int {
-    let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton).bind(host: "127.0.0.1", port: 0).get()
-    let port = channel.localAddress?.port ?? 0
-    try await channel.close().get()
-    return port
+/// A port on the loopback interface that refuses: it is bound, so nobody else gets it, and nothing listens.
+package final class RefusingPort: Sendable {
+    package let port: Int
+    private let descriptor: Int32
+
+    package init() { (descriptor, port) = boundSocket() }
+    deinit { close(descriptor) }
 }
 
 /// A port that lets nobody in and refuses nobody: its queue is full, so the system drops every further SYN.
-@safe package final class DeafPort: Sendable {
+package final class DeafPort: Sendable {
     package let port: Int
     private let descriptors: [Int32]
 
     package init() {
-        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        var descriptors = [listener]
+        let (listener, port) = boundSocket()
+        _ = listen(listener, 0)
+        self.port = port
+        // A queue of length 0 holds one connection; the others make sure that it is full.
+        let fillers = (0..<3).map { _ in socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0) }
+        var address = loopback(port: UInt16(port))
         unsafe withUnsafeMutablePointer(to: &address) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                unsafe _ = bind(listener, address, length)
-                _ = listen(listener, 0)
-                unsafe _ = getsockname(listener, address, &length)
-                // A queue of length 0 holds one connection; the others make sure that it is full.
-                for _ in 0..<3 {
-                    let filler = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
-                    unsafe _ = connect(filler, address, length)
-                    descriptors.append(filler)
-                }
+                for filler in fillers { unsafe _ = connect(filler, address, socklen_t(MemoryLayout<sockaddr_in>.size)) }
             }
         }
-        port = Int(UInt16(bigEndian: address.sin_port))
-        self.descriptors = descriptors
+        descriptors = [listener] + fillers
     }
 
     deinit { for descriptor in descriptors { close(descriptor) } }
@@ -53,4 +43,26 @@ package func openConnections(to port: Int) throws -> Int {
         let columns = line.split(separator: " ", omittingEmptySubsequences: true)
         return columns.count > 9 && columns[2].hasSuffix(suffix) && columns[9] != "0"
     }
+}
+
+private func loopback(port: UInt16) -> sockaddr_in {
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = port.bigEndian
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    return address
+}
+
+/// A socket with a port of the system's choice, not listening.
+private func boundSocket() -> (descriptor: Int32, port: Int) {
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    var address = loopback(port: 0)
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    unsafe withUnsafeMutablePointer(to: &address) { pointer in
+        unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+            unsafe _ = bind(descriptor, address, length)
+            unsafe _ = getsockname(descriptor, address, &length)
+        }
+    }
+    return (descriptor, Int(UInt16(bigEndian: address.sin_port)))
 }

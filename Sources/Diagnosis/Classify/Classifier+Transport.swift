@@ -73,9 +73,9 @@ extension Classifier {
             switch phase {
             case .dns: .dnsResolverError
             case .tcp: .tcpTimeout
-            case .negotiate, .tls: .tlsHandshakeAborted
+            case .tls: .tlsHandshakeAborted
             case .query, .privileges: .queryTimeout
-            case .config, .token, .login, .internal: .probeDeadline
+            case .config, .token, .negotiate, .login, .internal: .probeDeadline
             }
         let waited = after.map { " for " + Span.short($0) } ?? " until the deadline"
         return Failure(cause, during: phase, evidence: [Evidence(.agent, text: "no answer\(waited)")])
