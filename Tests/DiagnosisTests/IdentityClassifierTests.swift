@@ -168,6 +168,12 @@ import Testing
         #expect(failure.evidence.contains { $0.kind == .oauth && $0.code == "[2Jgone" })
     }
 
+    @Test("A peer that does not speak HTTP is a bad reply, a scheme that curl does not speak a bad setting")
+    func notHTTP() {
+        #expect(Classifier.curl(code: 1, text: "Received HTTP/0.9 when not allowed", source: .imds).cause == .identityReplyInvalid)
+        #expect(Classifier.curl(code: 1, text: "Protocol \"gopher\" not supported", source: .imds).cause == .configInvalid)
+    }
+
     @Test(
         "Numbers of curl",
         arguments: [

@@ -34,7 +34,7 @@ import Testing
     @Test(
         "A deadline is named by the phase it fell into",
         arguments: [
-            (Phase.dns, Cause.dnsResolverError), (.tcp, .tcpTimeout), (.negotiate, .tlsHandshakeAborted), (.tls, .tlsHandshakeAborted),
+            (Phase.dns, Cause.dnsResolverError), (.tcp, .tcpTimeout), (.negotiate, .probeDeadline), (.tls, .tlsHandshakeAborted),
             (.login, .probeDeadline), (.token, .probeDeadline), (.query, .queryTimeout), (.privileges, .queryTimeout),
             (.internal, .probeDeadline),
         ])
