@@ -92,10 +92,10 @@ import Testing
         ])
     func roundTrip(text: String) { #expect(Timestamp(rfc3339: text)?.description == text) }
 
-    @Test("Every day of four hundred years has a date of its own")
+    @Test("Every day of two hundred years has a date of its own")
     func everyDay() {
         var last = ""
-        for day in -73_049...73_049 {
+        for day in -25_567...47_482 {
             let time = Timestamp(milliseconds: Int64(day) * 86_400_000)
             let text = time.description
             if Timestamp(rfc3339: text) != time || text == last { Issue.record("\(text)") }
