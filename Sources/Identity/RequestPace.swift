@@ -7,13 +7,15 @@ import Synchronization
 struct PaceState: Sendable {
     typealias Visitor = UInt64
 
-    /// 4.8 starts a second: the metadata service allows 5 in general (and 20 to its identity part, 5 at a time).
-    static let spacing: Duration = .milliseconds(210)
+    /// Four starts a second. The metadata service allows 5 in general (and 20 to its identity part, 5 at a time); the rest is
+    /// room for starts that come late and are then nearer to the next one.
+    static let spacing: Duration = .milliseconds(250)
     static let places = 2
 
     private var taken = 0
     private var queue: [Visitor] = []
     private var nextStart: ContinuousClock.Instant?
+    private var lastStart: ContinuousClock.Instant?
 
     enum Admission: Sendable, Hashable {
         /// A place is taken; the request may start at this moment.
@@ -48,6 +50,14 @@ struct PaceState: Sendable {
         guard let index = queue.firstIndex(of: visitor) else { return false }
         queue.remove(at: index)
         return true
+    }
+
+    /// The moment has come, perhaps late.
+    /// - Returns: nil to start; else how long the start before, which was late itself, makes this one wait.
+    mutating func starts(at now: ContinuousClock.Instant) -> ContinuousClock.Instant? {
+        if let lastStart, now < lastStart + Self.spacing { return lastStart + Self.spacing }
+        lastStart = now
+        return nil
     }
 
     /// Everybody who waits is sent away. Places that are taken stay taken.
@@ -112,19 +122,25 @@ final class RequestPace: Sendable {
         if granted != now { onHold() }
         var start = granted
         if start == nil { start = await place(for: visitor, until: deadline) }
-        guard let start else {
+        guard var start else {
             if Task.isCancelled { throw .cancelled }
             let later = time.instant()
             throw state.withLock { $0.outage(at: later) }.map(Refusal.outage) ?? .deadline
         }
-        guard start > now else { return }
-        guard start < deadline.instant else {
-            leave()
-            throw .deadline
-        }
-        do { try await time.sleep(start) } catch {
-            leave()
-            throw .cancelled
+        while true {
+            let present = time.instant()
+            if start <= present {
+                guard let later = state.withLock({ $0.pace.starts(at: present) }) else { return }
+                start = later
+            }
+            guard start < deadline.instant else {
+                leave()
+                throw .deadline
+            }
+            do { try await time.sleep(start) } catch {
+                leave()
+                throw .cancelled
+            }
         }
     }
 

@@ -159,6 +159,21 @@ func tokenBody(_ token: String = Canary.token, expiresIn seconds: Int = 86_400, 
     return #"{"access_token":"\#(token)","expires_on":"\#(end)","resource":"https://ossrdbms-aad.database.windows.net","token_type":"Bearer"\#(echo)}"#
 }
 
+/// Runs something that must take a given time, up to five times, and gives the time that came nearest.
+///
+/// A machine that is busy with other things stalls now and then; what is late by itself is late five times.
+func bestOfFive(near wanted: Duration, _ body: () async throws -> Void) async rethrows -> Duration {
+    var best: Duration?
+    for _ in 0..<5 {
+        let began = ContinuousClock.now
+        try await body()
+        let took = ContinuousClock.now - began
+        if best.map({ abs(($0 - wanted).seconds) > abs((took - wanted).seconds) }) ?? true { best = took }
+        if abs((took - wanted).seconds) < 0.1 { break }
+    }
+    return best ?? .zero
+}
+
 /// Everything that a value shows of itself, in every way that Swift knows.
 func everything(about value: Any) -> String {
     var text = String(describing: value) + String(reflecting: value)

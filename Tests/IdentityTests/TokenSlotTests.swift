@@ -298,12 +298,12 @@ import Testing
         func after(_ milliseconds: Int) -> ContinuousClock.Instant { start + .milliseconds(milliseconds) }
         var pace = PaceState()
         #expect(pace.entered(1, at: start) == .start(at: start))
-        #expect(pace.entered(2, at: start) == .start(at: after(210)))
+        #expect(pace.entered(2, at: start) == .start(at: after(250)))
         #expect(pace.entered(3, at: start) == .queued)
         #expect(pace.entered(4, at: start) == .queued)
         #expect(pace.entered(5, at: start) == .queued)
         let third = pace.left(at: after(50))
-        #expect(third?.visitor == 3 && third?.start == after(420))
+        #expect(third?.visitor == 3 && third?.start == after(500))
         let withdrew = pace.withdrew(4)
         #expect(withdrew)
         pace.held(until: after(5000))
@@ -312,5 +312,27 @@ import Testing
         let nobody = pace.left(at: after(700))
         #expect(nobody == nil)
         #expect(pace.entered(6, at: after(6000)) == .start(at: after(6000)))
+    }
+
+    @Test("A start that came late pushes the next one away")
+    func lateStart() {
+        let start = ContinuousClock.now
+        func after(_ milliseconds: Int) -> ContinuousClock.Instant { start + .milliseconds(milliseconds) }
+        var pace = PaceState()
+        let moments = [100, 250, 349, 350, 700].map { pace.starts(at: after($0)) }
+        #expect(moments == [nil, after(350), after(350), nil, nil])
+    }
+
+    @Test("Those who wait are sent away when nobody can connect, and the places are given back as ever")
+    func emptied() {
+        let start = ContinuousClock.now
+        var pace = PaceState()
+        for visitor in 1...4 as ClosedRange<UInt64> { _ = pace.entered(visitor, at: start) }
+        let sentAway = pace.emptied()
+        #expect(sentAway == [3, 4])
+        #expect(pace.entered(5, at: start) == .queued)
+        #expect(pace.left(at: start)?.visitor == 5)
+        #expect(pace.left(at: start) == nil && pace.left(at: start) == nil)
+        #expect(pace.enteredIfFree(at: start) != nil)
     }
 }
