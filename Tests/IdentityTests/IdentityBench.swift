@@ -116,7 +116,8 @@ struct IdentityBench {
                 onEvent: { events.add($0) },
                 logger: Logger(label: "test", factory: { _ in log }))
             do {
-                let result = try await body(IdentityBench(server: server, identities: identities, events: events, http: http, time: time, log: log))
+                let result = try await body(
+                    IdentityBench(server: server, identities: identities, events: events, http: http, time: time, log: log))
                 await http.close()
                 return result
             } catch {
@@ -126,7 +127,9 @@ struct IdentityBench {
         }
     }
 
-    func token(_ name: String = "app", for resource: TokenResource = .ossrdbms, within time: Duration = .seconds(30)) async throws -> TokenLease {
+    func token(_ name: String = "app", for resource: TokenResource = .ossrdbms, within time: Duration = .seconds(30)) async throws
+        -> TokenLease
+    {
         try await #require(identities.source(named: name)).token(for: resource, until: deadline(in: time))
     }
 
@@ -156,7 +159,8 @@ struct Unexpected: Error, CustomStringConvertible {
 func tokenBody(_ token: String = Canary.token, expiresIn seconds: Int = 86_400, clientID: String? = nil) -> String {
     let end = Int(Timestamp.now.seconds) + seconds
     let echo = clientID.map { #","client_id":"\#($0)""# } ?? ""
-    return #"{"access_token":"\#(token)","expires_on":"\#(end)","resource":"https://ossrdbms-aad.database.windows.net","token_type":"Bearer"\#(echo)}"#
+    return
+        #"{"access_token":"\#(token)","expires_on":"\#(end)","resource":"https://ossrdbms-aad.database.windows.net","token_type":"Bearer"\#(echo)}"#
 }
 
 /// Runs something that must take a given time, up to five times, and gives the time that came nearest.

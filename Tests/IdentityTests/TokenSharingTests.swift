@@ -86,7 +86,8 @@ import Testing
 
     @Test("A failing source costs the callers in the next seconds nothing")
     func failureIsShared() async throws {
-        try await IdentityBench.run(script: [.reply(400, body: #"{"message":"No User Assigned or Delegated Managed Identity found"}"#)]) { bench in
+        try await IdentityBench.run(script: [.reply(400, body: #"{"message":"No User Assigned or Delegated Managed Identity found"}"#)]) {
+            bench in
             for _ in 0..<200 {
                 let failure = try await bench.failure()
                 #expect(failure.cause == .identityNotAssigned)
@@ -115,7 +116,9 @@ import Testing
 
     @Test("The same token again is reported as the same")
     func sameToken() async throws {
-        try await IdentityBench.run(script: [.reply(200, body: tokenBody()), .reply(200, body: tokenBody()), .reply(200, body: tokenBody("other"))]) { bench in
+        try await IdentityBench.run(script: [
+            .reply(200, body: tokenBody()), .reply(200, body: tokenBody()), .reply(200, body: tokenBody("other")),
+        ]) { bench in
             for _ in 0..<3 { _ = try await bench.identities.acquire(named: "app", for: .ossrdbms, fresh: true, until: .in(.seconds(5))) }
             let same: [Bool] = bench.events.requests.compactMap { result in
                 if case .acquired(_, let isSame) = result.outcome { isSame } else { nil }
@@ -138,7 +141,8 @@ import Testing
             let again = try await bench.identities.acquire(named: "app", for: .ossrdbms, fresh: false, until: .in(.seconds(5)))
             guard case .acquired(let cached) = again.outcome else { throw Unexpected("no token") }
             #expect(cached.isCached && again.attempts.isEmpty)
-            let shown = everything(about: story) + everything(about: again) + everything(about: bench.events.all)
+            let shown =
+                everything(about: story) + everything(about: again) + everything(about: bench.events.all)
                 + everything(about: bench.log.all)
             #expect(!bench.log.all.isEmpty)
             #expect(!shown.contains(Canary.token) && !shown.contains(Canary.header))
@@ -150,7 +154,9 @@ import Testing
         try await IdentityBench.run(script: []) { bench in
             #expect(bench.identities.source(named: "nobody") == nil)
             await #expect(
-                performing: { _ = try await bench.identities.acquire(named: "nobody", for: .ossrdbms, fresh: false, until: .in(.seconds(1))) },
+                performing: {
+                    _ = try await bench.identities.acquire(named: "nobody", for: .ossrdbms, fresh: false, until: .in(.seconds(1)))
+                },
                 throws: { if case ProbeEnd.failed(let failure) = $0 { failure.cause == .configInvalid } else { false } })
         }
     }
