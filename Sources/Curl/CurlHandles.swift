@@ -19,7 +19,7 @@ enum CurlLibrary {
     /// - Returns: nil when memory is short.
     init?() {
         guard CurlLibrary.prepare(), let pointer = unsafe curl_easy_init() else { return nil }
-        unsafe self.pointer = unsafe pointer
+        unsafe self.pointer = pointer
         unsafe words = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
         unsafe words.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
         unsafe headers = nil
@@ -159,7 +159,7 @@ enum CurlLibrary {
 
     init?() {
         guard CurlLibrary.prepare(), let pointer = unsafe curl_multi_init() else { return nil }
-        unsafe self.pointer = unsafe pointer
+        unsafe self.pointer = pointer
     }
 
     deinit { unsafe _ = curl_multi_cleanup(pointer) }

@@ -3,69 +3,6 @@ import Curl
 import Diagnosis
 import Synchronization
 
-/// Who may send next. A pure value: places are limited, starts are spaced, those who wait are served in order.
-struct PaceState: Sendable {
-    typealias Visitor = UInt64
-
-    /// 4.8 starts a second: the metadata service allows 5 in general (and 20 to its identity part, 5 at a time).
-    static let spacing: Duration = .milliseconds(210)
-    static let places = 2
-
-    private var taken = 0
-    private var queue: [Visitor] = []
-    private var nextStart: ContinuousClock.Instant?
-
-    enum Admission: Sendable, Hashable {
-        /// A place is taken; the request may start at this moment.
-        case start(at: ContinuousClock.Instant)
-        case queued
-    }
-
-    mutating func entered(_ visitor: Visitor, at now: ContinuousClock.Instant) -> Admission {
-        if let start = enteredIfFree(at: now) { return .start(at: start) }
-        queue.append(visitor)
-        return .queued
-    }
-
-    /// - Returns: nil when there is no place, and then nothing has changed.
-    mutating func enteredIfFree(at now: ContinuousClock.Instant) -> ContinuousClock.Instant? {
-        guard taken < Self.places else { return nil }
-        taken += 1
-        return reserve(now)
-    }
-
-    /// - Returns: who takes the place over, and when it may start.
-    mutating func left(at now: ContinuousClock.Instant) -> (visitor: Visitor, start: ContinuousClock.Instant)? {
-        guard !queue.isEmpty else {
-            taken -= 1
-            return nil
-        }
-        return (queue.removeFirst(), reserve(now))
-    }
-
-    /// - Returns: whether the visitor was still waiting for a place.
-    mutating func withdrew(_ visitor: Visitor) -> Bool {
-        guard let index = queue.firstIndex(of: visitor) else { return false }
-        queue.remove(at: index)
-        return true
-    }
-
-    /// Everybody who waits is sent away. Places that are taken stay taken.
-    mutating func emptied() -> [Visitor] {
-        defer { queue = [] }
-        return queue
-    }
-
-    /// Nobody starts before `moment`: the endpoint asked for quiet.
-    mutating func held(until moment: ContinuousClock.Instant) { nextStart = max(nextStart ?? moment, moment) }
-
-    private mutating func reserve(_ now: ContinuousClock.Instant) -> ContinuousClock.Instant {
-        let start = max(now, nextStart ?? now)
-        nextStart = start + Self.spacing
-        return start
-    }
-}
-
 /// Lets at most two requests at a time and five a second through. A lock around ``PaceState``.
 ///
 /// It also remembers for a moment that nobody can connect to the endpoint, which is as true for the next identity as for this one:
@@ -112,19 +49,25 @@ final class RequestPace: Sendable {
         if granted != now { onHold() }
         var start = granted
         if start == nil { start = await place(for: visitor, until: deadline) }
-        guard let start else {
+        guard var start else {
             if Task.isCancelled { throw .cancelled }
             let later = time.instant()
             throw state.withLock { $0.outage(at: later) }.map(Refusal.outage) ?? .deadline
         }
-        guard start > now else { return }
-        guard start < deadline.instant else {
-            leave()
-            throw .deadline
-        }
-        do { try await time.sleep(start) } catch {
-            leave()
-            throw .cancelled
+        while true {
+            let present = time.instant()
+            if start <= present {
+                guard let later = state.withLock({ $0.pace.starts(at: present) }) else { return }
+                start = later
+            }
+            guard start < deadline.instant else {
+                leave()
+                throw .deadline
+            }
+            do { try await time.sleep(start) } catch {
+                leave()
+                throw .cancelled
+            }
         }
     }
 

@@ -26,7 +26,10 @@ package enum Surroundings {
         func variable(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
         return IdentityEnvironment(
             identityEndpoint: variable("IDENTITY_ENDPOINT"), identityHeader: variable("IDENTITY_HEADER").map { Secret($0) },
-            imdsAuthority: variable("AZURE_POD_IDENTITY_AUTHORITY_HOST"))
+            imdsAuthority: variable("AZURE_POD_IDENTITY_AUTHORITY_HOST"),
+            hasServerThumbprint: variable("IDENTITY_SERVER_THUMBPRINT") != nil, hasIMDSEndpoint: variable("IMDS_ENDPOINT") != nil,
+            hasArcAgent: FileText.exists("/opt/azcmagent/bin/himds"), hasMSIEndpoint: variable("MSI_ENDPOINT") != nil,
+            hasMSISecret: variable("MSI_SECRET") != nil)
     }
 
     /// Where history is kept when nothing says so: the machine's folder when it is writable, else the user's.

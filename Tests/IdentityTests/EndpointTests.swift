@@ -18,44 +18,48 @@ import Testing
     private static let local = "http://127.0.0.1:41021/msi/token"
 
     // Source: fact sheet "Identity" 5.1, first match.
-    @Test("The environment decides over the source, first match, empty is absent", arguments: [
-        Surroundings(
-            testDescription: "nothing", environment: IdentityEnvironment(), source: .imds,
-            place: "http://169.254.169.254/metadata/identity/oauth2/token"),
-        Surroundings(
-            testDescription: "another metadata host", environment: IdentityEnvironment(imdsAuthority: "http://10.0.0.1:8080/"),
-            source: .imds, place: "http://10.0.0.1:8080/metadata/identity/oauth2/token"),
-        Surroundings(
-            testDescription: "App Service", environment: IdentityEnvironment(identityEndpoint: local, identityHeader: header),
-            source: .appService, place: local),
-        Surroundings(
-            testDescription: "App Service with the deprecated twins of its variables",
-            environment: IdentityEnvironment(identityEndpoint: local, identityHeader: header, hasMSIEndpoint: true, hasMSISecret: true),
-            source: .appService, place: local),
-        Surroundings(
-            testDescription: "an endpoint that carries a query",
-            environment: IdentityEnvironment(identityEndpoint: local + "?a=b", identityHeader: header), source: .appService, place: local),
-        Surroundings(
-            testDescription: "an empty header", environment: IdentityEnvironment(identityEndpoint: local, identityHeader: Secret("")),
-            source: .imds, place: "http://169.254.169.254/metadata/identity/oauth2/token"),
-        Surroundings(
-            testDescription: "Container Instances: a header without an endpoint",
-            environment: IdentityEnvironment(identityHeader: header, hasServerThumbprint: true), source: .imds,
-            place: "http://169.254.169.254/metadata/identity/oauth2/token"),
-        Surroundings(
-            testDescription: "Service Fabric",
-            environment: IdentityEnvironment(identityEndpoint: local, identityHeader: header, hasServerThumbprint: true),
-            source: .serviceFabric),
-        Surroundings(
-            testDescription: "Azure Arc by its variables", environment: IdentityEnvironment(identityEndpoint: local, hasIMDSEndpoint: true),
-            source: .azureArc),
-        Surroundings(
-            testDescription: "Azure Arc by its agent", environment: IdentityEnvironment(hasArcAgent: true), source: .azureArc),
-        Surroundings(
-            testDescription: "Azure Machine Learning", environment: IdentityEnvironment(hasMSIEndpoint: true, hasMSISecret: true),
-            source: .azureML),
-        Surroundings(testDescription: "Cloud Shell", environment: IdentityEnvironment(hasMSIEndpoint: true), source: .cloudShell),
-    ])
+    @Test(
+        "The environment decides over the source, first match, empty is absent",
+        arguments: [
+            Surroundings(
+                testDescription: "nothing", environment: IdentityEnvironment(), source: .imds,
+                place: "http://169.254.169.254/metadata/identity/oauth2/token"),
+            Surroundings(
+                testDescription: "another metadata host", environment: IdentityEnvironment(imdsAuthority: "http://10.0.0.1:8080/"),
+                source: .imds, place: "http://10.0.0.1:8080/metadata/identity/oauth2/token"),
+            Surroundings(
+                testDescription: "App Service", environment: IdentityEnvironment(identityEndpoint: local, identityHeader: header),
+                source: .appService, place: local),
+            Surroundings(
+                testDescription: "App Service with the deprecated twins of its variables",
+                environment: IdentityEnvironment(identityEndpoint: local, identityHeader: header, hasMSIEndpoint: true, hasMSISecret: true),
+                source: .appService, place: local),
+            Surroundings(
+                testDescription: "an endpoint that carries a query",
+                environment: IdentityEnvironment(identityEndpoint: local + "?a=b", identityHeader: header), source: .appService,
+                place: local),
+            Surroundings(
+                testDescription: "an empty header", environment: IdentityEnvironment(identityEndpoint: local, identityHeader: Secret("")),
+                source: .imds, place: "http://169.254.169.254/metadata/identity/oauth2/token"),
+            Surroundings(
+                testDescription: "Container Instances: a header without an endpoint",
+                environment: IdentityEnvironment(identityHeader: header, hasServerThumbprint: true), source: .imds,
+                place: "http://169.254.169.254/metadata/identity/oauth2/token"),
+            Surroundings(
+                testDescription: "Service Fabric",
+                environment: IdentityEnvironment(identityEndpoint: local, identityHeader: header, hasServerThumbprint: true),
+                source: .serviceFabric),
+            Surroundings(
+                testDescription: "Azure Arc by its variables",
+                environment: IdentityEnvironment(identityEndpoint: local, hasIMDSEndpoint: true),
+                source: .azureArc),
+            Surroundings(
+                testDescription: "Azure Arc by its agent", environment: IdentityEnvironment(hasArcAgent: true), source: .azureArc),
+            Surroundings(
+                testDescription: "Azure Machine Learning", environment: IdentityEnvironment(hasMSIEndpoint: true, hasMSISecret: true),
+                source: .azureML),
+            Surroundings(testDescription: "Cloud Shell", environment: IdentityEnvironment(hasMSIEndpoint: true), source: .cloudShell),
+        ])
     func detection(row: Surroundings) {
         switch ManagedIdentityEndpoint.detect(in: row.environment) {
         case .found(let endpoint):
@@ -79,18 +83,20 @@ import Testing
     private static let app = "\(local)?\(resource)&api-version=2019-08-01"
 
     // Source: fact sheet "Identity" 5.1, names of the identity parameter.
-    @Test("The identity is named as its source wants it, percent-encoded", arguments: [
-        Question(testDescription: "imds", source: .imds, selector: .systemAssigned, url: imds),
-        Question(testDescription: "imds client", source: .imds, selector: .clientID("c-1"), url: imds + "&client_id=c-1"),
-        Question(testDescription: "imds object", source: .imds, selector: .objectID("o-1"), url: imds + "&object_id=o-1"),
-        Question(
-            testDescription: "imds resource", source: .imds, selector: .resourceID("/subscriptions/s/a b"),
-            url: imds + "&msi_res_id=%2Fsubscriptions%2Fs%2Fa%20b"),
-        Question(testDescription: "app", source: .appService, selector: .systemAssigned, url: app),
-        Question(testDescription: "app client", source: .appService, selector: .clientID("c&x=1"), url: app + "&client_id=c%26x%3D1"),
-        Question(testDescription: "app object", source: .appService, selector: .objectID("o-1"), url: app + "&principal_id=o-1"),
-        Question(testDescription: "app resource", source: .appService, selector: .resourceID("ü"), url: app + "&mi_res_id=%C3%BC"),
-    ])
+    @Test(
+        "The identity is named as its source wants it, percent-encoded",
+        arguments: [
+            Question(testDescription: "imds", source: .imds, selector: .systemAssigned, url: imds),
+            Question(testDescription: "imds client", source: .imds, selector: .clientID("c-1"), url: imds + "&client_id=c-1"),
+            Question(testDescription: "imds object", source: .imds, selector: .objectID("o-1"), url: imds + "&object_id=o-1"),
+            Question(
+                testDescription: "imds resource", source: .imds, selector: .resourceID("/subscriptions/s/a b"),
+                url: imds + "&msi_res_id=%2Fsubscriptions%2Fs%2Fa%20b"),
+            Question(testDescription: "app", source: .appService, selector: .systemAssigned, url: app),
+            Question(testDescription: "app client", source: .appService, selector: .clientID("c&x=1"), url: app + "&client_id=c%26x%3D1"),
+            Question(testDescription: "app object", source: .appService, selector: .objectID("o-1"), url: app + "&principal_id=o-1"),
+            Question(testDescription: "app resource", source: .appService, selector: .resourceID("ü"), url: app + "&mi_res_id=%C3%BC"),
+        ])
     func question(row: Question) throws {
         let endpoint = try endpoint(row.source)
         let request = endpoint.request(resource: Cloud.public.resourceURI(.ossrdbms), for: row.selector)

@@ -116,7 +116,8 @@ struct IdentityBench {
                 onEvent: { events.add($0) },
                 logger: Logger(label: "test", factory: { _ in log }))
             do {
-                let result = try await body(IdentityBench(server: server, identities: identities, events: events, http: http, time: time, log: log))
+                let result = try await body(
+                    IdentityBench(server: server, identities: identities, events: events, http: http, time: time, log: log))
                 await http.close()
                 return result
             } catch {
@@ -126,7 +127,9 @@ struct IdentityBench {
         }
     }
 
-    func token(_ name: String = "app", for resource: TokenResource = .ossrdbms, within time: Duration = .seconds(30)) async throws -> TokenLease {
+    func token(_ name: String = "app", for resource: TokenResource = .ossrdbms, within time: Duration = .seconds(30)) async throws
+        -> TokenLease
+    {
         try await #require(identities.source(named: name)).token(for: resource, until: deadline(in: time))
     }
 
@@ -156,7 +159,23 @@ struct Unexpected: Error, CustomStringConvertible {
 func tokenBody(_ token: String = Canary.token, expiresIn seconds: Int = 86_400, clientID: String? = nil) -> String {
     let end = Int(Timestamp.now.seconds) + seconds
     let echo = clientID.map { #","client_id":"\#($0)""# } ?? ""
-    return #"{"access_token":"\#(token)","expires_on":"\#(end)","resource":"https://ossrdbms-aad.database.windows.net","token_type":"Bearer"\#(echo)}"#
+    return
+        #"{"access_token":"\#(token)","expires_on":"\#(end)","resource":"https://ossrdbms-aad.database.windows.net","token_type":"Bearer"\#(echo)}"#
+}
+
+/// Runs something that must take a given time, up to five times, and gives the time that came nearest.
+///
+/// A machine that is busy with other things stalls now and then; what is late by itself is late five times.
+func bestOfFive(near wanted: Duration, _ body: () async throws -> Void) async rethrows -> Duration {
+    var best: Duration?
+    for _ in 0..<5 {
+        let began = ContinuousClock.now
+        try await body()
+        let took = ContinuousClock.now - began
+        if best.map({ abs(($0 - wanted).seconds) > abs((took - wanted).seconds) }) ?? true { best = took }
+        if abs((took - wanted).seconds) < 0.1 { break }
+    }
+    return best ?? .zero
 }
 
 /// Everything that a value shows of itself, in every way that Swift knows.

@@ -51,13 +51,15 @@ import Testing
 
     struct Age: Sendable { var expires: Double; var asked: Double; var answer: String }
 
-    @Test("A token is used until five minutes before its end, and a very new one whatever its end says", arguments: [
-        Age(expires: 3600, asked: 3299, answer: "cached"),
-        Age(expires: 3600, asked: 3300, answer: "starts"),
-        Age(expires: 200, asked: 29, answer: "cached"),
-        Age(expires: 200, asked: 30, answer: "starts"),
-        Age(expires: -100, asked: 1, answer: "cached"),
-    ])
+    @Test(
+        "A token is used until five minutes before its end, and a very new one whatever its end says",
+        arguments: [
+            Age(expires: 3600, asked: 3299, answer: "cached"),
+            Age(expires: 3600, asked: 3300, answer: "starts"),
+            Age(expires: 200, asked: 29, answer: "cached"),
+            Age(expires: 200, asked: 30, answer: "starts"),
+            Age(expires: -100, asked: 1, answer: "cached"),
+        ])
     func age(row: Age) {
         var slot = slot(expires: row.expires)
         #expect(word(slot.asked(2, until: deadline(row.asked + 10), isFresh: false, at: moment(row.asked))) == row.answer)
@@ -162,7 +164,9 @@ import Testing
     func discarding() {
         var slot = slot(expires: 86_400)
         slot.discarded(at: moment(10))
-        #expect(word(slot.asked(2, until: deadline(20), isFresh: false, at: moment(11))) == "cached", "another check's complaint about the one before")
+        #expect(
+            word(slot.asked(2, until: deadline(20), isFresh: false, at: moment(11))) == "cached",
+            "another check's complaint about the one before")
         slot.discarded(at: moment(40))
         #expect(word(slot.asked(3, until: deadline(60), isFresh: false, at: moment(41))) == "starts")
         #expect(words(slot.failed(Self.refusal, retryAfter: nil, at: moment(42))) == [3: "entra_unavailable"])
@@ -206,24 +210,40 @@ import Testing
     }
 
     // Source: fact sheet "Identity" 5.2 and 5.3.
-    @Test("Each source is asked again as its SDKs do it", arguments: [
-        Series(testDescription: "imds 404", source: .imds, symptom: .status(404, retryAfter: nil), pauses: [.seconds(1), .seconds(2), .seconds(4)]),
-        Series(testDescription: "imds 429", source: .imds, symptom: .status(429, retryAfter: nil), pauses: [.seconds(1), .seconds(2), .seconds(4)]),
-        Series(
-            testDescription: "imds 429 with a wish", source: .imds, symptom: .status(429, retryAfter: .seconds(3)),
-            pauses: [.seconds(3), .seconds(3), .seconds(4)]),
-        Series(testDescription: "imds 599", source: .imds, symptom: .status(599, retryAfter: nil), pauses: [.seconds(1), .seconds(2), .seconds(4)]),
-        Series(testDescription: "imds 410", source: .imds, symptom: .status(410, retryAfter: nil), pauses: Array(repeating: .seconds(10), count: 7)),
-        Series(testDescription: "imds 400", source: .imds, symptom: .status(400, retryAfter: .seconds(1)), pauses: []),
-        Series(testDescription: "imds refused", source: .imds, symptom: .refused, pauses: []),
-        Series(testDescription: "imds silent", source: .imds, symptom: .noAnswer, pauses: []),
-        Series(testDescription: "app 404", source: .appService, symptom: .status(404, retryAfter: nil), pauses: Array(repeating: .seconds(1), count: 3)),
-        Series(testDescription: "app 408", source: .appService, symptom: .status(408, retryAfter: nil), pauses: Array(repeating: .seconds(1), count: 3)),
-        Series(testDescription: "app 504", source: .appService, symptom: .status(504, retryAfter: nil), pauses: Array(repeating: .seconds(1), count: 3)),
-        Series(testDescription: "app 502", source: .appService, symptom: .status(502, retryAfter: nil), pauses: []),
-        Series(testDescription: "app 410", source: .appService, symptom: .status(410, retryAfter: nil), pauses: []),
-        Series(testDescription: "app refused", source: .appService, symptom: .refused, pauses: Array(repeating: .seconds(1), count: 3)),
-    ])
+    @Test(
+        "Each source is asked again as its SDKs do it",
+        arguments: [
+            Series(
+                testDescription: "imds 404", source: .imds, symptom: .status(404, retryAfter: nil),
+                pauses: [.seconds(1), .seconds(2), .seconds(4)]),
+            Series(
+                testDescription: "imds 429", source: .imds, symptom: .status(429, retryAfter: nil),
+                pauses: [.seconds(1), .seconds(2), .seconds(4)]),
+            Series(
+                testDescription: "imds 429 with a wish", source: .imds, symptom: .status(429, retryAfter: .seconds(3)),
+                pauses: [.seconds(3), .seconds(3), .seconds(4)]),
+            Series(
+                testDescription: "imds 599", source: .imds, symptom: .status(599, retryAfter: nil),
+                pauses: [.seconds(1), .seconds(2), .seconds(4)]),
+            Series(
+                testDescription: "imds 410", source: .imds, symptom: .status(410, retryAfter: nil),
+                pauses: Array(repeating: .seconds(10), count: 7)),
+            Series(testDescription: "imds 400", source: .imds, symptom: .status(400, retryAfter: .seconds(1)), pauses: []),
+            Series(testDescription: "imds refused", source: .imds, symptom: .refused, pauses: []),
+            Series(testDescription: "imds silent", source: .imds, symptom: .noAnswer, pauses: []),
+            Series(
+                testDescription: "app 404", source: .appService, symptom: .status(404, retryAfter: nil),
+                pauses: Array(repeating: .seconds(1), count: 3)),
+            Series(
+                testDescription: "app 408", source: .appService, symptom: .status(408, retryAfter: nil),
+                pauses: Array(repeating: .seconds(1), count: 3)),
+            Series(
+                testDescription: "app 504", source: .appService, symptom: .status(504, retryAfter: nil),
+                pauses: Array(repeating: .seconds(1), count: 3)),
+            Series(testDescription: "app 502", source: .appService, symptom: .status(502, retryAfter: nil), pauses: []),
+            Series(testDescription: "app 410", source: .appService, symptom: .status(410, retryAfter: nil), pauses: []),
+            Series(testDescription: "app refused", source: .appService, symptom: .refused, pauses: Array(repeating: .seconds(1), count: 3)),
+        ])
     func series(row: Series) {
         var schedule = RetrySchedule(source: row.source)
         var pauses: [Duration] = []
@@ -233,30 +253,36 @@ import Testing
 
     struct Wish: Sendable { var text: String?; var duration: Duration? }
 
-    @Test("Retry-After is read as seconds and as a date, and has a limit", arguments: [
-        Wish(text: nil, duration: nil), Wish(text: "7", duration: .seconds(7)), Wish(text: "0", duration: .zero),
-        Wish(text: "86400", duration: .seconds(120)), Wish(text: "-1", duration: nil), Wish(text: "soon", duration: nil),
-        Wish(text: "99999999999999999999", duration: nil),
-        Wish(text: "Fri, 15 Jan 2027 08:00:30 GMT", duration: .seconds(30)),
-        Wish(text: "Fri, 15 Jan 2027 07:00:00 GMT", duration: .zero),
-        Wish(text: "Fri, 15 Jan 2037 08:00:30 GMT", duration: .seconds(120)),
-        Wish(text: "Fri, 15 Foo 2027 08:00:30 GMT", duration: nil),
-    ])
+    @Test(
+        "Retry-After is read as seconds and as a date, and has a limit",
+        arguments: [
+            Wish(text: nil, duration: nil), Wish(text: "7", duration: .seconds(7)), Wish(text: "0", duration: .zero),
+            Wish(text: "86400", duration: .seconds(120)), Wish(text: "-1", duration: nil), Wish(text: "soon", duration: nil),
+            Wish(text: "99999999999999999999", duration: nil),
+            Wish(text: "Fri, 15 Jan 2027 08:00:30 GMT", duration: .seconds(30)),
+            Wish(text: "Fri, 15 Jan 2027 07:00:00 GMT", duration: .zero),
+            Wish(text: "Fri, 15 Jan 2037 08:00:30 GMT", duration: .seconds(120)),
+            Wish(text: "Fri, 15 Foo 2027 08:00:30 GMT", duration: nil),
+        ])
     func retryAfter(row: Wish) {
         #expect(RetrySchedule.retryAfter(row.text, now: Timestamp(seconds: 1_800_000_000)) == row.duration)
     }
 
     struct Life: Sendable { var seconds: Double; var random: Double; var renewed: Double }
 
-    @Test("Renewal comes at half life for long tokens, ten minutes before the end for others, spread by a tenth", arguments: [
-        Life(seconds: 86_400, random: 0.5, renewed: 43_200), Life(seconds: 86_400, random: 0, renewed: 38_880),
-        Life(seconds: 7200, random: 0.5, renewed: 3600), Life(seconds: 3600, random: 0.5, renewed: 3000),
-        Life(seconds: 3600, random: 0, renewed: 3060), Life(seconds: 1000, random: 0.5, renewed: 500), Life(seconds: -50, random: 0.5, renewed: 30),
-    ])
+    @Test(
+        "Renewal comes at half life for long tokens, ten minutes before the end for others, spread by a tenth",
+        arguments: [
+            Life(seconds: 86_400, random: 0.5, renewed: 43_200), Life(seconds: 86_400, random: 0, renewed: 38_880),
+            Life(seconds: 7200, random: 0.5, renewed: 3600), Life(seconds: 3600, random: 0.5, renewed: 3000),
+            Life(seconds: 3600, random: 0, renewed: 3060), Life(seconds: 1000, random: 0.5, renewed: 500),
+            Life(seconds: -50, random: 0.5, renewed: 30),
+        ])
     func renewal(row: Life) {
         let now = Timestamp(seconds: 1_800_000_000)
         let token = AccessToken(
-            secret: Secret("t"), claims: TokenClaims(), expires: now + .seconds(fraction: row.seconds), acquired: now, length: 1, fingerprint: 0)
+            secret: Secret("t"), claims: TokenClaims(), expires: now + .seconds(fraction: row.seconds), acquired: now, length: 1,
+            fingerprint: 0)
         #expect(RenewalPlan.renewal(of: token, random: row.random) == now + .seconds(fraction: row.renewed))
     }
 
@@ -298,12 +324,12 @@ import Testing
         func after(_ milliseconds: Int) -> ContinuousClock.Instant { start + .milliseconds(milliseconds) }
         var pace = PaceState()
         #expect(pace.entered(1, at: start) == .start(at: start))
-        #expect(pace.entered(2, at: start) == .start(at: after(210)))
+        #expect(pace.entered(2, at: start) == .start(at: after(250)))
         #expect(pace.entered(3, at: start) == .queued)
         #expect(pace.entered(4, at: start) == .queued)
         #expect(pace.entered(5, at: start) == .queued)
         let third = pace.left(at: after(50))
-        #expect(third?.visitor == 3 && third?.start == after(420))
+        #expect(third?.visitor == 3 && third?.start == after(500))
         let withdrew = pace.withdrew(4)
         #expect(withdrew)
         pace.held(until: after(5000))
@@ -312,5 +338,27 @@ import Testing
         let nobody = pace.left(at: after(700))
         #expect(nobody == nil)
         #expect(pace.entered(6, at: after(6000)) == .start(at: after(6000)))
+    }
+
+    @Test("A start that came late pushes the next one away")
+    func lateStart() {
+        let start = ContinuousClock.now
+        func after(_ milliseconds: Int) -> ContinuousClock.Instant { start + .milliseconds(milliseconds) }
+        var pace = PaceState()
+        let moments = [100, 250, 349, 350, 700].map { pace.starts(at: after($0)) }
+        #expect(moments == [nil, after(350), after(350), nil, nil])
+    }
+
+    @Test("Those who wait are sent away when nobody can connect, and the places are given back as ever")
+    func emptied() {
+        let start = ContinuousClock.now
+        var pace = PaceState()
+        for visitor in 1...4 as ClosedRange<UInt64> { _ = pace.entered(visitor, at: start) }
+        let sentAway = pace.emptied()
+        #expect(sentAway == [3, 4])
+        #expect(pace.entered(5, at: start) == .queued)
+        #expect(pace.left(at: start)?.visitor == 5)
+        #expect(pace.left(at: start) == nil && pace.left(at: start) == nil)
+        #expect(pace.enteredIfFree(at: start) != nil)
     }
 }
