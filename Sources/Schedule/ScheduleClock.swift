@@ -17,6 +17,6 @@ package struct SystemClock: ScheduleClock {
     package var now: ContinuousClock.Instant { .now }
     package var wall: Timestamp { .now }
     package func sleep(until instant: ContinuousClock.Instant) async throws {
-        try await Task.sleep(until: instant, tolerance: .milliseconds(1), clock: .continuous)
+        try await LoopSleep().run(for: instant - .now)
     }
 }

@@ -1,9 +1,8 @@
 // When: starts every probe at its slot, one at a time per check, and stops politely.
 //
 // One loop keeps the time for all checks and hands due starts to a task group; a probe that hangs costs nothing but its own task.
-// The loop and the hand-over run at high priority, probes at medium: on Linux each priority has threads of its own, so a pool that is
-// busy with the certificates and curves of probes delays neither the loop nor its sign of life. A thread of the scheduler's own was
-// the alternative; it would give the same for more code, because the start of a probe has to pass the pool anyway.
+// Loop and hand-over have a thread of their own (`LoopExecutor`), probes run on the pool: however busy certificates and curves keep it,
+// the loop turns, gives its sign of life and counts what is missed.
 package import Diagnosis
 package import Logging
 import ServiceLifecycle
@@ -86,9 +85,7 @@ package final class Scheduler: Service {
         }
         logger.debug("The scheduler starts", metadata: ["schedule.checks": "\(probes.count)"])
         await withGracefulShutdownHandler {
-            await withTaskGroup(of: Void.self) { group in
-                group.addTask(priority: .high) { await self.perform(starts, idle: idle) }
-            }
+            await withTaskExecutorPreference(LoopExecutor()) { await self.perform(starts, idle: idle) }
         } onGracefulShutdown: {
             self.stop()
         }
@@ -112,7 +109,9 @@ package final class Scheduler: Service {
             timer.addTask { await self.keepTime() }
             await withDiscardingTaskGroup { group in
                 for await batch in starts {
-                    for start in batch { group.addTask(priority: .medium) { await self.probe(start) } }
+                    for start in batch {
+                        group.addTask(executorPreference: globalConcurrentExecutor) { await self.probe(start) }
+                    }
                 }
                 await self.awaitIdle(idle)
                 group.cancelAll()

@@ -51,5 +51,5 @@ while true {
         number += 1
     }
     await store.flush()
-    say("\(number - 1)")
+    say("\(first - 1 + Int64(store.status.records))")
 }
