@@ -268,3 +268,10 @@ func run(_ program: String, _ arguments: [String], input: [UInt8]) throws -> (st
     process.waitUntilExit()
     return (process.terminationStatus, String(decoding: data, as: UTF8.self))
 }
+
+/// Runs a program on a thread of its own, while tasks of the test go on.
+func runBeside(_ program: String, _ arguments: [String]) async throws -> (status: Int32, output: String) {
+    try await withCheckedThrowingContinuation { continuation in
+        Thread.detachNewThread { continuation.resume(with: Result { try run(program, arguments, input: []) }) }
+    }
+}

@@ -26,29 +26,7 @@ private func elements(_ html: String) -> [String] {
 
 private func page(_ board: Board) -> String { String(decoding: StatusPage.render(Samples.report(board)), as: UTF8.self) }
 
-private func hostile(_ payload: String) -> Board {
-    var target = Samples.target("orders")
-    target.database = payload
-    target.user = payload
-    target.host = payload
-    var facts = Samples.facts()
-    facts.serverVersion = payload
-    facts.certificate = CertificateFacts(
-        subject: payload, issuer: payload, names: [payload], notBefore: Samples.now, notAfter: Samples.now + .seconds(60),
-        chainNotAfter: Samples.now + .seconds(60), sha256: payload)
-    facts.sessionUser = payload
-    let identity = payload
-    target.identities = ["app", identity]
-    let board = Board(targets: [target], identities: ["app", identity])
-    for check in target.checks {
-        _ = board.record(
-            Samples.failure(check, .loginRefused, .login, evidence: [Evidence(.sqlstate, code: payload, text: payload)], facts: facts))
-    }
-    board.record(
-        .request(
-            Samples.request(identity, .failed(Failure(.identityReplyInvalid, during: .token, detail: payload, evidence: [Evidence(.http, code: 1, text: payload)])))))
-    return board
-}
+private func hostile(_ payload: String) -> Board { Samples.hostile(payload) }
 
 @Suite struct PageTests {
     @Test("No text from outside becomes an element or an attribute", arguments: payloads)

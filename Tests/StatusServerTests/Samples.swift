@@ -121,4 +121,29 @@ enum Samples {
         }
         return board
     }
+
+    /// Every place that somebody else decides about holds the payload.
+    static func hostile(_ payload: String = "<script>console.log(1)</script>\"><img src=//x onerror=console.log(2)>") -> Board {
+        var target = target("orders")
+        target.database = payload
+        target.user = payload
+        target.host = payload
+        var facts = facts()
+        facts.serverVersion = payload
+        facts.certificate = CertificateFacts(
+            subject: payload, issuer: payload, names: [payload], notBefore: now, notAfter: now + .seconds(60),
+            chainNotAfter: now + .seconds(60), sha256: payload)
+        facts.sessionUser = payload
+        let identity = payload
+        target.identities = ["app", identity]
+        let board = Board(targets: [target], identities: ["app", identity])
+        for check in target.checks {
+            _ = board.record(
+                failure(check, .loginRefused, .login, evidence: [Evidence(.sqlstate, code: payload, text: payload)], facts: facts))
+        }
+        board.record(
+            .request(
+                request(identity, .failed(Failure(.identityReplyInvalid, during: .token, detail: payload, evidence: [Evidence(.http, code: 1, text: payload)])))))
+        return board
+    }
 }
