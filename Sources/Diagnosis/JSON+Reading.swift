@@ -3,7 +3,8 @@
 extension JSON {
     /// Reads one JSON value.
     ///
-    /// Bounded, because the text may come from anybody: 1 MiB, 32 levels. Numbers outside 64 bits become doubles; a key that comes twice is kept twice.
+    /// Bounded, because the text may come from anybody: 1 MiB, 32 levels. Numbers outside 64 bits become
+    /// doubles; a key that comes twice is kept twice.
     /// - Returns: nil for anything that is not exactly one JSON value.
     package init?(parsing text: String) {
         var reader = JSONReader(bytes: Array(text.utf8))

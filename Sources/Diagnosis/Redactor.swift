@@ -13,7 +13,9 @@ package enum Redactor {
     package static func scrub(_ text: String) -> String {
         // Invisible characters vanish instead of becoming blanks, or one of them could part a token so that it is not recognised.
         var printable = String.UnicodeScalarView()
-        for scalar in text.unicodeScalars.prefix(inputLimit) where !isInvisible(scalar) { printable.append(isControl(scalar) ? " " : scalar) }
+        for scalar in text.unicodeScalars.prefix(inputLimit) where !isInvisible(scalar) {
+            printable.append(isControl(scalar) ? " " : scalar)
+        }
         var clean = withoutTokens(String(printable))
         for key in secretKeys { clean = hiding(valueAfter: key, in: clean) }
         let words = clean.split(separator: " ", omittingEmptySubsequences: true).joined(separator: " ")

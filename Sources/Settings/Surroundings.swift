@@ -13,6 +13,9 @@ package enum Surroundings {
             || FileText.exists("/.dockerenv") || FileText.exists("/run/.containerenv")
     }
 
+    /// Whether something has this path.
+    package static func fileExists(_ path: String) -> Bool { FileText.exists(path) }
+
     /// Whether colour is unwanted, whatever the terminal. Source: no-color.org.
     package static func refusesColour(_ environment: [String: String]) -> Bool {
         environment["NO_COLOR"]?.isEmpty == false || environment["TERM"] == "dumb"

@@ -1,4 +1,5 @@
-// From a cause to its row. Adding a cause is a case in `Cause`, a row in the file of its group and a line here; the compiler asks for all three.
+// From a cause to its row.
+// Adding a cause is a case in `Cause`, a row in the file of its group and a line here; the compiler asks for all three.
 
 extension Cause {
     /// What is known about this cause, whatever the particulars of a failure are.

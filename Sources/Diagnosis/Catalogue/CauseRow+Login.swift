@@ -81,7 +81,11 @@ extension CauseRow {
     static let serverIdentityGraph = CauseRow(
         .login, retry: .no,
         means: "The server itself could not look the principal up in Entra.",
-        hint: "The server's own way to Entra is closed: its network has to reach AzureActiveDirectory, its identity has to be allowed to read the directory.",
+        hint:
+            """
+            The server's own way to Entra is closed: its network has to reach AzureActiveDirectory, its identity has to be \
+            allowed to read the directory.
+            """,
         remedies: [
             .look("az postgres flexible-server show -g \(word: .resourceGroup) -n \(word: .server) --query network", for: .postgresql),
             .look("az mysql flexible-server identity list -g \(word: .resourceGroup) -s \(word: .server) -o table", for: .mysql),

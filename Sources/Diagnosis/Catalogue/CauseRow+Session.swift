@@ -33,7 +33,10 @@ extension CauseRow {
         remedies: [
             .look("SELECT usename, state, count(*) FROM pg_stat_activity GROUP BY 1, 2 ORDER BY 3 DESC;", for: .postgresql),
             .look(
-                "az postgres flexible-server parameter show -g \(word: .resourceGroup) -s \(word: .server) -n max_connections --query value",
+                """
+                az postgres flexible-server parameter show -g \(word: .resourceGroup) -s \(word: .server) -n max_connections \
+                --query value
+                """,
                 for: .postgresql),
             .look("SHOW PROCESSLIST;", for: .mysql),
             .look("SELECT login_name, count(*) FROM sys.dm_exec_sessions GROUP BY login_name;", for: .azuresql),
@@ -51,7 +54,10 @@ extension CauseRow {
         remedies: [
             .look("az postgres flexible-server show -g \(word: .resourceGroup) -n \(word: .server) --query state -o tsv", for: .postgresql),
             .look("az mysql flexible-server show -g \(word: .resourceGroup) -n \(word: .server) --query state -o tsv", for: .mysql),
-            .look("az sql db show -g \(word: .resourceGroup) -s \(word: .server) -n \(word: .database) --query status -o tsv", for: .azuresql),
+            .look(
+                """
+                az sql db show -g \(word: .resourceGroup) -s \(word: .server) -n \(word: .database) --query status -o tsv
+                """, for: .azuresql),
         ],
         next: ["resource health and the maintenance window of the server", "promotion of a replica"])
 
@@ -63,7 +69,9 @@ extension CauseRow {
             .look("SELECT state, wait_event_type, count(*) FROM pg_stat_activity GROUP BY 1, 2 ORDER BY 3 DESC;", for: .postgresql),
             .look("SHOW ENGINE INNODB STATUS;", for: .mysql),
             .look("SELECT TOP 5 * FROM sys.dm_db_resource_stats ORDER BY end_time DESC;", for: .azuresql),
-            .repair("az postgres flexible-server update -g \(word: .resourceGroup) -n \(word: .server) --sku-name <larger size>", for: .postgresql),
+            .repair(
+                "az postgres flexible-server update -g \(word: .resourceGroup) -n \(word: .server) --sku-name <larger size>",
+                for: .postgresql),
         ],
         next: ["memory, processor and storage throughput of the server"])
 
@@ -79,7 +87,8 @@ extension CauseRow {
             .look("SELECT * FROM sys.fn_my_permissions(NULL, 'DATABASE');", for: .azuresql),
             .widens("GRANT USAGE ON SCHEMA \(identifier: .schema) TO \(identifier: .user);", for: .postgresql),
             .widens(
-                "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA \(identifier: .schema) TO \(identifier: .user);", for: .postgresql),
+                "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA \(identifier: .schema) TO \(identifier: .user);",
+                for: .postgresql),
         ],
         next: ["who owns the object", "row-level security, when rows are missing and no error is shown"])
 
@@ -89,11 +98,13 @@ extension CauseRow {
         hint: "Either this is a replica's name, or the storage is nearly full: the server stops writing at 95 percent.",
         remedies: [
             .look(
-                "SELECT pg_is_in_recovery(), setting, source FROM pg_settings WHERE name = 'default_transaction_read_only';", for: .postgresql),
+                "SELECT pg_is_in_recovery(), setting, source FROM pg_settings WHERE name = 'default_transaction_read_only';",
+                for: .postgresql),
             .look("SELECT @@read_only, @@super_read_only;", for: .mysql),
             .look("SELECT DATABASEPROPERTYEX(DB_NAME(), 'Updateability');", for: .azuresql),
             .repair(
-                "az postgres flexible-server update -g \(word: .resourceGroup) -n \(word: .server) --storage-size <more GiB>", for: .postgresql),
+                "az postgres flexible-server update -g \(word: .resourceGroup) -n \(word: .server) --storage-size <more GiB>",
+                for: .postgresql),
         ],
         next: ["storage percent of the server", "replication role of the server"])
 
@@ -105,7 +116,10 @@ extension CauseRow {
         hint: "The statement is trivial, so look at locks, waits and processor of the server.",
         remedies: [
             .look(
-                "SELECT pid, state, wait_event_type, wait_event, now() - query_start AS age FROM pg_stat_activity ORDER BY age DESC NULLS LAST LIMIT 20;",
+                """
+                SELECT pid, state, wait_event_type, wait_event, now() - query_start AS age FROM pg_stat_activity ORDER BY \
+                age DESC NULLS LAST LIMIT 20;
+                """,
                 for: .postgresql),
             .look("SHOW FULL PROCESSLIST;", for: .mysql),
             .look("SELECT session_id, wait_type, blocking_session_id FROM sys.dm_exec_requests;", for: .azuresql),
@@ -135,7 +149,8 @@ extension CauseRow {
     static let probeDeadline = CauseRow(
         .internal, retry: .yes,
         means: "The probe's deadline passed in a phase that has no better name for it.",
-        hint: "The server takes the connection and does not finish the login: overloaded, a pooler's queue, or its own way to Entra is slow.",
+        hint:
+            "The server takes the connection and does not finish the login: overloaded, a pooler's queue, or its own way to Entra is slow.",
         remedies: [.look("agent history \(word: .check)"), .look("agent status")],
         next: ["other targets in the same second: is the agent itself starved?", "timeout of the target against its usual duration"])
 

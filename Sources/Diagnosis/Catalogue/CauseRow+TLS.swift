@@ -4,11 +4,18 @@ extension CauseRow {
     static let tlsNotNegotiated = CauseRow(
         .tls, retry: .no,
         means: "One side wants TLS and the other does not offer or use it.",
-        hint: "Azure always offers TLS: if the peer did not, take it for a proxy or an interception until shown otherwise. The token was not sent.",
+        hint:
+            """
+            Azure always offers TLS: if the peer did not, take it for a proxy or an interception until shown otherwise. The \
+            token was not sent.
+            """,
         remedies: [
             .look("openssl s_client -starttls postgres -connect \(word: .host):\(word: .port) -brief", for: .postgresql),
             .look(
-                "az postgres flexible-server parameter show -g \(word: .resourceGroup) -s \(word: .server) -n require_secure_transport --query value",
+                """
+                az postgres flexible-server parameter show -g \(word: .resourceGroup) -s \(word: .server) -n \
+                require_secure_transport --query value
+                """,
                 for: .postgresql),
             .look("openssl s_client -starttls mysql -connect \(word: .host):\(word: .port) -brief", for: .mysql),
             .look("nslookup \(word: .host)"),
@@ -35,7 +42,9 @@ extension CauseRow {
         means: "The certificate has ended or has not begun, or the local clock is wrong.",
         hint: "Azure renews its certificates early: suspect this host's clock first, a proxy second.",
         remedies: [.look("timedatectl; chronyc tracking"), .repair("chronyc makestep")],
-        next: ["the dates of the certificate against the time of another machine", "the issuer: a proxy may present a certificate of its own"])
+        next: [
+            "the dates of the certificate against the time of another machine", "the issuer: a proxy may present a certificate of its own",
+        ])
 
     static let tlsNameMismatch = CauseRow(
         .tls, retry: .no,
@@ -45,7 +54,9 @@ extension CauseRow {
             .look("openssl s_client -starttls postgres -connect \(word: .host):\(word: .port) -brief", for: .postgresql),
             .look("nslookup \(word: .host)"), .look("grep -n database /etc/hosts"),
         ],
-        next: ["the names in the certificate: they show which server answered", "a record under the official name in your own private zone"])
+        next: [
+            "the names in the certificate: they show which server answered", "a record under the official name in your own private zone",
+        ])
 
     static let tlsProtocolMismatch = CauseRow(
         .tls, retry: .no,
@@ -53,13 +64,20 @@ extension CauseRow {
         hint: "The server's minimum was raised, or a crypto policy of this host is too strict. TLS 1.2 is the least the agent speaks.",
         remedies: [
             .look(
-                "az postgres flexible-server parameter show -g \(word: .resourceGroup) -s \(word: .server) -n ssl_min_protocol_version --query value",
+                """
+                az postgres flexible-server parameter show -g \(word: .resourceGroup) -s \(word: .server) -n \
+                ssl_min_protocol_version --query value
+                """,
                 for: .postgresql),
             .look(
-                "az mysql flexible-server parameter show -g \(word: .resourceGroup) -s \(word: .server) -n tls_version --query value", for: .mysql),
+                "az mysql flexible-server parameter show -g \(word: .resourceGroup) -s \(word: .server) -n tls_version --query value",
+                for: .mysql),
             .look("az sql server show -g \(word: .resourceGroup) -n \(word: .server) --query minimalTlsVersion", for: .azuresql),
             .repair(
-                "az postgres flexible-server parameter set -g \(word: .resourceGroup) -s \(word: .server) -n ssl_min_protocol_version -v TLSv1.2",
+                """
+                az postgres flexible-server parameter set -g \(word: .resourceGroup) -s \(word: .server) -n \
+                ssl_min_protocol_version -v TLSv1.2
+                """,
                 for: .postgresql),
         ],
         next: ["FIPS mode or crypto policy of the agent's host", "a middlebox that ends TLS"])
@@ -67,7 +85,11 @@ extension CauseRow {
     static let tlsHandshakeAborted = CauseRow(
         .tls, retry: .yes,
         means: "TLS began and the peer closed the connection or fell silent.",
-        hint: "Overloaded or failing-over gateway when it comes and goes; a firewall that does not know the database's protocol when it stays.",
+        hint:
+            """
+            Overloaded or failing-over gateway when it comes and goes; a firewall that does not know the database's protocol \
+            when it stays.
+            """,
         remedies: [
             .look("agent history \(word: .check)"),
             .look("openssl s_client -starttls postgres -connect \(word: .host):\(word: .port) -brief", for: .postgresql),
@@ -79,5 +101,5 @@ extension CauseRow {
         means: "Something that is not this kind of database answers on the port.",
         hint: "Wrong port or address, or a proxy or captive portal in the path.",
         remedies: [.look("nslookup \(word: .host)"), .look("curl -sv --max-time 5 telnet://\(word: .host):\(word: .port)")],
-        next: ["the first bytes of the answer", "host and port of the target: agent config show"])
+        next: ["the first bytes of the answer", "host and port of the target: agent config check"])
 }

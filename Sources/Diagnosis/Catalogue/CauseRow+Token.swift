@@ -6,11 +6,18 @@ extension CauseRow {
     static let identityEndpointUnreachable = CauseRow(
         .token, retry: .maybe,
         means: "The identity endpoint of this host does not answer.",
-        hint: "Not on Azure compute, metadata access blocked here, or a proxy catches the request. Do not restart: a cached token would be lost.",
+        hint:
+            """
+            Not on Azure compute, metadata access blocked here, or a proxy catches the request. Do not restart: a cached \
+            token would be lost.
+            """,
         remedies: [
             .look("agent token \(word: .identity)"),
             .look(
-                "curl -sS -m 3 -o /dev/null -D - --noproxy '*' -H Metadata:true 'http://169.254.169.254/metadata/instance?api-version=2021-02-01'",
+                """
+                curl -sS -m 3 -o /dev/null -D - --noproxy '*' -H Metadata:true \
+                'http://169.254.169.254/metadata/instance?api-version=2021-02-01'
+                """,
                 from: .imds),
             .look("az webapp identity show -g \(word: .resourceGroup) -n \(word: .compute)", from: .appService),
             .repair("export NO_PROXY=169.254.169.254", from: .imds),
@@ -30,7 +37,8 @@ extension CauseRow {
             .look("az vm identity show -g \(word: .resourceGroup) -n \(word: .compute)", from: .imds),
             .look("az webapp identity show -g \(word: .resourceGroup) -n \(word: .compute)", from: .appService),
             .repair(
-                "az vm identity assign -g \(word: .resourceGroup) -n \(word: .compute) --identities \(word: .identityResource)", from: .imds),
+                "az vm identity assign -g \(word: .resourceGroup) -n \(word: .compute) --identities \(word: .identityResource)", from: .imds
+            ),
             .repair(
                 "az webapp identity assign -g \(word: .resourceGroup) -n \(word: .compute) --identities \(word: .identityResource)",
                 from: .appService),
@@ -46,7 +54,10 @@ extension CauseRow {
             .look(
                 "az identity show -g \(word: .resourceGroup) -n \(word: .identityName) --query \"[clientId,principalId]\" -o tsv"),
         ],
-        next: ["app id and object id of the token against the database's role", "a system-assigned identity that was switched on later and now answers first"])
+        next: [
+            "app id and object id of the token against the database's role",
+            "a system-assigned identity that was switched on later and now answers first",
+        ])
 
     static let identityReplyInvalid = CauseRow(
         .token, retry: .maybe,
@@ -68,7 +79,10 @@ extension CauseRow {
         remedies: [
             .look("az identity federated-credential list -g \(word: .resourceGroup) --identity-name \(word: .identityName) -o table"),
             .repair(
-                "az identity federated-credential create -g \(word: .resourceGroup) --identity-name \(word: .identityName) -n agent --issuer <issuer> --subject <subject> --audiences api://AzureADTokenExchange"
+                """
+                az identity federated-credential create -g \(word: .resourceGroup) --identity-name \(word: .identityName) -n \
+                agent --issuer <issuer> --subject <subject> --audiences api://AzureADTokenExchange
+                """
             ),
         ],
         next: ["age of the assertion's file", "case of the subject and the final slash of the issuer"])
@@ -100,7 +114,10 @@ extension CauseRow {
         hint: "Conditional Access for workloads, a required assignment or a disabled account; the sign-in log names the policy.",
         remedies: [
             .look(
-                "az rest --url \"https://graph.microsoft.com/beta/auditLogs/signIns?\\$filter=signInEventTypes/any(t:t eq 'managedIdentity')&\\$top=5\""
+                """
+                az rest --url \"https://graph.microsoft.com/beta/auditLogs/signIns?\\$filter=signInEventTypes/any(t:t eq \
+                'managedIdentity')&\\$top=5\"
+                """
             ),
             .look("az ad sp show --id \(word: .clientID) --query accountEnabled"),
         ],
@@ -111,7 +128,10 @@ extension CauseRow {
         means: "The token service answers, but is busy or failing.",
         hint: "Throttled or passing trouble; a token that is cached stays good. Do not restart.",
         remedies: [.look("agent status"), .look("agent token \(word: .identity)")],
-        next: ["requests for tokens by others on this host", "Azure status, when it lasts for more than two minutes", "egress to the service tag AzureActiveDirectory"])
+        next: [
+            "requests for tokens by others on this host", "Azure status, when it lasts for more than two minutes",
+            "egress to the service tag AzureActiveDirectory",
+        ])
 
     // MARK: the token
 
@@ -153,13 +173,20 @@ extension CauseRow {
     static let tokenGroupsStale = CauseRow(
         .token, retry: .maybe,
         means: "The token does not carry the group that the login relies on.",
-        hint: "Membership missing, or newer than the token: a managed identity's token is kept for up to 24 hours and cannot be renewed early.",
+        hint:
+            """
+            Membership missing, or newer than the token: a managed identity's token is kept for up to 24 hours and cannot be \
+            renewed early.
+            """,
         remedies: [
             .look("az ad group member check --group \(word: .groupID) --member-id \(word: .objectID) --query value"),
             .look("agent token \(word: .identity)"),
             .widens("az ad group member add --group \(word: .groupID) --member-id \(word: .objectID)"),
             .repair(
-                "SELECT * FROM pgaadauth_create_principal_with_oid(\(literal: .identityName), '\(guid: .objectID)', 'service', false, false);",
+                """
+                SELECT * FROM pgaadauth_create_principal_with_oid(\(literal: .identityName), '\(guid: .objectID)', \
+                'service', false, false);
+                """,
                 for: .postgresql),
         ],
         next: ["when the token was issued against when the membership began", "more than 200 groups: the token leaves them out"])

@@ -43,7 +43,7 @@ extension FindingCode {
             FindingRow(
                 severity: .info, exit: .healthy, means: "The history does not outlive this process.",
                 hint: "Name a path on a lasting disk in the configuration, if what happened before a restart matters.",
-                remedies: [.look("agent config show")], next: ["whether a volume is mounted for the history"])
+                remedies: [.look("agent config check")], next: ["whether a volume is mounted for the history"])
         case .identityAmbiguous:
             FindingRow(
                 severity: .error, exit: .token, means: "Several identities are present and none was chosen.",

@@ -39,7 +39,9 @@ extension Classifier {
         let aadsts = entraNumber(in: message)
         var evidence = [Evidence(.http, code: reply.status, text: summary(of: reply, fields))]
         if let aadsts { evidence.append(Evidence(.aadsts, code: aadsts, text: "number of Entra's error")) }
-        if let error = fields.error { evidence.append(Evidence(.oauth, code: error, text: fields.description ?? "error field of the reply")) }
+        if let error = fields.error {
+            evidence.append(Evidence(.oauth, code: error, text: fields.description ?? "error field of the reply"))
+        }
 
         func failure(_ cause: Cause, _ certainty: Failure.Certainty = .certain, _ detail: String? = nil) -> Failure {
             Failure(cause, during: .token, certainty: certainty, detail: detail, evidence: evidence)
@@ -52,14 +54,16 @@ extension Classifier {
         }
         switch (reply.status, reply.source) {
         case (200..<300, _): return failure(.identityReplyInvalid, .certain, "The reply is no token: \(shape(of: reply)).")
-        case (300..<400, _): return failure(.identityReplyInvalid, .certain, "The endpoint sends the client elsewhere, which is not followed.")
+        case (300..<400, _):
+            return failure(.identityReplyInvalid, .certain, "The endpoint sends the client elsewhere, which is not followed.")
         case (401, .imds):
             return failure(.identityEndpointUnreachable, .likely, "IMDS does not recognise this host: the request came to it by a detour.")
         case (403, .imds) where message.matches("unreachable") || !isIMDS(reply):
             return failure(.identityEndpointUnreachable, .likely, "A proxy answered in place of IMDS.")
         case (401, .appService), (403, .appService):
             return failure(
-                .identityReplyInvalid, .likely, "The endpoint does not accept the identity header: it belongs to an earlier start of the app.")
+                .identityReplyInvalid, .likely,
+                "The endpoint does not accept the identity header: it belongs to an earlier start of the app.")
         case (404, .imds), (410, .imds):
             return failure(.entraUnavailable, .likely, "IMDS is being updated; it is back within about 70 seconds.")
         case (408, _), (429, _): return failure(.entraUnavailable, .certain, reply.status == 429 ? "Too many requests for tokens." : nil)
@@ -140,10 +144,12 @@ extension Classifier {
         case 70021, 70023, 70025, 700_211, 700_212, 700_213, 7_002_137, 7_002_138, 700_021, 700_024, 700_222, 700_229, 700_236...700_238,
             50013, 500_133:
             .federatedCredentialMismatch
-        case 700_016, 7_000_229, 7_000_112, 90002, 900_023, 900_021, 50059, 50128, 500_011, 50001, 650_057, 70011, 1_002_012, 28002, 901_002,
+        case 700_016, 7_000_229, 7_000_112, 90002, 900_023, 900_021, 50059, 50128, 500_011, 50001, 650_057, 70011, 1_002_012, 28002,
+            901_002,
             90038, 900_382, 900_432, 90051, 50049, 50194, 65002, 100_007:
             .entraAppNotFound
-        case 53000...53999, 530_000...530_999, 50076, 50079, 50072, 50078, 50074, 50158, 50097, 50005, 50131, 50105, 50057, 65001, 7_000_113,
+        case 53000...53999, 530_000...530_999, 50076, 50079, 50072, 50078, 50074, 50158, 50097, 50005, 50131, 50105, 50057, 65001,
+            7_000_113,
             500_021, 500_022, 500_212, 500_213, 500_207, 530_084:
             .entraPolicyDenied
         case 90033, 90006, 90012, 90024, 90090, 50033, 50087, 50196, 90055, 90061, 700_006, 135_010: .entraUnavailable
@@ -172,7 +178,8 @@ extension Classifier {
         init(_ body: String) {
             let json = JSON(parsing: body)
             error = json?["error"]?.text ?? json?["error"]?["code"]?.text
-            description = json?["error_description"]?.text ?? json?["message"]?.text ?? json?["Message"]?.text ?? json?["error"]?["message"]?.text
+            description =
+                json?["error_description"]?.text ?? json?["message"]?.text ?? json?["Message"]?.text ?? json?["error"]?["message"]?.text
         }
     }
 

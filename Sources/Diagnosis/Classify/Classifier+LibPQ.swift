@@ -1,4 +1,5 @@
-// Causes of what libpq says by itself, and the reading of a failed connect's text. Source: fact sheet "PostgreSQL probe", sections 6, 7 and 9.
+// Causes of what libpq says by itself, and the reading of a failed connect's text.
+// Source: fact sheet "PostgreSQL probe", sections 6, 7 and 9.
 
 extension Classifier {
     /// The error of a failed connect: read, and given to ``postgres(sqlState:text:phase:context:)`` or ``libpq(text:phase:context:)``.
@@ -42,7 +43,9 @@ extension Classifier {
             if bytes[start] == 0x20 { start += 1 }
             guard start + 6 < bytes.count, bytes[start + 5] == 0x3A, bytes[start + 6] == 0x20 else { continue }
             let code = bytes[start..<start + 5]
-            guard code.allSatisfy({ (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) }), code.contains(where: { $0 < 0x41 }) else { continue }
+            guard code.allSatisfy({ (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) }), code.contains(where: { $0 < 0x41 }) else {
+                continue
+            }
             return (String(decoding: code, as: UTF8.self), String(decoding: bytes[(start + 7)...], as: UTF8.self))
         }
         return nil
@@ -125,9 +128,11 @@ extension Classifier {
         // config
         LibPQRow(
             "root certificate file*does not exist", "could not read root certificate file", "could not load root certificate",
-            "could not load system root certificate", cause: .configInvalid, at: .config, detail: "The file of trust anchors cannot be used."),
+            "could not load system root certificate", cause: .configInvalid, at: .config,
+            detail: "The file of trust anchors cannot be used."),
         LibPQRow(
-            "invalid connection option", "invalid sslmode value", "invalid gssencmode value", "invalid channel_binding value", "invalid integer value", "invalid port number",
+            "invalid connection option", "invalid sslmode value", "invalid gssencmode value", "invalid channel_binding value",
+            "invalid integer value", "invalid port number",
             "gssapi encryption required but was impossible", "could not parse network address", cause: .configInvalid, at: .config,
             detail: "libpq does not take a setting of the connection."),
         // dns
@@ -170,7 +175,8 @@ extension Classifier {
             "could not interpret result", cause: .protocolViolation),
         // tcp
         LibPQRow("connection refused", cause: .tcpRefused, at: .tcp),
-        LibPQRow("no route to host", "network is unreachable", "host is down", "address family not supported", cause: .tcpUnreachable, at: .tcp),
+        LibPQRow(
+            "no route to host", "network is unreachable", "host is down", "address family not supported", cause: .tcpUnreachable, at: .tcp),
         LibPQRow("cannot assign requested address", means: .noLocalAddress, at: .tcp),
         LibPQRow("too many open files", "could not create socket", "out of memory", "could not set socket", cause: .probeInternal),
         LibPQRow("timeout expired", means: .deadline),

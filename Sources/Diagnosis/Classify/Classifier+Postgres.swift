@@ -8,14 +8,21 @@ extension Classifier {
     ///   - text: the message with its details and hints, without severity and location.
     package static func postgres(sqlState: String?, text: String, phase: Phase, context: PostgresContext) -> Failure {
         let evidence = Evidence(.sqlstate, code: sqlState, text: text)
-        // PgBouncer repeats the last error of its own login; what it repeats is the error.
-        if let inner = ForeignText(text).rest(after: "cached error: ") {
-            let message = serverMessage(in: inner)
-            var failure = postgres(
-                sqlState: message.sqlState, text: withoutSuffix(message.text), phase: phase, context: context)
-            failure.evidence = [evidence]
-            return failure
+        // PgBouncer repeats the last error of its own login; what it repeats is the error. Once: a peer must not choose the depth.
+        guard let inner = ForeignText(text).rest(after: "cached error: ") else {
+            return decided(sqlState: sqlState, text: text, evidence, phase, context)
         }
+        let message = serverMessage(in: inner)
+        let failure = decided(sqlState: message.sqlState, text: withoutSuffix(message.text), evidence, phase, context)
+        guard failure.cause == .unclassified else { return failure }
+        return Failure(
+            .serverUnavailable, during: phase, certainty: .likely, detail: "The pooler answers, but cannot log in to the server behind it.",
+            evidence: [evidence])
+    }
+
+    private static func decided(
+        sqlState: String?, text: String, _ evidence: Evidence, _ phase: Phase, _ context: PostgresContext
+    ) -> Failure {
         // What is quoted is a name, and a name may read like a message.
         let message = ForeignText(withoutNames(text, [context.user, context.database]))
         if let sqlState, let row = codeRow(sqlState, phase: phase) {
@@ -29,7 +36,7 @@ extension Classifier {
         case let code? where code.hasPrefix("28"): return refusal(.loginRefused, evidence, phase, context)
         case "42501" where phase == .login:
             return Failure(.databaseAccessDenied, during: phase, certainty: .likely, evidence: [evidence])
-        case "42501": return privilegeMissing(message, evidence, phase)
+        case "42501": return Failure(.privilegeMissing, during: phase, evidence: [evidence])
         case "08P01" where phase == .login && context.exceedsTokenLimit:
             return Failure(.tokenTooLarge, during: phase, certainty: .likely, evidence: [evidence])
         case .some where phase == .query || phase == .privileges: return Failure(.queryFailed, during: phase, evidence: [evidence])
@@ -98,7 +105,8 @@ extension Classifier {
         }
     }
 
-    /// First hit wins, so the particular stands before the general. Both generations of Microsoft's wording are covered by leaving out what changed.
+    /// First hit wins, so the particular stands before the general. Both generations of Microsoft's wording are covered
+    /// by leaving out what changed.
     private static let textRows: [TextRow] = [
         // Entra, about the token.
         TextRow("access token has expired", cause: .tokenExpired),
@@ -116,7 +124,8 @@ extension Classifier {
         TextRow("access token*valid for role", cause: .loginIdentityRecreated, certainty: .likely, isVague: true),
         TextRow("validating the access token", cause: .loginRefused, detail: "The server could not validate the token.", isVague: true),
         // Entra, about the server.
-        TextRow("name is not found in the tenant", "name isn't found in the tenant", "trying to validate user", cause: .serverIdentityGraph),
+        TextRow(
+            "name is not found in the tenant", "name isn't found in the tenant", "trying to validate user", cause: .serverIdentityGraph),
         TextRow("\"pgaadauth\" is not loaded", "pgaadauth*not loaded", cause: .entraAuthDisabled),
         // Refusals of PostgreSQL itself.
         TextRow(
@@ -148,6 +157,12 @@ extension Classifier {
         TextRow("permission denied to set parameter", cause: .configInvalid, detail: "The server refuses an option of the connection."),
         TextRow("role*does not exist", cause: .loginPrincipalUnknown),
         TextRow("password authentication failed", cause: .loginPrincipalUnknown, certainty: .likely, isVague: true),
+        // Texts that come without their code, through a pooler.
+        TextRow("the database system is", cause: .serverUnavailable),
+        TextRow("too many clients", "too many connections for", "remaining connection slots", cause: .connectionLimit),
+        TextRow("database*does not exist", cause: .databaseUnknown),
+        TextRow("statement timeout", cause: .queryTimeout),
+        TextRow("terminating connection", cause: .serverUnavailable, certainty: .likely),
     ]
 
     private static func failure(
@@ -196,7 +211,8 @@ extension Classifier {
         if cause == .loginPrincipalUnknown, let bare = legacyName(context) {
             return Failure(
                 .loginNameInvalid, during: phase, certainty: .likely,
-                detail: "The name carries the server's name behind an @, as the retired single server wanted it; this server wants \(bare).",
+                detail:
+                    "The name carries the server's name behind an @, as the retired single server wanted it; this server wants \(bare).",
                 evidence: [evidence])
         }
         return failure
@@ -208,10 +224,6 @@ extension Classifier {
             context.user.lowercased().hasSuffix("@" + server.lowercased())
         else { return nil }
         return String(context.user.dropLast(server.count + 1))
-    }
-
-    private static func privilegeMissing(_ message: ForeignText, _ evidence: Evidence, _ phase: Phase) -> Failure {
-        Failure(.privilegeMissing, during: phase, evidence: [evidence])
     }
 
     // MARK: reading
@@ -229,7 +241,9 @@ extension Classifier {
             }
             let dots = candidate.count { $0 == 0x2E }
             let colons = candidate.count { $0 == 0x3A }
-            if candidate.count >= 3, (dots == 3 && colons == 0 && candidate.count >= 7 && candidate.count <= 15) || (colons >= 2 && candidate.count <= 45) {
+            if candidate.count >= 3,
+                (dots == 3 && colons == 0 && candidate.count >= 7 && candidate.count <= 15) || (colons >= 2 && candidate.count <= 45)
+            {
                 return String(decoding: candidate, as: UTF8.self)
             }
             candidate.removeAll(keepingCapacity: true)

@@ -73,9 +73,9 @@ extension Classifier {
             switch phase {
             case .dns: .dnsResolverError
             case .tcp: .tcpTimeout
-            case .negotiate, .tls: .tlsHandshakeAborted
+            case .tls: .tlsHandshakeAborted
             case .query, .privileges: .queryTimeout
-            case .config, .token, .login, .internal: .probeDeadline
+            case .config, .token, .negotiate, .login, .internal: .probeDeadline
             }
         let waited = after.map { " for " + Span.short($0) } ?? " until the deadline"
         return Failure(cause, during: phase, evidence: [Evidence(.agent, text: "no answer\(waited)")])
@@ -136,8 +136,10 @@ extension Classifier {
         let row = verifyRows[code]
         var detail = row?.detail
         switch (code, certificate) {
-        case (10, let seen?): detail = "The certificate ended \(seen.notAfter.description)\(now.map { ", it is now \($0.description) here" } ?? "")."
-        case (9, let seen?): detail = "The certificate begins \(seen.notBefore.description)\(now.map { ", it is now \($0.description) here" } ?? "")."
+        case (10, let seen?):
+            detail = "The certificate ended \(seen.notAfter.description)\(now.map { ", it is now \($0.description) here" } ?? "")."
+        case (9, let seen?):
+            detail = "The certificate begins \(seen.notBefore.description)\(now.map { ", it is now \($0.description) here" } ?? "")."
         case (62, let seen?), (64, let seen?):
             detail = "The certificate is for \(seen.names.prefix(4).joined(separator: ", ")), not for \(host)."
         case (18, let seen?), (19, let seen?), (20, let seen?), (21, let seen?): detail = "The issuer \(seen.issuer) is not trusted here."
@@ -150,11 +152,9 @@ extension Classifier {
 
     /// What was seen of a certificate, as one line of evidence.
     package static func evidence(of certificate: CertificateFacts) -> Evidence {
-        Evidence(
-            .certificate,
-            text:
-                "\(certificate.subject), issued by \(certificate.issuer), \(certificate.notBefore.description) to \(certificate.notAfter.description), for \(certificate.names.prefix(4).joined(separator: " "))"
-        )
+        let names = certificate.names.prefix(4).joined(separator: " ")
+        let span = "\(certificate.notBefore.description) to \(certificate.notAfter.description)"
+        return Evidence(.certificate, text: "\(certificate.subject), issued by \(certificate.issuer), \(span), for \(names)")
     }
 
     // Source: OpenSSL 3, x509_vfy.h, X509_V_ERR_*.

@@ -12,7 +12,8 @@ extension Notice {
         if let certificate = facts.certificate, certificate.chainNotAfter > now,
             certificate.chainNotAfter - now < certificateLimits.warning
         {
-            let whose = certificate.chainNotAfter < certificate.notAfter ? "A certificate of the server's chain" : "The server's certificate"
+            let whose =
+                certificate.chainNotAfter < certificate.notAfter ? "A certificate of the server's chain" : "The server's certificate"
             notices.append(
                 Notice(
                     .certificateExpiresSoon, during: .tls,
@@ -23,7 +24,9 @@ extension Notice {
             let bounded = Duration.seconds(fraction: skew)
             notices.append(
                 Notice(
-                    .clockSkew, during: .query, detail: "The database's clock is \(Span.long(.seconds(fraction: abs(skew)))) \(skew > 0 ? "ahead of" : "behind") this host's.",
+                    .clockSkew, during: .query,
+                    detail:
+                        "The database's clock is \(Span.long(bounded < .zero ? .zero - bounded : bounded)) \(skew > 0 ? "ahead of" : "behind") this host's.",
                     evidence: [Evidence(.agent, text: "clock skew \(Int(bounded.seconds.rounded())) s")]))
         }
         return notices

@@ -1,8 +1,8 @@
 // The phases of a probe on one line.
 
-/// Writes `token cached · dns 3 ms · tcp 2 · tls 9 · login 61 × 28P01 … · query not reached`.
+/// Makes the parts of `token cached · dns 3 ms · tcp 2 · tls 9 · login 61 × 28P01 … · query not reached`.
 enum PhaseLine {
-    static func text(_ observation: Observation) -> String {
+    static func parts(_ observation: Observation) -> [String] {
         var parts: [String] = []
         var isUnitShown = false
         var pending: (names: [String], reason: String) = ([], "")
@@ -29,7 +29,7 @@ enum PhaseLine {
             parts.append(part)
         }
         flush()
-        return parts.joined(separator: " · ")
+        return parts
     }
 
     /// The code of the first evidence, and where a connection attempt went.

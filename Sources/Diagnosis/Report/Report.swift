@@ -40,7 +40,8 @@ package struct Report: Sendable, Hashable {
         let result = builder.build(failures: failures, notices: notices)
         return Report(
             version: version, time: now, host: host, mode: mode,
-            checks: zip(snapshot.checks, result.checks).map(Check.init), identities: zip(snapshot.identities, result.identities).map(Identity.init),
+            checks: zip(snapshot.checks, result.checks).map(Check.init),
+            identities: zip(snapshot.identities, result.identities).map(Identity.init),
             findings: result.findings)
     }
 

@@ -2,7 +2,8 @@
 
 /// Draws up the findings of one report.
 ///
-/// An identity that fails explains the checks that failed in `token` by it. Checks of one server that fail for the same cause are one finding.
+/// An identity that fails explains the checks that failed in `token` by it.
+/// Checks of one server that fail for the same cause are one finding.
 struct ReportBuilder {
     private let snapshot: Board.Snapshot
     private let definitions: [String: IdentityDefinition]
@@ -182,6 +183,18 @@ struct ReportBuilder {
     // MARK: drafts
 
     private func draft(_ failure: Failure, of status: CheckStatus) -> Draft {
+        var failure = failure
+        if let old = status.lastGoodFacts, let new = status.last?.facts {
+            // An address that has been private is meant to be; only that makes a public one wrong for certain.
+            if failure.cause == .dnsPublicForPrivate, old.addresses.contains(where: { AddressKind($0) == .private }) {
+                failure.certainty = .certain
+            }
+            let changes = FactsChange.phrases(from: old, to: new)
+            if !changes.isEmpty {
+                failure.detail =
+                    "\(failure.detail ?? failure.cause.row.means) Changed since it last worked: \(changes.joined(separator: "; "))."
+            }
+        }
         let definition = definitions[status.id.identity]
         var values = RemedyValues(target: status.target, identity: definition, facts: status.last?.facts, failure: failure, cloud: cloud)
         values[.identity] = status.id.identity

@@ -42,16 +42,17 @@ package struct ReportText {
         let hit = finding.affects.compactMap { status[$0] }
         var lines = [style.paint(title(finding, hit), .strong), verdict(finding, hit)]
         let sample = hit.first { $0.cause?.rawValue == finding.code } ?? hit.first
-        if let probe = sample?.last { lines += style.paragraph("  ", PhaseLine.text(probe)) }
+        if let probe = sample?.last { lines += style.list("  ", PhaseLine.parts(probe), " · ") }
+        if let partial = sample?.lastPartial { lines += style.list("  now  ", PhaseLine.parts(partial), " · ") }
         lines += style.paragraph("  ", finding.detail)
-        for evidence in finding.evidence.prefix(3) { lines += style.paragraph("  saw  ", evidence.line) }
+        for evidence in finding.evidence.prefix(3) { lines += style.paragraph("  saw  ", Self.seen(evidence)) }
         for child in report.findings where child.parent == finding.id {
             lines += style.paragraph("  also ", "\(list(child.affects)): \(child.code), \(child.detail)")
         }
-        if let scope = scope(finding, hit, sample) { lines += style.paragraph("  ", scope) }
+        lines += scope(finding, hit, sample)
         lines += style.paragraph("  hint ", finding.hint)
         lines += finding.remedies.map { "  mend [\($0.kind.rawValue)] \($0.text)" }
-        if !finding.next.isEmpty { lines += style.paragraph("  next ", finding.next.joined(separator: "; ")) }
+        if !finding.next.isEmpty { lines += style.list("  next ", finding.next, "; ") }
         return lines
     }
 
@@ -63,7 +64,8 @@ package struct ReportText {
         default:
             if !identities.isEmpty { return "\(hit.count) checks, identity \(identities.joined(separator: ", "))" }
             let servers = Set(hit.map(Self.server))
-            return "\(hit.count) checks" + (servers.count == 1 ? "  \(hit[0].target.engine.rawValue) \(servers.first ?? "")" : ", \(servers.count) servers")
+            return "\(hit.count) checks"
+                + (servers.count == 1 ? "  \(hit[0].target.engine.rawValue) \(servers.first ?? "")" : ", \(servers.count) servers")
         }
     }
 
@@ -77,36 +79,40 @@ package struct ReportText {
         return line
     }
 
+    /// Evidence without a code says by its kind what it is.
+    private static func seen(_ evidence: Evidence) -> String {
+        evidence.code == nil && [.address, .certificate, .claim, .bytes].contains(evidence.kind)
+            ? "\(evidence.kind.rawValue) \(evidence.text)" : evidence.line
+    }
+
     /// What it is not, who is hit, and what it means for others.
-    private func scope(_ finding: Finding, _ hit: [CheckStatus], _ sample: CheckStatus?) -> String? {
-        var parts: [String] = []
+    private func scope(_ finding: Finding, _ hit: [CheckStatus], _ sample: CheckStatus?) -> [String] {
+        var lines: [String] = []
         let others = ruledOut(finding, hit, sample)
-        if !others.isEmpty { parts.append("not: " + others.joined(separator: ", ")) }
-        if !hit.isEmpty { parts.append("\(finding.severity == .error ? "hit" : "concerns"): " + list(finding.affects)) }
+        if !others.isEmpty { lines += style.list("  not: ", others, ", ") }
+        guard !hit.isEmpty else { return lines }
+        var parts = ["\(finding.severity == .error ? "hit" : "concerns"): " + list(finding.affects)]
         if finding.severity == .error, hit.contains(where: { $0.state == .down }), let cause = Cause(rawValue: finding.code),
             cause.group != .internal, cause.group != .config
         {
             parts.append("users: new connections fail")
         }
-        return parts.isEmpty ? nil : parts.joined(separator: "   ")
+        return lines + style.list("  ", parts, "   ")
     }
 
+    /// What the phases that went well rule out, and what works beside it.
     private func ruledOut(_ finding: Finding, _ hit: [CheckStatus], _ sample: CheckStatus?) -> [String] {
-        var words: [String] = []
-        if let probe = sample?.last, probe.failure != nil {
-            for (phase, word) in [(Phase.token, "identity"), (.dns, "DNS"), (.tcp, "network"), (.tls, "TLS"), (.login, "login")]
-            where probe.phases.contains(where: { $0.phase == phase && $0.outcome == .ok }) {
-                words.append(word)
-            }
-        }
-        guard let first = hit.first, finding.severity == .error else { return words }
+        guard let sample, let probe = sample.last, probe.failure != nil else { return [] }
         let well = report.checks.map(\.status).filter { $0.state == .up && !finding.affects.contains($0.id) }
-        if let other = well.first(where: { $0.target.name == first.target.name }) {
-            words.append("the server (\(Redactor.scrub(other.id.identity)) logs in here)")
+        let sameIdentity = well.first { $0.id.identity == sample.id.identity && $0.target.name != sample.target.name }
+        let sameServer = well.first { $0.target.host == sample.target.host && $0.id.identity != sample.id.identity }
+        func aside(_ status: CheckStatus?) -> String { status.map { " (\(Redactor.scrub($0.id.description)) is up)" } ?? "" }
+        var words: [String] = []
+        for (phase, word) in [(Phase.token, "identity"), (.dns, "DNS"), (.tcp, "network"), (.tls, "TLS"), (.login, "login")]
+        where probe.phases.contains(where: { $0.phase == phase && $0.outcome == .ok }) {
+            words.append(phase == .token ? word + aside(sameIdentity) : word)
         }
-        if let other = well.first(where: { $0.id.identity == first.id.identity && $0.target.name != first.target.name }) {
-            words.append("the identity everywhere (\(Redactor.scrub(other.id.description)) is up)")
-        }
+        if sameServer != nil { words.append("the server" + aside(sameServer)) }
         return words
     }
 
@@ -123,14 +129,14 @@ package struct ReportText {
             let since = status.since.map { "   up since \($0.near(report.time)) (\(Span.long(report.time - $0)))" } ?? ""
             var lines = ["\(style.mark(nil)) \(style.paint(Self.title(status), .strong))\(since)"]
             if let probe = status.last {
-                lines += style.paragraph("  ", PhaseLine.text(probe) + " · total " + Span.short(probe.duration))
+                lines += style.list("  ", PhaseLine.parts(probe) + ["total " + Span.short(probe.duration)], " · ")
                 let known = Self.known(probe.facts, now: report.time)
-                if !known.isEmpty { lines += style.paragraph("  ", known.joined(separator: " · ")) }
+                if !known.isEmpty { lines += style.list("  ", known, " · ") }
             }
             return lines
         case .down, .asleep, .unknown, .disabled:
             var lines = ["\(style.mark(.info)) \(style.paint(Self.title(status), .strong))   \(status.state.rawValue)"]
-            if let partial = status.lastPartial { lines += style.paragraph("  ", PhaseLine.text(partial)) }
+            if let partial = status.lastPartial { lines += style.list("  ", PhaseLine.parts(partial), " · ") }
             return lines
         }
     }
@@ -147,12 +153,15 @@ package struct ReportText {
         if facts.isInRecovery == true { parts.append("replica") }
         if let end = facts.tokenExpires { parts.append("token ends \(end.near(now)) (in \(Span.long(end - now)))") }
         if let user = facts.sessionUser { parts.append("user \(Redactor.scrub(user))") }
-        if let skew = facts.clockSkew, abs(skew) >= 1 { parts.append("clock \(skew > 0 ? "+" : "-")\(Span.short(.seconds(fraction: abs(skew))))") }
+        if let skew = facts.clockSkew, abs(skew) >= 1 {
+            parts.append("clock \(skew > 0 ? "+" : "-")\(Span.short(.seconds(fraction: abs(skew))))")
+        }
         return parts
     }
 
     private static func title(_ status: CheckStatus) -> String {
-        "\(Redactor.scrub(status.id.description))  \(status.target.engine.rawValue) \(server(status))/\(Redactor.scrub(status.target.database))"
+        let target = status.target
+        return "\(Redactor.scrub(status.id.description))  \(target.engine.rawValue) \(server(status))/\(Redactor.scrub(target.database))"
     }
 
     /// Host, and the port where it is not the product's own.

@@ -26,7 +26,7 @@ package enum StatusText {
                     status.expires.map { "token ends \($0.near(report.time))" } ?? "",
                 ]
             })
-        return lines.map(trimmed).joined(separator: "\n") + "\n"
+        return lines.map(TextStyle.withoutFinalBlanks).joined(separator: "\n") + "\n"
     }
 
     /// What was recorded, newest first.
@@ -39,7 +39,7 @@ package enum StatusText {
                 item.evidence.first?.line ?? "",
             ]
         }
-        return style.table(rows).map(trimmed).joined(separator: "\n") + "\n"
+        return style.table(rows).map(TextStyle.withoutFinalBlanks).joined(separator: "\n") + "\n"
     }
 
     private static func mark(_ state: CheckState) -> Severity? {
@@ -65,11 +65,5 @@ package enum StatusText {
 
     private static func since(_ time: Timestamp?, _ now: Timestamp) -> String {
         time.map { "since \($0.near(now)) (\(Span.long(now - $0)))" } ?? ""
-    }
-
-    private static func trimmed(_ line: String) -> String {
-        var line = line[...]
-        while line.last == " " { line = line.dropLast() }
-        return String(line)
     }
 }

@@ -36,28 +36,38 @@ package struct TextStyle: Sendable, Hashable {
 
     /// `head` and words behind it, broken at ``width`` and indented under the first word.
     func paragraph(_ head: String, _ text: String) -> [String] {
+        list(head, text.split(separator: " ").map(String.init), " ")
+    }
+
+    /// `head` and items behind it; a line ends only between two items, with the visible part of the separator.
+    func list(_ head: String, _ items: [String], _ separator: String) -> [String] {
         let indent = head.count
         var lines: [String] = []
         var line = head
         var length = indent
-        var isFirst = true
-        for word in text.split(separator: " ") {
-            if !isFirst, length + 1 + word.count > width {
-                lines.append(line)
-                line = String(repeating: " ", count: indent) + word
-                length = indent + word.count
-                continue
+        for (index, item) in items.enumerated() {
+            if index > 0 {
+                if length + separator.count + item.count > width {
+                    lines.append(line + Self.withoutFinalBlanks(separator))
+                    line = String(repeating: " ", count: indent)
+                    length = indent
+                } else {
+                    line += separator
+                    length += separator.count
+                }
             }
-            if !isFirst {
-                line += " "
-                length += 1
-            }
-            line += word
-            length += word.count
-            isFirst = false
+            line += item
+            length += item.count
         }
         lines.append(line)
         return lines
+    }
+
+    /// A line never ends in blanks.
+    static func withoutFinalBlanks(_ line: String) -> String {
+        var line = line[...]
+        while line.last == " " { line = line.dropLast() }
+        return String(line)
     }
 
     /// Columns of even width, two blanks apart, without blanks at line ends.

@@ -66,11 +66,14 @@ package struct TokenReport: Sendable, Hashable, JSONRepresentable {
         var expires: Timestamp?
         var length: Int?
         var isCached: Bool?
-        if case .acquired(let seen, let end, let bytes, let cached, _) = outcome { (claims, expires, length, isCached) = (seen, end, bytes, cached) }
+        if case .acquired(let seen, let end, let bytes, let cached, _) = outcome {
+            (claims, expires, length, isCached) = (seen, end, bytes, cached)
+        }
         return [
             "schema": Report.schema, "time": time, "exit": Int(exit.rawValue), "identity": identity.name, "resource": resource.rawValue,
             "source": source, "endpoint": endpoint, "duration_seconds": duration, "cached": isCached, "expires": expires,
-            "length_bytes": length, "claims": claims, "chain": chain, "cause": failure?.cause, "detail": failure.map { $0.detail ?? $0.cause.row.means },
+            "length_bytes": length, "claims": claims, "chain": chain, "cause": failure?.cause,
+            "detail": failure.map { $0.detail ?? $0.cause.row.means },
             "evidence": failure?.evidence ?? [], "hint": failure?.cause.hint, "remedies": remedies,
         ]
     }
@@ -88,7 +91,8 @@ extension TokenClaims: JSONRepresentable {
             "audience": audience.map(Redactor.scrub), "tenant_id": tenant.map(Redactor.scrub), "issuer": issuer.map(Redactor.scrub),
             "app_id": appID.map(Redactor.scrub), "object_id": objectID.map(Redactor.scrub), "principal": principal,
             "managed_identity_resource": managedIdentityResource.map(Redactor.scrub), "group_count": groupCount,
-            "group_overage": groupOverage, "issued_at": issuedAt, "not_before": notBefore, "expires": expires, "uti": uti.map(Redactor.scrub),
+            "group_overage": groupOverage, "issued_at": issuedAt, "not_before": notBefore, "expires": expires,
+            "uti": uti.map(Redactor.scrub),
         ]
     }
 }
@@ -102,14 +106,15 @@ package enum TokenText {
             case .failed: .error
             case .acquired(_, _, _, _, let warning): warning == nil ? nil : .warning
             }
-        lines.append(
-            "\(style.mark(severity)) \(style.paint("identity \(Redactor.scrub(report.identity.name))", .strong))  \(report.resource.rawValue) from \(report.source.rawValue) \(report.endpoint)   \(Span.short(report.duration))   exit \(report.exit.rawValue)"
-        )
+        let name = style.paint("identity \(Redactor.scrub(report.identity.name))", .strong)
+        let origin = "\(report.resource.rawValue) from \(report.source.rawValue) \(report.endpoint)"
+        lines.append("\(style.mark(severity)) \(name)  \(origin)   \(Span.short(report.duration))   exit \(report.exit.rawValue)")
         if case .acquired(let claims, let expires, let length, let isCached, _) = report.outcome {
             lines += style.table(rows(claims, expires, length, isCached, report.time).map { ["  " + $0.0, $0.1] })
         }
         if let failure = report.failure {
-            lines += style.paragraph("  ", "\(failure.cause.rawValue), \(failure.certainty.rawValue): \(failure.detail ?? failure.cause.row.means)")
+            lines += style.paragraph(
+                "  ", "\(failure.cause.rawValue), \(failure.certainty.rawValue): \(failure.detail ?? failure.cause.row.means)")
             for evidence in failure.evidence.prefix(3) { lines += style.paragraph("  saw  ", evidence.line) }
             lines += style.paragraph("  hint ", failure.cause.hint)
             lines += report.remedies.map { "  mend [\($0.kind.rawValue)] \($0.text)" }
