@@ -46,7 +46,8 @@ package struct StatusServer: Service {
     ///   - onBound: called once, when all endpoints accept connections, with their actual ports in the order of `listen`.
     package init(
         listen: [Endpoint], hosts: [String], sources: StatusSources, metrics: Metrics, logger: Logger, limits: Limits = Limits(),
-        group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, onBound: @escaping @Sendable ([Endpoint]) async -> Void = { _ in }
+        group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
+        onBound: @escaping @Sendable ([Endpoint]) async -> Void = { _ in }
     ) {
         var connections = ConnectionLimits()
         connections.header = TimeAmount(limits.header)

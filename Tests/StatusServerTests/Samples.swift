@@ -45,11 +45,14 @@ enum Samples {
         Observation(
             check: check, started: time, duration: .milliseconds(3), phases: phases(until: phase),
             outcome: .failed(
-                Failure(cause, during: phase, evidence: evidence ?? [Evidence(.errno, code: 111, text: "connection refused")])), facts: facts)
+                Failure(cause, during: phase, evidence: evidence ?? [Evidence(.errno, code: 111, text: "connection refused")])),
+            facts: facts)
     }
 
     /// Nothing was probed yet.
-    static func young() -> Board { Board(targets: [target("orders", identities: ["app", "reporting"])], identities: ["app", "reporting"]) }
+    static func young() -> Board {
+        Board(targets: [target("orders", identities: ["app", "reporting"])], identities: ["app", "reporting"])
+    }
 
     /// One check up, one down, one waiting, an identity with a token and one that failed.
     static func old() -> Board {
@@ -63,7 +66,8 @@ enum Samples {
             .request(
                 request(
                     "reporting",
-                    .failed(Failure(.identityNotAssigned, during: .token, evidence: [Evidence(.http, code: 400, text: "Identity not found")])))
+                    .failed(
+                        Failure(.identityNotAssigned, during: .token, evidence: [Evidence(.http, code: 400, text: "Identity not found")])))
             ))
         board.record(.throttled(source: .imds))
         return board
@@ -77,7 +81,8 @@ enum Samples {
     static func report(_ board: Board) -> Report {
         let snapshot = board.snapshot
         return Report.make(
-            snapshot: snapshot, identities: snapshot.identities.map { IdentityDefinition(name: $0.name, kind: .managedIdentity(.systemAssigned)) },
+            snapshot: snapshot,
+            identities: snapshot.identities.map { IdentityDefinition(name: $0.name, kind: .managedIdentity(.systemAssigned)) },
             mode: .inside, host: "aks-w-07", version: "0.1.0", now: now)
     }
 
@@ -143,7 +148,11 @@ enum Samples {
         }
         board.record(
             .request(
-                request(identity, .failed(Failure(.identityReplyInvalid, during: .token, detail: payload, evidence: [Evidence(.http, code: 1, text: payload)])))))
+                request(
+                    identity,
+                    .failed(
+                        Failure(.identityReplyInvalid, during: .token, detail: payload, evidence: [Evidence(.http, code: 1, text: payload)])
+                    ))))
         return board
     }
 }

@@ -55,7 +55,9 @@ private func withServer(
             input.metrics = metrics.snapshot
             return input
         }, history: history, liveness: { Liveness(lastTick: nil, period: .seconds(1)) },
-        readiness: { [ReadinessCondition("configuration", isMet: true), ReadinessCondition("schedule", isMet: false, detail: "not armed")] },
+        readiness: {
+            [ReadinessCondition("configuration", isMet: true), ReadinessCondition("schedule", isMet: false, detail: "not armed")]
+        },
         report: { Samples.report(board) })
     let (ports, ready) = AsyncStream.makeStream(of: Int.self)
     let server = StatusServer(
@@ -131,16 +133,31 @@ private func withServer(
         }
     }
 
-    @Test("A browser shows the page in its style, runs nothing and complains about nothing", arguments: [1200, 320])
-    func browser(width: Int) async throws {
-        try await withServer(board: Samples.hostile()) { bench in
+    struct Screen: Sendable {
+        var width: Int
+        var isDark = false
+        var isHostile = false
+        init(_ width: Int, isDark: Bool = false, isHostile: Bool = false) {
+            self.width = width
+            self.isDark = isDark
+            self.isHostile = isHostile
+        }
+    }
+
+    @Test(
+        "A browser shows the page in its style, runs nothing and complains about nothing",
+        arguments: [Screen(1200, isDark: true), Screen(1200, isHostile: true), Screen(320), Screen(320, isHostile: true)])
+    func browser(screen: Screen) async throws {
+        try await withServer(board: screen.isHostile ? Samples.hostile() : Samples.old()) { bench in
             let folder = ProcessInfo.processInfo.environment["AGENT_PAGE_FOLDER"] ?? FileManager.default.temporaryDirectory.path
-            let picture = "\(folder)/agent-page-\(width)-\(UUID().uuidString.prefix(8)).png"
+            let picture =
+                "\(folder)/agent-page-\(screen.width)\(screen.isDark ? "-dark" : "")\(screen.isHostile ? "-hostile" : "")-\(UUID().uuidString.prefix(8)).png"
             let result = try await runBeside(
                 "chromium",
                 [
                     "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--hide-scrollbars",
-                    "--window-size=\(width),1600", "--screenshot=\(picture)", "http://127.0.0.1:\(bench.port)/",
+                    "--blink-settings=preferredColorScheme=\(screen.isDark ? 0 : 1)", "--window-size=\(screen.width),2400",
+                    "--screenshot=\(picture)", "http://127.0.0.1:\(bench.port)/",
                 ])
             #expect(result.status == 0)
             // Whatever the policy refuses, and whatever a script would say, is a line of the console.
@@ -176,17 +193,34 @@ private func withServer(
         let field = "X-A: " + String(repeating: "b", count: 17_000)
         let fields = (0..<70).map { "X-\($0): 1\r\n" }.joined()
         let rows = [
-            Refusal(what: "wrong host", request: "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", status: 421, code: "host_unknown", cause: "host"),
-            Refusal(what: "long address", request: "GET /\(long) HTTP/1.1\r\nHost: localhost\r\n\r\n", status: 414, code: "uri_too_long", cause: "uri_size"),
+            Refusal(
+                what: "wrong host", request: "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", status: 421, code: "host_unknown",
+                cause: "host"),
+            Refusal(
+                what: "long address", request: "GET /\(long) HTTP/1.1\r\nHost: localhost\r\n\r\n", status: 414, code: "uri_too_long",
+                cause: "uri_size"),
             Refusal(what: "endless address", request: "GET /\(long)\(long)\(long)", status: 414, code: "uri_too_long", cause: "uri_size"),
-            Refusal(what: "long header", request: "GET / HTTP/1.1\r\nHost: localhost\r\n\(field)\r\n\r\n", status: 431, code: "header_too_large", cause: "header_size"),
-            Refusal(what: "many headers", request: "GET / HTTP/1.1\r\nHost: localhost\r\n\(fields)\r\n", status: 431, code: "header_too_large", cause: "header_size"),
-            Refusal(what: "a body", request: "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello", status: 413, code: "body_not_allowed", cause: "body"),
-            Refusal(what: "an announced body", request: "GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999\r\n\r\n", status: 413, code: "body_not_allowed", cause: "body"),
-            Refusal(what: "a chunked body", request: "GET / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", status: 413, code: "body_not_allowed", cause: "body"),
+            Refusal(
+                what: "long header", request: "GET / HTTP/1.1\r\nHost: localhost\r\n\(field)\r\n\r\n", status: 431,
+                code: "header_too_large", cause: "header_size"),
+            Refusal(
+                what: "many headers", request: "GET / HTTP/1.1\r\nHost: localhost\r\n\(fields)\r\n", status: 431, code: "header_too_large",
+                cause: "header_size"),
+            Refusal(
+                what: "a body", request: "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello", status: 413,
+                code: "body_not_allowed", cause: "body"),
+            Refusal(
+                what: "an announced body", request: "GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999\r\n\r\n", status: 413,
+                code: "body_not_allowed", cause: "body"),
+            Refusal(
+                what: "a chunked body", request: "GET / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+                status: 413, code: "body_not_allowed", cause: "body"),
             Refusal(what: "no HTTP", request: "SSH-2.0-OpenSSH_9.2\r\n\r\n", status: 400, code: "malformed_request", cause: "malformed"),
-            Refusal(what: "TLS", request: "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\r\n\r\n", status: 400, code: "malformed_request", cause: "malformed"),
-            Refusal(what: "a broken length", request: "GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n", status: 400, code: "malformed_request", cause: "malformed"),
+            Refusal(
+                what: "TLS", request: "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\r\n\r\n", status: 400, code: "malformed_request", cause: "malformed"),
+            Refusal(
+                what: "a broken length", request: "GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n", status: 400,
+                code: "malformed_request", cause: "malformed"),
         ]
         try await withServer { bench in
             for row in rows {
@@ -204,7 +238,9 @@ private func withServer(
         }
     }
 
-    @Test("Methods that change things are refused and the connection goes on", arguments: ["DELETE", "PUT", "OPTIONS", "TRACE", "PATCH", "POST"])
+    @Test(
+        "Methods that change things are refused and the connection goes on",
+        arguments: ["DELETE", "PUT", "OPTIONS", "TRACE", "PATCH", "POST"])
     func methods(method: String) async throws {
         try await withServer { bench in
             let client = try RawClient(port: bench.port)
@@ -232,7 +268,9 @@ private func withServer(
         try await withServer { bench in
             let client = try RawClient(port: bench.port)
             let request = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
-            client.send(request + "GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n" + request + "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" + request)
+            client.send(
+                request + "GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n" + request
+                    + "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" + request)
             let (text, isClosed) = await client.receive()
             let codes = text.components(separatedBy: "HTTP/1.1 ").dropFirst().map { String($0.prefix(3)) }
             #expect(codes == ["200", "404", "200", "503"])
@@ -425,13 +463,15 @@ private func withServer(
             let second = StatusServer(
                 listen: [Endpoint(host: "127.0.0.1", port: bench.port)], hosts: [],
                 sources: StatusSources(
-                    exposition: { Samples.exposition(Samples.old()) }, history: nil, liveness: { Liveness(lastTick: nil, period: .seconds(1)) },
+                    exposition: { Samples.exposition(Samples.old()) }, history: nil,
+                    liveness: { Liveness(lastTick: nil, period: .seconds(1)) },
                     readiness: { [] }, report: { Samples.report(Samples.old()) }), metrics: Metrics(),
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
             let error = await #expect(throws: StatusServer.BindFailure.self) { try await second.run() }
             #expect(
                 error?.description
-                    == "cannot listen on 127.0.0.1:\(bench.port): another process uses this port; stop it or choose another with server.listen")
+                    == "cannot listen on 127.0.0.1:\(bench.port): another process uses this port; stop it or choose another with server.listen"
+            )
         }
     }
 
