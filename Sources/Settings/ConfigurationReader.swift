@@ -46,7 +46,8 @@ struct ConfigurationReader {
         if let timeout { defaults.timeout = timeout.value }
         if let own = interval ?? timeout, defaults.interval < defaults.timeout {
             issues.warning(
-                own.path, at: own.position, "the interval \(Durations.text(defaults.interval)) is shorter than the timeout"
+                own.path, at: own.position,
+                "the interval \(Durations.text(defaults.interval)) is shorter than the timeout"
                     + " \(Durations.text(defaults.timeout)): probes that hang will be missed ones")
         }
         return defaults
@@ -60,7 +61,8 @@ struct ConfigurationReader {
             case .failure(let problem): issues.error(item.path, at: item.position, problem.text)
             case .success(let endpoint):
                 if !Names.isAddress(endpoint.host) {
-                    issues.error(item.path, at: item.position, "\"\(printable(endpoint.host))\" is no address; a name server cannot be a name")
+                    issues.error(
+                        item.path, at: item.position, "\"\(printable(endpoint.host))\" is no address; a name server cannot be a name")
                 } else if endpoint.port == 0 {
                     issues.error(item.path, at: item.position, "0 is no port to ask at")
                 } else {

@@ -44,14 +44,17 @@ enum FileText {
         }
     }
 
-    static func exists(_ path: String) -> Bool {
-        var status = stat()
-        return unsafe lstat(path, &status) == 0
-    }
+    /// Whether there is something at the path, be it a link that leads nowhere.
+    static func exists(_ path: String) -> Bool { mode(path, followingLinks: false) != nil }
 
     static func isDirectory(_ path: String) -> Bool {
+        mode(path, followingLinks: true).map { $0 & S_IFMT == S_IFDIR } ?? false
+    }
+
+    private static func mode(_ path: String, followingLinks: Bool) -> mode_t? {
         var status = stat()
-        return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+        let code = unsafe followingLinks ? stat(path, &status) : lstat(path, &status)
+        return code == 0 ? status.st_mode : nil
     }
 
     static func isWritableDirectory(_ path: String) -> Bool {

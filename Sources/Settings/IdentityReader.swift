@@ -63,8 +63,10 @@ struct IdentityReader {
         default:
             guard let text = fields.text("resource_id") else { return nil }
             let parts = text.value.lowercased().split(separator: "/", omittingEmptySubsequences: false)
-            let shape = ["", "subscriptions", nil, "resourcegroups", nil, "providers", "microsoft.managedidentity",
-                "userassignedidentities", nil]
+            let shape = [
+                "", "subscriptions", nil, "resourcegroups", nil, "providers", "microsoft.managedidentity",
+                "userassignedidentities", nil,
+            ]
             guard parts.count == shape.count, zip(parts, shape).allSatisfy({ $1 == nil ? !$0.isEmpty : $0 == $1! }) else {
                 issues.error(
                     text.path, at: text.position,

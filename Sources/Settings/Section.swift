@@ -170,7 +170,9 @@ struct Section {
             return nil
         }
         guard range.contains(duration) else {
-            let bound = duration < range.lowerBound ? "below the least, \(Durations.text(range.lowerBound))"
+            let bound =
+                duration < range.lowerBound
+                ? "below the least, \(Durations.text(range.lowerBound))"
                 : "above the most, \(Durations.text(range.upperBound))"
             issues.error(path(key), at: value.position, "\(printable(scalar.text)) is \(bound)")
             return nil

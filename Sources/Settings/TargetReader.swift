@@ -71,7 +71,8 @@ struct TargetReader {
         if let own = interval { Self.warnIfShort(own, issues) }
         if let own = timeout ?? interval, effective.interval < effective.timeout {
             issues.warning(
-                own.path, at: own.position, "the interval \(Durations.text(effective.interval)) is shorter than the timeout"
+                own.path, at: own.position,
+                "the interval \(Durations.text(effective.interval)) is shorter than the timeout"
                     + " \(Durations.text(effective.timeout)): probes that hang will be missed ones")
         }
         let caFile = fields.section("tls").flatMap { tls -> String? in
@@ -146,7 +147,8 @@ struct TargetReader {
         if row.cloud != cloud {
             issues.warning(
                 host.path, at: host.position,
-                "the server is in the cloud \(row.cloud.rawValue), the tokens are for \(cloud.rawValue); set \"cloud: \(row.cloud.rawValue)\"")
+                "the server is in the cloud \(row.cloud.rawValue), the tokens are for \(cloud.rawValue); set \"cloud: \(row.cloud.rawValue)\""
+            )
         }
         if lower.contains(".privatelink.") {
             issues.warning(
@@ -158,7 +160,8 @@ struct TargetReader {
     private func check(user: Placed<String>, host: String?) {
         if user.value.utf8.count > 63 {
             issues.error(
-                user.path, at: user.position, "is \(user.value.utf8.count) bytes long; PostgreSQL keeps 63 bytes of a name"
+                user.path, at: user.position,
+                "is \(user.value.utf8.count) bytes long; PostgreSQL keeps 63 bytes of a name"
                     + " (login_name_invalid)")
         }
         if user.value.first?.isWhitespace == true || user.value.last?.isWhitespace == true {

@@ -17,7 +17,6 @@ final class ByteGuard: ChannelDuplexHandler {
     private var writesUnderWay = 0
     private var lastProgress: NIODeadline = .now()
     private var stallTimer: Scheduled<Void>?
-    private var isReadingHead = false
 
     /// - Parameter refuse: answers and closes; the request guard does it.
     init(state: ConnectionState, refuse: @escaping (ConnectionRefusal) -> Void) {
@@ -42,19 +41,19 @@ final class ByteGuard: ChannelDuplexHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard !state.isClosing else { return }
+        guard !state.isClosing, state.laterRefusal == nil else { return }
         let buffer = unwrapInboundIn(data)
         let count = buffer.readableBytes
         let hasLine = buffer.readableBytesView.contains(0x0A)
         state.didReadHead = false
-        if state.pending == 0, !isReadingHead {
-            isReadingHead = true
-            awaitHead(context)
+        if !state.isReadingHead {
+            state.isReadingHead = true
+            if state.pending == 0 { awaitHead(context) }
         }
         context.fireChannelRead(data)
         guard !state.isClosing else { return }
         if state.didReadHead {
-            isReadingHead = false
+            state.isReadingHead = false
             state.headBytes = 0
             state.didReadLine = false
         } else {
@@ -69,10 +68,7 @@ final class ByteGuard: ChannelDuplexHandler {
     }
 
     private func awaitHead(_ context: ChannelHandlerContext) {
-        state.arm(context, in: state.limits.header) { [state, refuse] in
-            state.metrics.httpRejected(.headerTimeout)
-            refuse(.headerTimeout)
-        }
+        state.arm(context, in: state.limits.header) { [refuse] in refuse(.headerTimeout) }
     }
 
     // MARK: Writing

@@ -55,6 +55,12 @@ final class ConnectionRegistry: Sendable {
         }
     }
 
+    /// Cuts every connection, and with it whatever a client was still being told.
+    func closeAll() {
+        let channels = entries.withLock { entries in entries.values.map(\.channel) }
+        for channel in channels { channel.close(mode: .all, promise: nil) }
+    }
+
     func remove(_ channel: any Channel) {
         let wasThere = entries.withLock { $0.removeValue(forKey: ObjectIdentifier(channel)) != nil }
         if wasThere { metrics.httpConnectionClosed() }

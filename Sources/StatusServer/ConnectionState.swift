@@ -27,6 +27,10 @@ final class ConnectionState {
     var didReadHead = false
     /// Whether everything that still arrives is thrown away, because the answer to it has been given.
     var isClosing = false
+    /// Whether bytes of a head have come that is not complete.
+    var isReadingHead = false
+    /// What is refused as soon as the answers that are due have been given.
+    var laterRefusal: ConnectionRefusal?
     /// Whether the first line of the head under way is complete.
     var didReadLine = false
     /// **Unit**: bytes of a head under way.

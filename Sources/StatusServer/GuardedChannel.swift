@@ -3,6 +3,7 @@ import HummingbirdCore
 import Logging
 import NIOCore
 import NIOHTTP1
+import Telemetry
 
 /// An HTTP/1 connection with limits on time and size in front of it.
 struct GuardedChannel: ServerChildChannel {
@@ -11,7 +12,7 @@ struct GuardedChannel: ServerChildChannel {
     let base: HTTP1Channel
     let limits: ConnectionLimits
     let registry: ConnectionRegistry
-    let metrics: @Sendable () -> ConnectionState
+    let metrics: Metrics
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         guard registry.admit(channel) else {
@@ -19,10 +20,13 @@ struct GuardedChannel: ServerChildChannel {
             return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
         }
         channel.closeFuture.whenComplete { _ in registry.remove(channel) }
-        let state = NIOLoopBound(metrics(), eventLoop: channel.eventLoop)
+        let state = NIOLoopBound(
+            ConnectionState(limits: limits, metrics: metrics, registry: registry), eventLoop: channel.eventLoop)
         return base.setup(channel: channel, logger: logger).flatMapThrowing { value in
             let pipeline = channel.pipeline.syncOperations
             let requests = RequestGuard(state: state.value)
+            // The pipeline was completed a moment ago on this loop, so nothing here can fail; a failure would drop a channel that
+            // nobody has taken over.
             let decoder = try pipeline.context(handlerType: ByteToMessageHandler<HTTPRequestDecoder>.self)
             try pipeline.addHandler(requests, position: .after(decoder.handler))
             try pipeline.addHandler(ByteGuard(state: state.value, refuse: requests.refuse), position: .first)

@@ -5,9 +5,7 @@ struct Markup {
     private(set) var bytes: [UInt8] = []
 
     /// Adds markup of our own. A `StaticString` cannot hold anything that came from outside.
-    mutating func raw(_ markup: StaticString) {
-        markup.withUTF8Buffer { unsafe bytes.append(contentsOf: $0) }
-    }
+    mutating func raw(_ markup: StaticString) { bytes += markup.description.utf8 }
 
     /// Adds text, safe inside elements and inside quoted attributes.
     ///

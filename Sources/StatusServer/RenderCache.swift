@@ -1,27 +1,18 @@
 // Rendered answers are kept for a second: many readers cost one rendering.
-import Synchronization
 
-/// Keeps one answer for a while. Rendering happens inside the lock on purpose: a second reader then waits for the milliseconds of the
-/// first one's rendering instead of doing the same work beside it.
-final class RenderCache: Sendable {
-    private struct Entry {
-        var answer: Answer
-        var made: ContinuousClock.Instant
-    }
-
-    private let entry = Mutex<Entry?>(nil)
+/// Keeps one answer for a while. An actor, so that readers who come during a rendering wait for it without holding a thread, and then
+/// find it done.
+actor RenderCache {
+    private var entry: (answer: Answer, made: ContinuousClock.Instant)?
     private let lifetime: Duration
 
     init(lifetime: Duration = .seconds(1)) { self.lifetime = lifetime }
 
-    func value(_ render: () -> Answer) -> Answer {
-        entry.withLock { entry in
-            let now = ContinuousClock.now
-            if let entry, now - entry.made < lifetime { return entry.answer }
-            let answer = render()
-            entry = Entry(answer: answer, made: .now)
-            return answer
-        }
+    func value(_ render: @Sendable () -> Answer) -> Answer {
+        if let entry, ContinuousClock.now - entry.made < lifetime { return entry.answer }
+        let answer = render()
+        entry = (answer, .now)
+        return answer
     }
 }
 

@@ -59,6 +59,11 @@ final class RequestGuard: ChannelDuplexHandler {
             if closesAfterAnswer {
                 context.flush()
                 close(context)
+            } else if let refusal = state.laterRefusal {
+                refuse(refusal)
+            } else if state.isReadingHead {
+                state.registry.setBusy(context.channel, false)
+                state.arm(context, in: state.limits.header) { [self] in refuse(.headerTimeout) }
             } else {
                 state.registry.setBusy(context.channel, false)
                 state.arm(context, in: state.limits.idle) { [state] in
@@ -74,22 +79,24 @@ final class RequestGuard: ChannelDuplexHandler {
             context.fireErrorCaught(error)
             return
         }
+        // What follows a request that asked for the end of the connection is an error for the parser and nothing to us.
+        guard !closesAfterAnswer else { return }
         refuse(problem == .headerOverflow ? .headerSize : .malformed)
     }
 
-    /// Answers without the program and closes. While an earlier request is being answered the connection is cut instead, because an
-    /// answer out of order would be taken for the one that is due.
+    /// Answers without the program and closes. While an earlier request is being answered this waits, because an answer out of order
+    /// would be taken for the one that is due.
     func refuse(_ refusal: ConnectionRefusal) {
         guard let context, !state.isClosing else { return }
-        state.disarm()
-        guard state.pending == 0, context.channel.isActive else {
-            state.isClosing = true
-            context.close(mode: .all, promise: nil)
+        guard state.pending == 0 else {
+            state.laterRefusal = refusal
             return
         }
+        state.disarm()
         let answer: Answer
         switch refusal {
         case .headerTimeout:
+            state.metrics.httpRejected(.headerTimeout)
             answer = .error(408, "request_timeout", "the head of a request has to be complete within 5 seconds")
         case .headerSize:
             state.metrics.httpRejected(.headerSize)

@@ -66,11 +66,11 @@ struct Routes: Sendable {
 
     private func answer(_ handler: HTTPHandlerName, _ target: RequestTarget) async -> Answer {
         switch handler {
-        case .page: caches.page.value { StatusPage.answer(sources.report()) }
-        case .metrics: caches.metrics.value { exposition() }
+        case .page: await caches.page.value { StatusPage.answer(sources.report()) }
+        case .metrics: await caches.metrics.value { exposition() }
         case .livez, .healthz: Health.livez(sources.liveness(), isVerbose: target.has("verbose"))
         case .readyz: Health.readyz(sources.readiness(), isVerbose: target.has("verbose"))
-        case .status: caches.status.value { .json(sources.report().json) }
+        case .status: await caches.status.value { .json(sources.report().json) }
         case .history: await HistoryRoute(history: sources.history).answer(target)
         case .other: .error(404, "not_found", "there is nothing at this path; see /")
         }

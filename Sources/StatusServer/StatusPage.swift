@@ -115,7 +115,8 @@ struct StatusPage {
         case .warning: page.raw("<span class=y>warning</span> ")
         case .info: page.raw("<span class=m>info</span> ")
         }
-        page.raw("<code>")
+        page.text(finding.id)
+        page.raw(" <code>")
         page.text(finding.code)
         page.raw("</code> in ")
         page.text(finding.phase.rawValue)
@@ -147,13 +148,18 @@ struct StatusPage {
         }
         page.raw("\n<p>")
         page.text(finding.hint)
+        var kind: Remedy.Kind?
         for remedy in finding.remedies.prefix(6) {
-            switch remedy.kind {
-            case .look: page.raw("\n<p class=m>look (changes nothing)<pre>")
-            case .repair: page.raw("\n<p class=m>repair<pre>")
-            case .widens: page.raw("\n<p class=y>widens: opens access<pre>")
-            case .destroys: page.raw("\n<p class=r>destroys: loses grants or settings<pre>")
+            if remedy.kind != kind {
+                switch remedy.kind {
+                case .look: page.raw("\n<p class=m>look (changes nothing)")
+                case .repair: page.raw("\n<p class=m>repair")
+                case .widens: page.raw("\n<p class=y>widens: opens access")
+                case .destroys: page.raw("\n<p class=r>destroys: loses grants or settings")
+                }
+                kind = remedy.kind
             }
+            page.raw("<pre>")
             page.text(remedy.text)
             page.raw("</pre>")
         }
@@ -183,15 +189,18 @@ struct StatusPage {
 
     private mutating func checks() {
         guard !report.checks.isEmpty else { return }
-        page.raw("<section aria-labelledby=hc>\n<h2 id=hc>Checks</h2>\n<table class=c><caption>One identity against one target each, worst first")
-        page.raw("</caption>\n<thead><tr><th scope=col>check<th scope=col>state<th scope=col>server<th scope=col>steps, ms<th scope=col>cause")
+        page.raw(
+            "<section aria-labelledby=hc>\n<h2 id=hc>Checks</h2>\n<table class=c><caption>One identity against one target each, worst first"
+        )
+        page.raw(
+            "</caption>\n<thead><tr><th scope=col>check<th scope=col>state<th scope=col>server<th scope=col>steps, ms<th scope=col>cause")
         page.raw("<th scope=col>since<th scope=col>last good<th scope=col>certificate<th scope=col>token ends\n<tbody>\n")
         let order: [CheckState] = [.down, .unknown, .asleep, .disabled, .up]
         let sorted = report.checks.enumerated().sorted { a, b in
             let (x, y) = (order.firstIndex(of: a.element.status.state) ?? 0, order.firstIndex(of: b.element.status.state) ?? 0)
             return x != y ? x < y : a.offset < b.offset
         }.map(\.element)
-        let hints = Dictionary(report.findings.map { ($0.id, $0.hint) }, uniquingKeysWith: { first, _ in first })
+        let findings = Dictionary(report.findings.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
         var hinted = 0
         for (index, check) in sorted.enumerated() {
             guard page.bytes.count < Self.checksBudget else {
@@ -203,7 +212,8 @@ struct StatusPage {
             // The hint is repeated beside the first failures; the rest point at the finding, which has it.
             var hint: String?
             if check.status.state == .down, hinted < 20 {
-                hint = check.findings.first.flatMap { hints[$0] }
+                let own = check.findings.compactMap { findings[$0] }
+                hint = (own.first { $0.code == check.status.cause?.rawValue } ?? own.first)?.hint
                 hinted += 1
             }
             row(check, hint: hint)
@@ -240,8 +250,8 @@ struct StatusPage {
         page.raw("<td>")
         certificate(status.last?.facts.certificate)
         page.raw("<td>")
+        // No line break behind it: a cell that is empty is left out on narrow screens.
         if let end = status.last?.facts.tokenExpires { page.text(end.near(report.time)) }
-        page.raw("\n")
     }
 
     private mutating func steps(_ observation: Observation) {
@@ -303,7 +313,9 @@ struct StatusPage {
 
     private mutating func identities() {
         guard !report.identities.isEmpty else { return }
-        page.raw("<section aria-labelledby=hi>\n<h2 id=hi>Identities</h2>\n<table class=i><caption>Every identity, watched by itself</caption>\n")
+        page.raw(
+            "<section aria-labelledby=hi>\n<h2 id=hi>Identities</h2>\n<table class=i><caption>Every identity, watched by itself</caption>\n"
+        )
         page.raw("<thead><tr><th scope=col>identity<th scope=col>state<th scope=col>source<th scope=col>cause<th scope=col>since")
         page.raw("<th scope=col>token ends\n<tbody>\n")
         for (index, identity) in report.identities.enumerated() {
@@ -340,7 +352,6 @@ struct StatusPage {
                 page.text(moment(end, isFuture: true))
                 if status.tokens.values.contains(where: \.isSameToken) { page.raw(" <small>same token again</small>") }
             }
-            page.raw("\n")
         }
         page.raw("</table>\n</section>\n")
     }

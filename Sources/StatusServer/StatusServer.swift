@@ -46,7 +46,8 @@ package struct StatusServer: Service {
     ///   - onBound: called once, when all endpoints accept connections, with their actual ports in the order of `listen`.
     package init(
         listen: [Endpoint], hosts: [String], sources: StatusSources, metrics: Metrics, logger: Logger, limits: Limits = Limits(),
-        group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, onBound: @escaping @Sendable ([Endpoint]) async -> Void = { _ in }
+        group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
+        onBound: @escaping @Sendable ([Endpoint]) async -> Void = { _ in }
     ) {
         var connections = ConnectionLimits()
         connections.header = TimeAmount(limits.header)
@@ -93,21 +94,25 @@ package struct StatusServer: Service {
         var quiet = logger
         // Hummingbird announces its sockets in its own words; ours are logged above.
         quiet.logLevel = max(quiet.logLevel, .warning)
-        let server = try builder.buildServer(
+        let server = Server(
+            childChannelSetup: channelSetup,
             configuration: ServerConfiguration(address: .hostname(endpoint.host, port: endpoint.port), backlog: 1024),
-            eventLoopGroup: group, logger: quiet
-        ) { request, writer, _ in
-            let (head, body) = await response(to: request)
-            if let body {
-                try await writer.write(response: head, body: body)
-            } else {
-                try await writer.writeResponse(head)
-            }
-        } onServerRunning: { channel in
-            await whenBound(channel.localAddress?.port ?? endpoint.port)
-        }
+            onServerRunning: { channel in await whenBound(channel.localAddress?.port ?? endpoint.port) }, eventLoopGroup: group,
+            logger: quiet)
         do {
-            try await server.run()
+            // A connection that was accepted and not yet taken over must not be dropped by a cancellation: SwiftNIO ends the process
+            // then. So the server runs in a task that nobody cancels, and a cancellation becomes a stop that leaves no client waiting.
+            // The task ends with the server, and this function waits for it.
+            let running = Task { try await server.run() }
+            try await withTaskCancellationHandler {
+                try await running.value
+            } onCancel: {
+                // Ends when the server has stopped.
+                Task {
+                    registry.closeAll()
+                    try? await server.shutdownGracefully()
+                }
+            }
         } catch let error as IOError {
             throw BindFailure(endpoint, errno: error.errnoCode)
         } catch let error as SocketAddressError {
@@ -115,17 +120,20 @@ package struct StatusServer: Service {
         }
     }
 
-    private var builder: HTTPServerBuilder {
-        HTTPServerBuilder { responder in
-            let decoder = HTTP1Channel.Configuration.DecoderConfiguration(
-                maxHeaderFieldSize: connections.headerSize, maxHeaderListSize: connections.headerSize,
-                maxHeaderFieldCount: connections.headerCount)
-            return GuardedChannel(
-                base: HTTP1Channel(responder: responder, configuration: .init(httpDecoderConfiguration: decoder)), limits: connections,
-                registry: registry, metrics: { [connections, metrics, registry] in
-                    ConnectionState(limits: connections, metrics: metrics, registry: registry)
-                })
-        }
+    private var channelSetup: GuardedChannel {
+        let decoder = HTTP1Channel.Configuration.DecoderConfiguration(
+            maxHeaderFieldSize: connections.headerSize, maxHeaderListSize: connections.headerSize,
+            maxHeaderFieldCount: connections.headerCount)
+        let base = HTTP1Channel(
+            responder: { request, writer, _ in
+                let (head, body) = await response(to: request)
+                if let body {
+                    try await writer.write(response: head, body: body)
+                } else {
+                    try await writer.writeResponse(head)
+                }
+            }, configuration: .init(httpDecoderConfiguration: decoder))
+        return GuardedChannel(base: base, limits: connections, registry: registry, metrics: metrics)
     }
 
     /// - Returns: no body for `HEAD`; the length of what `GET` would give stands in the head all the same.

@@ -179,7 +179,9 @@ package enum Exposition {
                     write(phase, cause, rest.removeValue(forKey: key) ?? 0)
                 }
             }
-            for (key, count) in rest.sorted(by: { ($0.key.phase.rawValue, $0.key.cause.rawValue) < ($1.key.phase.rawValue, $1.key.cause.rawValue) }) {
+            for (key, count) in rest.sorted(by: {
+                ($0.key.phase.rawValue, $0.key.cause.rawValue) < ($1.key.phase.rawValue, $1.key.cause.rawValue)
+            }) {
                 write(key.phase, key.cause, count)
             }
         }
@@ -358,7 +360,8 @@ package enum Exposition {
     private static func http(_ http: Metrics.HTTP, _ writer: inout ExpositionWriter) {
         if !http.requests.isEmpty {
             writer.family("dbprobe_http_requests_total", .counter, "HTTP requests answered.")
-            for (key, count) in http.requests.sorted(by: { ($0.key.handler.rawValue, $0.key.code) < ($1.key.handler.rawValue, $1.key.code) }) {
+            for (key, count) in http.requests.sorted(by: { ($0.key.handler.rawValue, $0.key.code) < ($1.key.handler.rawValue, $1.key.code) }
+            ) {
                 writer.sample(
                     "dbprobe_http_requests_total",
                     labels: ExpositionWriter.labels(["handler": key.handler.rawValue, "code": String(key.code)]), count)

@@ -112,13 +112,15 @@ package final class LogSink: Sendable {
         unsafe pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
         unsafe pthread_attr_setstacksize(&attributes, 256 << 10)
         let context = unsafe Unmanaged.passRetained(self)
-        let code = unsafe pthread_create(&thread, &attributes, { context in
-            guard let context = unsafe context else { return nil }
-            let sink = unsafe Unmanaged<LogSink>.fromOpaque(context).takeRetainedValue()
-            sink.nameThread()
-            sink.drain()
-            return nil
-        }, unsafe context.toOpaque())
+        let code = unsafe pthread_create(
+            &thread, &attributes,
+            { context in
+                guard let context = unsafe context else { return nil }
+                let sink = unsafe Unmanaged<LogSink>.fromOpaque(context).takeRetainedValue()
+                sink.nameThread()
+                sink.drain()
+                return nil
+            }, unsafe context.toOpaque())
         unsafe pthread_attr_destroy(&attributes)
         if code != 0 { unsafe context.release() }
     }
@@ -141,7 +143,9 @@ package final class LogSink: Sendable {
             var batch: [UInt8] = []
             batch.reserveCapacity(lines.reduce(128) { $0 + $1.count })
             for line in lines { batch += line }
-            if dropped > 0, reportsDrops { batch += Array("\(Timestamp.now) warning agent: log messages were dropped count=\(dropped)\n".utf8) }
+            if dropped > 0, reportsDrops {
+                batch += Array("\(Timestamp.now) warning agent: log messages were dropped count=\(dropped)\n".utf8)
+            }
             if !put(batch) { counters.lose(UInt64(lines.count)) }
             queue.withLock { $0.isWriting = false }
         }

@@ -18,7 +18,8 @@ enum PossibleFailures {
             .token,
             [
                 .identityEndpointUnreachable, .identityNotAssigned, .identityClientIDWrong, .identityReplyInvalid, .entraAppNotFound,
-                .entraPolicyDenied, .entraUnavailable, .appCredentialInvalid, .federatedCredentialMismatch, .tokenWrongAudience, .tokenExpired, .tokenNotYetValid, .tokenTooLarge,
+                .entraPolicyDenied, .entraUnavailable, .appCredentialInvalid, .federatedCredentialMismatch, .tokenWrongAudience,
+                .tokenExpired, .tokenNotYetValid, .tokenTooLarge,
             ] + anywhere
         ),
         (.dns, [.dnsNotFound, .dnsResolverError, .dnsPublicForPrivate] + anywhere),

@@ -117,7 +117,8 @@ private struct Folder: ~Copyable {
 
     @Test("Anchors may be used for values")
     func anchors() throws {
-        let text = Configuration.minimalFile.replacing("[app]", with: "&ids [app]")
+        let text =
+            Configuration.minimalFile.replacing("[app]", with: "&ids [app]")
             + "\n  - {name: b, engine: postgresql, host: \"fd00::1\", database: b, user: b, identities: *ids}\n"
         #expect(try accepted(parse(text)).targets.map(\.identities) == [["app"], ["app"]])
     }
@@ -199,7 +200,8 @@ private struct Folder: ~Copyable {
     func linkLoop() {
         let folder = Folder()
         _ = unsafe symlink("\(folder.path)/link", "\(folder.path)/link")
-        #expect(Configuration.load(path: "\(folder.path)/link", environment: [:]).issues.map(\.message) == ["is a link that leads to itself"])
+        #expect(
+            Configuration.load(path: "\(folder.path)/link", environment: [:]).issues.map(\.message) == ["is a link that leads to itself"])
     }
 
     struct NoText: Sendable {
@@ -293,7 +295,9 @@ private struct Folder: ~Copyable {
         #expect(path([:]).warning != nil)
     }
 
-    @Test("Each of the platform's variables tells a container", arguments: ["KUBERNETES_SERVICE_HOST", "WEBSITE_INSTANCE_ID", "CONTAINER_APP_NAME"])
+    @Test(
+        "Each of the platform's variables tells a container",
+        arguments: ["KUBERNETES_SERVICE_HOST", "WEBSITE_INSTANCE_ID", "CONTAINER_APP_NAME"])
     func container(variable: String) {
         #expect(Surroundings.isContainer([variable: "x"]))
     }

@@ -15,7 +15,9 @@ struct ParsedExposition {
     struct Problem: Error { var text: String }
 
     init(_ bytes: [UInt8]) throws {
-        guard let text = String(validating: bytes, as: UTF8.self), text.hasSuffix("\n") else { throw Problem(text: "no text with a last line end") }
+        guard let text = String(validating: bytes, as: UTF8.self), text.hasSuffix("\n") else {
+            throw Problem(text: "no text with a last line end")
+        }
         var helps: Set<String> = []
         var current: String?
         var closed: Set<String> = []
@@ -32,7 +34,8 @@ struct ParsedExposition {
                 types[String(parts[0])] = String(parts[1])
             } else {
                 let sample = try Self.sample(String(line))
-                let family = types[current ?? ""] == "histogram" ? ["_bucket", "_sum", "_count"].map { (current ?? "") + $0 } : [current ?? ""]
+                let family =
+                    types[current ?? ""] == "histogram" ? ["_bucket", "_sum", "_count"].map { (current ?? "") + $0 } : [current ?? ""]
                 guard family.contains(sample.name) else { throw Problem(text: "sample outside its family: \(line)") }
                 samples.append(sample)
             }

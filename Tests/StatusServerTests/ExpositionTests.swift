@@ -41,14 +41,18 @@ private let crm = ["target": "crm", "identity": "app"]
         #expect(parsed.value("dbprobe_tls_cert_expiry_timestamp_seconds", orders) == Samples.now.seconds + 86400 * 190)
         #expect(parsed.value("dbprobe_tls_cert_expiry_timestamp_seconds", billing) == 0)
         #expect(parsed.value("dbprobe_interval_seconds", crm) == 60)
-        #expect(parsed.samples("dbprobe_failure_cause").map(\.labels) == [billing.merging(["phase": "tcp", "cause": "tcp_refused"]) { $1 }])
+        #expect(
+            parsed.samples("dbprobe_failure_cause").map(\.labels) == [billing.merging(["phase": "tcp", "cause": "tcp_refused"]) { $1 }])
     }
 
     @Test("A cached token and phases that did not run have no duration")
     func phases() throws {
         let parsed = try ParsedExposition(Exposition.render(Samples.exposition(Samples.old())))
         let phases = parsed.samples("dbprobe_last_phase_duration_seconds")
-        #expect(phases.filter { $0.labels["target"] == "orders" }.compactMap { $0.labels["phase"] } == ["dns", "tcp", "negotiate", "tls", "login", "query"])
+        #expect(
+            phases.filter { $0.labels["target"] == "orders" }.compactMap { $0.labels["phase"] } == [
+                "dns", "tcp", "negotiate", "tls", "login", "query",
+            ])
         #expect(phases.filter { $0.labels["target"] == "billing" }.compactMap { $0.labels["phase"] } == ["dns", "tcp"])
     }
 
@@ -68,7 +72,8 @@ private let crm = ["target": "crm", "identity": "app"]
         let before = Exposition.render(Samples.exposition(board))
         let check = CheckID(target: "billing", identity: "app")
         _ = board.record(
-            Observation(check: check, started: Samples.now, duration: .seconds(1), phases: Samples.phases(), outcome: .partial(.loginPaused)))
+            Observation(
+                check: check, started: Samples.now, duration: .seconds(1), phases: Samples.phases(), outcome: .partial(.loginPaused)))
         #expect(Exposition.render(Samples.exposition(board)) == before)
     }
 
@@ -100,7 +105,10 @@ private let crm = ["target": "crm", "identity": "app"]
         let parsed = try ParsedExposition(Exposition.render(Samples.exposition(Samples.old())))
         let labels = ["engine": "postgresql"]
         let buckets = parsed.samples("dbprobe_probe_duration_seconds_bucket")
-        #expect(buckets.compactMap { $0.labels["le"] } == ["0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1.0", "2.5", "5.0", "10.0", "30.0", "+Inf"])
+        #expect(
+            buckets.compactMap { $0.labels["le"] } == [
+                "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1.0", "2.5", "5.0", "10.0", "30.0", "+Inf",
+            ])
         #expect(buckets.map(\.value) == [2, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3])
         #expect(parsed.value("dbprobe_probe_duration_seconds_count", labels) == 3)
         #expect(parsed.value("dbprobe_probe_duration_seconds_sum", labels) == 0.02725)
@@ -168,7 +176,8 @@ private let crm = ["target": "crm", "identity": "app"]
 
     @Test("The written page is the same as ever", arguments: [false, true])
     func golden(isOld: Bool) {
-        let text = String(decoding: Exposition.render(Samples.exposition(isOld ? Samples.old() : Samples.young(), isOld: isOld)), as: UTF8.self)
+        let text = String(
+            decoding: Exposition.render(Samples.exposition(isOld ? Samples.old() : Samples.young(), isOld: isOld)), as: UTF8.self)
         let start = isOld ? Self.oldStart : Self.youngStart
         #expect(text.hasPrefix(start))
     }
@@ -267,4 +276,11 @@ func run(_ program: String, _ arguments: [String], input: [UInt8]) throws -> (st
     let data = output.fileHandleForReading.readDataToEndOfFile()
     process.waitUntilExit()
     return (process.terminationStatus, String(decoding: data, as: UTF8.self))
+}
+
+/// Runs a program on a thread of its own, while tasks of the test go on.
+func runBeside(_ program: String, _ arguments: [String]) async throws -> (status: Int32, output: String) {
+    try await withCheckedThrowingContinuation { continuation in
+        Thread.detachNewThread { continuation.resume(with: Result { try run(program, arguments, input: []) }) }
+    }
 }

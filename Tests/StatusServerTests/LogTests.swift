@@ -55,7 +55,8 @@ private func logger(_ sink: LogSink, _ format: LogFormat) -> Logger {
         let line = pipe.contents()
         #expect(
             line.dropFirst(24)
-                == " warning agent: check is down failure.cause=tcp_refused failure.detail=\"no \\\"answer\\\" = none\" target.name=orders\n")
+                == " warning agent: check is down failure.cause=tcp_refused failure.detail=\"no \\\"answer\\\" = none\" target.name=orders\n"
+        )
         #expect(Timestamp(rfc3339: String(line.prefix(24))) != nil)
     }
 
@@ -66,18 +67,22 @@ private func logger(_ sink: LogSink, _ format: LogFormat) -> Logger {
         logger(sink, .json).error("it\nbroke", metadata: ["level": "mine", "b\"ad": "a\u{1B}[31mb"])
         #expect(sink.flush(within: .seconds(10)))
         let line = pipe.contents()
-        #expect(line.hasSuffix(",\"level\":\"error\",\"logger\":\"agent\",\"message\":\"it broke\",\"b_ad\":\"a [31mb\",\"level_\":\"mine\"}\n"))
+        #expect(
+            line.hasSuffix(",\"level\":\"error\",\"logger\":\"agent\",\"message\":\"it broke\",\"b_ad\":\"a [31mb\",\"level_\":\"mine\"}\n")
+        )
         #expect(line.count { $0 == "\n" } == 1)
     }
 
-    @Test("What looks like a secret never reaches the line, wherever it stands", .timeLimit(.minutes(1)), arguments: [LogFormat.text, .json])
+    @Test(
+        "What looks like a secret never reaches the line, wherever it stands", .timeLimit(.minutes(1)), arguments: [LogFormat.text, .json])
     func secrets(format: LogFormat) {
         let pipe = Pipe()
         let sink = LogSink(descriptor: pipe.writer)
         let token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl"
         struct Leak: Error {}
         logger(sink, format).error(
-            "saw \(token)", metadata: ["a": "\(token)", "b": .array(["password=hunter2"]), "c": .dictionary(["k": "client_secret=hunter2"])])
+            "saw \(token)",
+            metadata: ["a": "\(token)", "b": .array(["password=hunter2"]), "c": .dictionary(["k": "client_secret=hunter2"])])
         #expect(sink.flush(within: .seconds(10)))
         let line = pipe.contents()
         #expect(!line.contains("eyJ"))

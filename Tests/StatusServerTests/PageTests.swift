@@ -7,7 +7,8 @@ import Testing
 
 private let payloads = [
     "<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "'onmouseover='alert(1)", "</pre></table><iframe src=//evil.example>",
-    "&lt;script&gt;", "javascript:alert(1)", "<!--", "]]>", "\u{202E}txt.exe", "${7*7}{{7*7}}", "<svg/onload=alert(1)>", "<style>*{}</style>",
+    "&lt;script&gt;", "javascript:alert(1)", "<!--", "]]>", "\u{202E}txt.exe", "${7*7}{{7*7}}", "<svg/onload=alert(1)>",
+    "<style>*{}</style>",
 ]
 
 /// The names of all elements of a page, read as a browser would begin to.
@@ -26,29 +27,7 @@ private func elements(_ html: String) -> [String] {
 
 private func page(_ board: Board) -> String { String(decoding: StatusPage.render(Samples.report(board)), as: UTF8.self) }
 
-private func hostile(_ payload: String) -> Board {
-    var target = Samples.target("orders")
-    target.database = payload
-    target.user = payload
-    target.host = payload
-    var facts = Samples.facts()
-    facts.serverVersion = payload
-    facts.certificate = CertificateFacts(
-        subject: payload, issuer: payload, names: [payload], notBefore: Samples.now, notAfter: Samples.now + .seconds(60),
-        chainNotAfter: Samples.now + .seconds(60), sha256: payload)
-    facts.sessionUser = payload
-    let identity = payload
-    target.identities = ["app", identity]
-    let board = Board(targets: [target], identities: ["app", identity])
-    for check in target.checks {
-        _ = board.record(
-            Samples.failure(check, .loginRefused, .login, evidence: [Evidence(.sqlstate, code: payload, text: payload)], facts: facts))
-    }
-    board.record(
-        .request(
-            Samples.request(identity, .failed(Failure(.identityReplyInvalid, during: .token, detail: payload, evidence: [Evidence(.http, code: 1, text: payload)])))))
-    return board
-}
+private func hostile(_ payload: String) -> Board { Samples.hostile(payload) }
 
 @Suite struct PageTests {
     @Test("No text from outside becomes an element or an attribute", arguments: payloads)
@@ -68,7 +47,8 @@ private func hostile(_ payload: String) -> Board {
     func content() {
         let html = page(Samples.old())
         for text in [
-            "billing/app", "tcp_refused", "<b class=r>✗ down</b>", "<b class=g>✓ up</b>", "<b class=y>? unknown</b>", "identity_not_assigned",
+            "billing/app", "tcp_refused", "<b class=r>✗ down</b>", "<b class=g>✓ up</b>", "<b class=y>? unknown</b>",
+            "identity_not_assigned",
             "dns 1.6, tcp 3.1", "190 d", "Hit: billing/app", "connection refused", "<p class=m>look (changes nothing)<pre>",
             "<th scope=col>check", "<th scope=row>orders/app", "<html lang=en>", "<caption>", "content=30", "token cached",
         ] {
@@ -101,7 +81,8 @@ private func hostile(_ payload: String) -> Board {
         #expect(html.components(separatedBy: "<th scope=row>orders-").count == 1001)
     }
 
-    @Test("Two thousand failing checks with long names stay within the bound, and the page says what it leaves out", .timeLimit(.minutes(1)))
+    @Test(
+        "Two thousand failing checks with long names stay within the bound, and the page says what it leaves out", .timeLimit(.minutes(1)))
     func bound() {
         let targets = (0..<2000).map { index in
             var target = Samples.target("t\(index)", host: String(repeating: "h", count: 200))

@@ -102,7 +102,8 @@ struct HostRow: Sendable {
 
     @Test("Ready means every condition is met, and what is missing is named")
     func readiness() {
-        let waiting = Health.readyz([.init("configuration", isMet: true), .init("schedule", isMet: false, detail: "not armed")], isVerbose: false)
+        let waiting = Health.readyz(
+            [.init("configuration", isMet: true), .init("schedule", isMet: false, detail: "not armed")], isVerbose: false)
         #expect(waiting.status == 503)
         #expect(String(buffer: waiting.body) == "[+]configuration ok\n[-]schedule failed: not armed\nreadyz check failed\n")
         #expect(Health.readyz([.init("configuration", isMet: true)], isVerbose: false).status == 200)

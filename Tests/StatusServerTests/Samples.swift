@@ -45,11 +45,14 @@ enum Samples {
         Observation(
             check: check, started: time, duration: .milliseconds(3), phases: phases(until: phase),
             outcome: .failed(
-                Failure(cause, during: phase, evidence: evidence ?? [Evidence(.errno, code: 111, text: "connection refused")])), facts: facts)
+                Failure(cause, during: phase, evidence: evidence ?? [Evidence(.errno, code: 111, text: "connection refused")])),
+            facts: facts)
     }
 
     /// Nothing was probed yet.
-    static func young() -> Board { Board(targets: [target("orders", identities: ["app", "reporting"])], identities: ["app", "reporting"]) }
+    static func young() -> Board {
+        Board(targets: [target("orders", identities: ["app", "reporting"])], identities: ["app", "reporting"])
+    }
 
     /// One check up, one down, one waiting, an identity with a token and one that failed.
     static func old() -> Board {
@@ -63,7 +66,8 @@ enum Samples {
             .request(
                 request(
                     "reporting",
-                    .failed(Failure(.identityNotAssigned, during: .token, evidence: [Evidence(.http, code: 400, text: "Identity not found")])))
+                    .failed(
+                        Failure(.identityNotAssigned, during: .token, evidence: [Evidence(.http, code: 400, text: "Identity not found")])))
             ))
         board.record(.throttled(source: .imds))
         return board
@@ -77,7 +81,8 @@ enum Samples {
     static func report(_ board: Board) -> Report {
         let snapshot = board.snapshot
         return Report.make(
-            snapshot: snapshot, identities: snapshot.identities.map { IdentityDefinition(name: $0.name, kind: .managedIdentity(.systemAssigned)) },
+            snapshot: snapshot,
+            identities: snapshot.identities.map { IdentityDefinition(name: $0.name, kind: .managedIdentity(.systemAssigned)) },
             mode: .inside, host: "aks-w-07", version: "0.1.0", now: now)
     }
 
@@ -119,6 +124,35 @@ enum Samples {
         for target in targets {
             for check in target.checks { _ = board.record(isDown ? failure(check) : success(check)) }
         }
+        return board
+    }
+
+    /// Every place that somebody else decides about holds the payload.
+    static func hostile(_ payload: String = "<script>console.log(1)</script>\"><img src=//x onerror=console.log(2)>") -> Board {
+        var target = target("orders")
+        target.database = payload
+        target.user = payload
+        target.host = payload
+        var facts = facts()
+        facts.serverVersion = payload
+        facts.certificate = CertificateFacts(
+            subject: payload, issuer: payload, names: [payload], notBefore: now, notAfter: now + .seconds(60),
+            chainNotAfter: now + .seconds(60), sha256: payload)
+        facts.sessionUser = payload
+        let identity = payload
+        target.identities = ["app", identity]
+        let board = Board(targets: [target], identities: ["app", identity])
+        for check in target.checks {
+            _ = board.record(
+                failure(check, .loginRefused, .login, evidence: [Evidence(.sqlstate, code: payload, text: payload)], facts: facts))
+        }
+        board.record(
+            .request(
+                request(
+                    identity,
+                    .failed(
+                        Failure(.identityReplyInvalid, during: .token, detail: payload, evidence: [Evidence(.http, code: 1, text: payload)])
+                    ))))
         return board
     }
 }
