@@ -1,0 +1,77 @@
+// The facts of a check that history keeps: what changes seldom, each under its own name.
+package import Diagnosis
+
+/// One fact about a check.
+package struct FactValue: Sendable, Hashable {
+    /// The key of the JSON contract: `server_version`.
+    package var name: String
+    /// **Shape**: JSON.
+    package var value: String
+
+    package init(name: String, value: String) {
+        self.name = name
+        self.value = value
+    }
+}
+
+/// A fact and when it was first seen to be so.
+package struct FactChange: Sendable, Hashable {
+    package var check: CheckID
+    package var time: Timestamp
+    package var fact: FactValue
+
+    package init(check: CheckID, time: Timestamp, fact: FactValue) {
+        self.check = check
+        self.time = time
+        self.fact = fact
+    }
+}
+
+extension Facts {
+    /// What is known and lasts, on top of what was known before.
+    ///
+    /// Left out is what differs from probe to probe: time to live, clock skew, end of the token, the address chosen. What was not seen
+    /// this time stays: a probe that ended early brings no change of certificate.
+    func steady(over known: Facts?) -> Facts {
+        var steady = known ?? Facts()
+        // In order of the alphabet: a resolver that turns its answers round brings no news.
+        if !addresses.isEmpty { steady.addresses = addresses.sorted() }
+        if !aliases.isEmpty { steady.aliases = aliases }
+        steady.certificate = certificate ?? steady.certificate
+        steady.tlsVersion = tlsVersion ?? steady.tlsVersion
+        steady.tlsCipher = tlsCipher ?? steady.tlsCipher
+        steady.serverVersion = serverVersion ?? steady.serverVersion
+        steady.sessionUser = sessionUser ?? steady.sessionUser
+        steady.currentUser = currentUser ?? steady.currentUser
+        steady.database = database ?? steady.database
+        steady.isInRecovery = isInRecovery ?? steady.isInRecovery
+        steady.principal = principal ?? steady.principal
+        steady.objectID = objectID ?? steady.objectID
+        steady.appID = appID ?? steady.appID
+        steady.tenant = tenant ?? steady.tenant
+        return steady
+    }
+
+    /// The facts that history keeps, each under its own name.
+    var lasting: [FactValue] {
+        var values: [FactValue] = []
+        func add(_ name: String, _ value: (some JSONRepresentable)?) {
+            if let value { values.append(FactValue(name: name, value: value.json.compact)) }
+        }
+        add("addresses", addresses.isEmpty ? nil : addresses)
+        add("aliases", aliases.isEmpty ? nil : aliases)
+        add("certificate", certificate)
+        add("tls_version", tlsVersion)
+        add("tls_cipher", tlsCipher)
+        add("server_version", serverVersion)
+        add("session_user", sessionUser)
+        add("current_user", currentUser)
+        add("database", database)
+        add("in_recovery", isInRecovery)
+        add("principal", principal)
+        add("object_id", objectID)
+        add("app_id", appID)
+        add("tenant_id", tenant)
+        return values
+    }
+}

@@ -1,0 +1,89 @@
+// History in SQLite: what the scheduler records and everybody reads.
+//
+// Waiting: `record` only takes a lock; everything that may wait for the disk runs on the engine's queue (`QueueExecutor`), reads on the
+// queues of GRDB.
+package import Diagnosis
+import GRDB
+package import Logging
+import Synchronization
+
+/// Keeps observations in one file, or in memory when there is none or it cannot be used.
+///
+/// Whatever happens to the file, recording and reading go on; ``status`` says what is wrong. Nothing is overwritten: a damaged file is
+/// renamed, the file of a later version or of another program is left alone.
+package final class HistoryStore: HistoryRecording, HistoryReading, Sendable {
+    private let state: StoreState
+    private let engine: StoreEngine
+    private let pace: StorePace
+
+    /// Opens nothing yet: the file is opened by ``run()``, or by the first read.
+    /// - Parameters:
+    ///   - path: the file; nil keeps history in memory.
+    ///   - queueLimit: how many records may wait to be written.
+    ///   - onCommit: called after each transaction, on the queue of the store; must not block.
+    ///   - onChange: called when the store comes up, goes down or changes its place, on the queue of the store; must not block.
+    package init(
+        path: String?, retention: Retention = Retention(), queueLimit: Int = 8192, pace: StorePace = StorePace(),
+        now: @escaping @Sendable () -> Timestamp = { .now }, logger: Logger,
+        onCommit: (@Sendable (StoreCommit) -> Void)? = nil, onChange: (@Sendable (StoreStatus) -> Void)? = nil
+    ) {
+        state = StoreState(path: path, queueLimit: queueLimit)
+        engine = StoreEngine(
+            state: state, path: path, retention: retention, pace: pace, now: now, logger: logger, onCommit: onCommit,
+            onChange: onChange)
+        self.pace = pace
+    }
+
+    /// Where the store stands; never waits.
+    package var status: StoreStatus {
+        let waiting = state.queue.withLock(\.count)
+        var status = state.status.withLock { $0 }
+        status.queue = max(status.queue, waiting)
+        return status
+    }
+
+    package func record(_ observation: Observation) { state.queue.withLock { $0.add(observation) } }
+
+    package func record(_ request: TokenRequestResult) { state.queue.withLock { $0.add(request) } }
+
+    /// Writes until the task is cancelled, then writes what is left and closes the file. Stop it after what records.
+    package func run() async {
+        while !Task.isCancelled {
+            await engine.turn()
+            try? await Task.sleep(for: pace.write, clock: .continuous)
+        }
+        await engine.close()
+    }
+
+    /// Writes what waits now instead of within a second.
+    package func flush() async { await engine.turn() }
+
+    /// Writes what waits and closes the file. Whatever is recorded or read afterwards opens it again.
+    package func close() async { await engine.close() }
+
+    package func observations(_ query: HistoryQuery) async throws(Failure) -> [HistoryItem] {
+        try await read { try HistoryTables.observations($0, query) }
+    }
+
+    /// When facts of the check changed, newest first.
+    package func factChanges(of check: CheckID, limit: Int = 100) async throws(Failure) -> [FactChange] {
+        try await read { try HistoryTables.factChanges($0, check: check, limit: limit) }
+    }
+
+    /// Requests for tokens, newest first.
+    package func tokenRequests(limit: Int = 100) async throws(Failure) -> [TokenRequestResult] {
+        try await read { try HistoryTables.tokenRequests($0, limit: limit) }
+    }
+
+    private func read<R: Sendable>(_ body: @escaping @Sendable (Database) throws -> R) async throws(Failure) -> R {
+        guard let queue = await engine.readingQueue() else {
+            throw Failure(.probeInternal, during: .internal, detail: "the history cannot be read: \(status.message ?? "it is not open")")
+        }
+        do {
+            return try await queue.read(body)
+        } catch {
+            if Connection.trouble(error) == .corrupt { await engine.damageFound() }
+            throw Failure(.probeInternal, during: .internal, detail: "the history cannot be read: \(Connection.text(error))")
+        }
+    }
+}

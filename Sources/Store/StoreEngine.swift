@@ -1,0 +1,400 @@
+// The one owner of the database: opens it, writes to it, cleans up, and finds a way when it cannot.
+import Diagnosis
+import GRDB
+import Logging
+import Synchronization
+
+/// What the store and its engine share: the only state that callers on other threads touch.
+final class StoreState: Sendable {
+    let queue: Mutex<RecordQueue>
+    let status: Mutex<StoreStatus>
+
+    init(path: String?, queueLimit: Int) {
+        queue = Mutex(RecordQueue(limit: queueLimit))
+        status = Mutex(StoreStatus(path: path, queueLimit: queueLimit))
+    }
+}
+
+/// How often the store does what.
+package struct StorePace: Sendable, Hashable {
+    /// One transaction in this time.
+    package var write: Duration = .seconds(1)
+    /// The pause after a refused write; it doubles up to the limit.
+    package var retry: Duration = .seconds(1)
+    package var retryLimit: Duration = .seconds(15)
+    /// How often a file that could not be opened is tried again while memory stands in for it.
+    package var reopen: Duration = .seconds(15)
+    /// How old changes in the write-ahead log may get.
+    package var checkpoint: Duration = .seconds(300)
+
+    package init() {}
+}
+
+/// **Isolation**: every method runs on the queue of the store, so each may wait for the disk.
+actor StoreEngine {
+    private nonisolated let executor = QueueExecutor(label: "agent.store")
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
+
+    private let state: StoreState
+    private let file: StoreFile?
+    private let retention: Retention
+    private let pace: StorePace
+    private let now: @Sendable () -> Timestamp
+    private let logger: Logger
+    private let onCommit: (@Sendable (StoreCommit) -> Void)?
+    private let onChange: (@Sendable (StoreStatus) -> Void)?
+
+    private var writer: StoreWriter?
+    private var reader: DatabaseQueue?
+    private var lock: FileLock?
+    private var isInFile = false
+    /// Taken from the queue and not written yet.
+    private var held: [PendingRecord] = []
+    private var retryPause: Duration
+    private var retryAt: ContinuousClock.Instant?
+    private var reopenAt: ContinuousClock.Instant?
+    private var pruneAt: ContinuousClock.Instant?
+    private var checkpointAt: ContinuousClock.Instant?
+    private var recoveredAt: ContinuousClock.Instant?
+    private var published: StoreStatus?
+
+    /// Records of one transaction at most.
+    static let batchLimit = 500
+    /// The write-ahead log is copied back at the first size, and cut off at the second. **Unit**: bytes.
+    private static let walLimits: (copy: Int64, cut: Int64) = (4 << 20, 64 << 20)
+
+    init(
+        state: StoreState, path: String?, retention: Retention, pace: StorePace, now: @escaping @Sendable () -> Timestamp,
+        logger: Logger, onCommit: (@Sendable (StoreCommit) -> Void)?, onChange: (@Sendable (StoreStatus) -> Void)?
+    ) {
+        self.state = state
+        file = path.map(StoreFile.init)
+        self.retention = retention
+        self.pace = pace
+        self.now = now
+        self.logger = logger
+        self.onCommit = onCommit
+        self.onChange = onChange
+        retryPause = pace.retry
+    }
+
+    /// One turn: writes what waits and does what is due.
+    func turn() {
+        open()
+        reopen()
+        drain()
+        maintain()
+        publish()
+    }
+
+    /// Writes what waits, even if a retry were not due yet, and leaves the file complete in itself.
+    func close() {
+        open()
+        retryAt = nil
+        drain()
+        let lost = held.count + state.queue.withLock(\.count)
+        if lost > 0 {
+            let cause = state.status.withLock { status in
+                let cause = status.trouble ?? .io
+                status.failures[cause, default: 0] += UInt64(lost)
+                return cause
+            }
+            logger.error("Records could not be written before the end", metadata: ["store.records": "\(lost)", "failure.cause": "\(cause.rawValue)"])
+        }
+        checkpoint(.truncate)
+        publish()
+        reader = nil
+        try? writer?.queue.close()
+        writer = nil
+        lock = nil
+        isInFile = false
+    }
+
+    /// The connection to read from.
+    func readingQueue() -> DatabaseQueue? {
+        open()
+        guard isInFile, let file, !file.isOnNetwork else { return writer?.queue }
+        if reader == nil { reader = try? Connection.reader(file.path) }
+        return reader ?? writer?.queue
+    }
+
+    /// A reader met damage: the file is set aside and a new one begun.
+    func damageFound() {
+        recover()
+        publish()
+    }
+
+    // MARK: Opening
+
+    private func open() {
+        guard writer == nil else { return }
+        let version = Connection.libraryVersion
+        state.status.withLock { $0.sqliteVersion = version }
+        guard let file else { return openMemory() }
+        do {
+            try openFile(file)
+        } catch {
+            note(error.trouble, error.message, isUp: false)
+            if error.trouble.mayPass { reopenAt = .now + pace.reopen }
+            openMemory()
+        }
+    }
+
+    private func openFile(_ file: StoreFile) throws(StoreRefusal) {
+        if lock == nil { lock = try Self.lock(file) }
+        do throws(StoreRefusal) {
+            writer = try openWriter(file)
+        } catch {
+            lock = nil
+            throw error
+        }
+        isInFile = true
+        state.status.withLock { $0.mode = .file }
+        if file.isOnNetwork {
+            logger.warning(
+                "The history lies on a network or FUSE file system; it is locked for other readers. A local disk is better",
+                metadata: ["store.path": "\(file.path)"])
+        }
+    }
+
+    private func openWriter(_ file: StoreFile) throws(StoreRefusal) -> StoreWriter {
+        try file.prepare()
+        let queue: DatabaseQueue
+        do throws(StoreRefusal) {
+            queue = try Connection.writer(file, maximumSize: retention.maximumSize)
+        } catch {
+            guard error.trouble == .corrupt else { throw error }
+            try setAside(file, because: error.message)
+            queue = try Connection.writer(file, maximumSize: retention.maximumSize)
+        }
+        do {
+            return try StoreWriter(queue)
+        } catch {
+            throw StoreRefusal(trouble: Connection.trouble(error), message: "cannot read \(file.path): \(Connection.text(error))")
+        }
+    }
+
+    private static func lock(_ file: StoreFile) throws(StoreRefusal) -> FileLock {
+        do {
+            return try FileLock(path: file.lock)
+        } catch {
+            switch error {
+            case .held(let process):
+                let holder = process.map { "process \($0)" } ?? "another process"
+                throw StoreRefusal(
+                    trouble: .locked,
+                    message: "\(file.path) is in use by \(holder); stop it, or give this one a history.path of its own")
+            case .system(let code): throw .system(code, "lock", file.lock)
+            }
+        }
+    }
+
+    private func openMemory() {
+        isInFile = false
+        state.status.withLock { $0.mode = .memory }
+        do {
+            writer = try StoreWriter(Connection.memory(maximumSize: retention.maximumMemory))
+        } catch {
+            note(Connection.trouble(error), "cannot keep history in memory: \(Connection.text(error))", isUp: false)
+        }
+    }
+
+    /// Tries the file again while memory stands in for it, and takes along what was recorded meanwhile.
+    private func reopen() {
+        guard let file, !isInFile, let due = reopenAt, due <= .now else { return }
+        let memory = writer
+        do {
+            try openFile(file)
+        } catch {
+            reopenAt = .now + pace.reopen
+            note(error.trouble, error.message, isUp: false)
+            return
+        }
+        reopenAt = nil
+        if let memory {
+            do {
+                for batch in try StoreTransfer.batches(memory.queue, size: Self.batchLimit) { try writer?.write(batch) }
+            } catch {
+                logger.warning("What was kept in memory could not be written to the file", metadata: ["error": "\(Connection.text(error))"])
+            }
+            try? memory.queue.close()
+        }
+        noteWell()
+    }
+
+    private func setAside(_ file: StoreFile, because reason: String) throws(StoreRefusal) {
+        let name = try file.setAside(at: now())
+        state.status.withLock { $0.recoveries[.corrupt, default: 0] += 1 }
+        logger.error(
+            "The history file is damaged; it was renamed and a new one begun",
+            metadata: ["store.path": "\(file.path)", "store.renamed": "\(name)", "error": "\(reason)"])
+        try file.prepare()
+    }
+
+    /// Begins a new file after damage was met; more than once a minute means that the disk is to blame, and memory takes over.
+    private func recover() {
+        guard isInFile, let file else { return }
+        reader = nil
+        try? writer?.queue.close()
+        writer = nil
+        isInFile = false
+        let isFirst = recoveredAt.map { $0 + .seconds(60) < .now } ?? true
+        recoveredAt = .now
+        do throws(StoreRefusal) {
+            guard isFirst else {
+                throw StoreRefusal(trouble: .corrupt, message: "\(file.path) was damaged again within a minute; look at the disk")
+            }
+            try setAside(file, because: "found while it was in use")
+            try openFile(file)
+        } catch {
+            note(error.trouble, error.message, isUp: false)
+            reopenAt = .now + pace.reopen
+            openMemory()
+        }
+    }
+
+    // MARK: Writing
+
+    private func drain() {
+        while writer != nil, retryAt.map({ $0 <= .now }) ?? true {
+            if held.isEmpty { held = state.queue.withLock { $0.take(Self.batchLimit) } }
+            guard !held.isEmpty else { break }
+            let start = ContinuousClock.now
+            do {
+                try writer?.write(held)
+                let commit = StoreCommit(records: held.count, duration: .now - start)
+                held = []
+                retryAt = nil
+                retryPause = pace.retry
+                state.status.withLock { $0.records += UInt64(commit.records) }
+                if file == nil || isInFile { noteWell() }
+                onCommit?(commit)
+            } catch {
+                guard goesOn(after: error) else { break }
+            }
+        }
+        let dropped = state.queue.withLock { $0.takeDropped() }
+        if dropped > 0 { state.status.withLock { $0.failures[$0.trouble ?? .overflow, default: 0] += dropped } }
+    }
+
+    /// Deals with a refused batch.
+    /// - Returns: whether there is a point in writing again at once.
+    private func goesOn(after error: any Error) -> Bool {
+        let trouble = Connection.trouble(error)
+        state.status.withLock { $0.refusedWrites[trouble, default: 0] += 1 }
+        if let code = (error as? DatabaseError)?.resultCode, Self.unfit.contains(code) {
+            // It is the records, not the disk: trying again would stop everything behind them.
+            state.status.withLock { $0.failures[.io, default: 0] += UInt64(held.count) }
+            logger.error(
+                "Records do not fit the tables and are dropped",
+                metadata: ["store.records": "\(held.count)", "error": "\(Connection.text(error))"])
+            held = []
+            return true
+        }
+        note(trouble, "cannot write to \(file?.path ?? "memory"): \(Connection.text(error))", isUp: false)
+        if trouble == .corrupt, isInFile {
+            recover()
+            return true
+        }
+        retryAt = .now + retryPause
+        retryPause = min(retryPause * 2, pace.retryLimit)
+        return trouble == .diskFull && makeRoom()
+    }
+
+    private static let unfit: [ResultCode] = [.SQLITE_CONSTRAINT, .SQLITE_TOOBIG, .SQLITE_MISMATCH, .SQLITE_ERROR]
+
+    /// The file has its largest size, or the disk is full: old records make room inside the file.
+    /// - Returns: whether there is room now.
+    private func makeRoom() -> Bool {
+        let limit = isInFile ? retention.maximumSize : retention.maximumMemory
+        guard let pruned = try? writer?.prune(retention, now: now(), maximumSize: limit), pruned.deleted > 0 else { return false }
+        state.status.withLock { $0.pruned += UInt64(pruned.deleted) }
+        retryAt = nil
+        return true
+    }
+
+    // MARK: Maintenance
+
+    private func maintain() {
+        if isInFile, let file, !StoreFile.exists(file.path) { return vanished(file) }
+        do {
+            if let writer, writer.recentCount > writer.recentLimit, retryAt == nil { try self.writer?.packRecent() }
+            try prune()
+        } catch {
+            let trouble = Connection.trouble(error)
+            note(trouble, "cannot tidy up \(file?.path ?? "memory"): \(Connection.text(error))", isUp: false)
+            if trouble == .corrupt, isInFile { return recover() }
+            retryAt = .now + retryPause
+        }
+        let wal = isInFile ? file.map { StoreFile.size(of: $0.wal) } ?? 0 : 0
+        if wal > Self.walLimits.cut {
+            checkpoint(.truncate)
+        } else if wal > Self.walLimits.copy || checkpointAt.map({ $0 <= .now }) ?? true {
+            checkpoint(.passive)
+        }
+    }
+
+    private func prune() throws {
+        guard pruneAt.map({ $0 <= .now }) ?? true, retryAt == nil else { return }
+        pruneAt = .now + retention.pause
+        let limit = isInFile ? retention.maximumSize : retention.maximumMemory
+        let end = ContinuousClock.now + .milliseconds(100)
+        while let step = try writer?.prune(retention, now: now(), maximumSize: limit), step.deleted > 0 {
+            state.status.withLock { $0.pruned += UInt64(step.deleted) }
+            if !step.more || .now > end { break }
+        }
+    }
+
+    private func checkpoint(_ mode: Database.CheckpointMode) {
+        guard isInFile, let queue = writer?.queue else { return }
+        checkpointAt = .now + pace.checkpoint
+        let frames = try? queue.inDatabase { try $0.checkpoint(mode) }
+        guard let frames, frames.walFrameCount == frames.checkpointedFrameCount else { return }
+        state.status.withLock { $0.lastCheckpoint = now() }
+    }
+
+    /// Somebody removed the file: what is written now would be gone at the end.
+    private func vanished(_ file: StoreFile) {
+        logger.warning("The history file was removed; a new one is begun", metadata: ["store.path": "\(file.path)"])
+        reader = nil
+        try? writer?.queue.close()
+        writer = nil
+        isInFile = false
+        state.status.withLock { $0.recoveries[.missing, default: 0] += 1 }
+        open()
+    }
+
+    // MARK: Status
+
+    private func note(_ trouble: StoreTrouble, _ message: String, isUp: Bool) {
+        let isNew = state.status.withLock { status in
+            defer { (status.isUp, status.trouble, status.message) = (isUp, trouble, message) }
+            return status.trouble != trouble
+        }
+        guard isNew else { return }
+        logger.warning(
+            "The history cannot be kept as configured; probes and metrics go on",
+            metadata: ["failure.cause": "\(trouble.rawValue)", "error": "\(message)"])
+    }
+
+    private func noteWell() {
+        let before = state.status.withLock { status in
+            defer { (status.isUp, status.trouble, status.message) = (true, nil, nil) }
+            return status.trouble
+        }
+        if let before { logger.notice("The history is kept again", metadata: ["failure.cause": "\(before.rawValue)"]) }
+    }
+
+    private func publish() {
+        let size = (try? writer?.size()) ?? 0
+        let wal = isInFile ? file.map { StoreFile.size(of: $0.wal) } ?? 0 : 0
+        let waiting = held.count + state.queue.withLock(\.count)
+        let status = state.status.withLock { status in
+            (status.size, status.walSize, status.queue) = (size, wal, waiting)
+            return status
+        }
+        defer { published = status }
+        if let published, (published.isUp, published.mode, published.trouble) == (status.isUp, status.mode, status.trouble) { return }
+        onChange?(status)
+    }
+}

@@ -1,0 +1,71 @@
+// What the store says about itself, for metrics, pages and the log.
+package import Diagnosis
+
+/// What can be wrong with the store. The raw values are the label `cause` of its metrics.
+package enum StoreTrouble: String, Sendable, Hashable, CaseIterable, JSONRepresentable {
+    /// No space left on the device, or the file has reached its largest size.
+    case diskFull = "disk_full"
+    case readOnly = "read_only"
+    /// The file is damaged, or is no database.
+    case corrupt
+    case io
+    case busy
+    /// More was recorded than could be written.
+    case overflow
+    /// The directory does not exist.
+    case missing
+    /// Another process has the file open for writing.
+    case locked
+    /// The file was written by a later version of the agent.
+    case newerSchema = "newer_schema"
+    /// The file is a database of another program.
+    case foreign
+
+    /// Whether looking again later may help. The file of a later version or of another program does not become ours by waiting.
+    package var mayPass: Bool { self != .newerSchema && self != .foreign }
+}
+
+/// Where the store stands now.
+package struct StoreStatus: Sendable, Hashable {
+    /// Where records go.
+    package enum Mode: String, Sendable, Hashable, JSONRepresentable { case file, memory }
+
+    /// Whether records reach the place they are meant for: false after a refused write, and while memory stands in for the file.
+    package var isUp = true
+    package var mode = Mode.memory
+    /// The configured file; nil when memory was chosen.
+    package var path: String?
+    /// What is wrong now, and in words.
+    package var trouble: StoreTrouble?
+    package var message: String?
+    /// Records written since the start.
+    package var records: UInt64 = 0
+    /// Records that were lost, by cause.
+    package var failures: [StoreTrouble: UInt64] = [:]
+    /// Attempts to write that failed, by cause; their records wait for the next attempt.
+    package var refusedWrites: [StoreTrouble: UInt64] = [:]
+    /// Records that wait to be written, and how many may.
+    package var queue = 0
+    package var queueLimit = 0
+    /// **Unit**: bytes, of the database and of its write-ahead log.
+    package var size: Int64 = 0
+    package var walSize: Int64 = 0
+    package var lastCheckpoint: Timestamp?
+    /// How often the file was set aside and begun anew, by cause.
+    package var recoveries: [StoreTrouble: UInt64] = [:]
+    /// Records deleted because of their age or because the file was too large.
+    package var pruned: UInt64 = 0
+    /// The version of the SQLite library.
+    package var sqliteVersion = ""
+
+    package init(path: String? = nil, queueLimit: Int = 0) {
+        self.path = path
+        self.queueLimit = queueLimit
+    }
+}
+
+/// One transaction that was committed.
+package struct StoreCommit: Sendable, Hashable {
+    package var records: Int
+    package var duration: Duration
+}

@@ -1,0 +1,347 @@
+import Diagnosis
+import Logging
+import Schedule
+import ServiceLifecycle
+import Synchronization
+import Testing
+
+/// A probe that does what a test wants.
+private struct FakeProbe: Probe {
+    var id: CheckID
+    var target: Target
+    var body: @Sendable (ProbeRun) async -> Observation.Outcome?
+
+    init(
+        _ name: String, every interval: Duration = .seconds(10), timeout: Duration = .seconds(5),
+        body: @escaping @Sendable (ProbeRun) async -> Observation.Outcome? = { _ in .succeeded }
+    ) {
+        id = CheckID(target: name, identity: "app")
+        target = Target(
+            name: name, engine: .postgresql, host: "db.example", port: 5432, database: "d", user: "u", identities: ["app"],
+            interval: interval, timeout: timeout)
+        self.body = body
+    }
+
+    func observe(_ run: ProbeRun) async -> Observation? {
+        guard let outcome = await body(run) else { return nil }
+        return Observation(check: id, started: Timestamp(milliseconds: 0), duration: .zero, phases: [], outcome: outcome)
+    }
+}
+
+/// Collects events, and lets a test wait for them.
+private final class Events: Sendable {
+    private struct State {
+        var events: [SchedulerEvent] = []
+        var watchers: [(test: @Sendable ([SchedulerEvent]) -> Bool, tell: CheckedContinuation<Void, Never>)] = []
+    }
+    private let state = Mutex(State())
+
+    func add(_ event: SchedulerEvent) {
+        let ready = state.withLock { state in
+            state.events.append(event)
+            let ready = state.watchers.filter { $0.test(state.events) }
+            state.watchers.removeAll { $0.test(state.events) }
+            return ready
+        }
+        for watcher in ready { watcher.tell.resume() }
+    }
+
+    var all: [SchedulerEvent] { state.withLock(\.events) }
+
+    func wait(until test: @escaping @Sendable ([SchedulerEvent]) -> Bool) async {
+        await withCheckedContinuation { continuation in
+            let now = state.withLock { state in
+                if test(state.events) { return true }
+                state.watchers.append((test, continuation))
+                return false
+            }
+            if now { continuation.resume() }
+        }
+    }
+}
+
+extension [SchedulerEvent] {
+    fileprivate var started: Int { count { if case .started = $0 { true } else { false } } }
+    fileprivate var finished: Int { count { if case .finished = $0 { true } else { false } } }
+    fileprivate func missed(_ reason: SchedulerEvent.MissReason) -> Int {
+        count { if case .missed(_, reason) = $0 { true } else { false } }
+    }
+    fileprivate var lags: [Duration] { compactMap { if case .started(_, let lag) = $0 { lag } else { nil } } }
+}
+
+/// Waits until it is cancelled, as a probe against a silent server does.
+private func hang() async { try? await Task.sleep(for: .seconds(3600), clock: .continuous) }
+
+@Suite(.timeLimit(.minutes(1))) struct SchedulerTests {
+    private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+    private func scheduler(
+        _ probes: [any Probe], _ clock: some ScheduleClock, _ events: Events, drain: Duration = .seconds(10), limit: Int? = nil
+    ) -> Scheduler {
+        Scheduler(
+            probes: probes, gate: Gate(), seed: 1, clock: clock, drain: drain, limit: limit, onEvent: { events.add($0) },
+            logger: logger)
+    }
+
+    /// Turns the clock on by steps of a second, each when the loop sleeps.
+    private func advance(_ clock: ManualClock, seconds: Int) async {
+        for _ in 0..<seconds {
+            await clock.sleepers()
+            clock.advance(by: .seconds(1))
+        }
+        await clock.sleepers()
+    }
+
+    @Test("Every check runs once an interval")
+    func rounds() async {
+        let (clock, events) = (ManualClock(), Events())
+        let scheduler = scheduler((0..<5).map { FakeProbe("db-\($0)") }, clock, events)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await scheduler.run() }
+            await advance(clock, seconds: 40)
+            await events.wait { $0.finished == 20 }
+            group.cancelAll()
+        }
+        #expect(events.all.started == 20)
+        #expect(scheduler.inFlight == 0)
+    }
+
+    @Test("A probe that hangs misses its slots; the others keep theirs")
+    func overrun() async {
+        let (clock, events) = (ManualClock(), Events())
+        let scheduler = scheduler([FakeProbe("stuck") { _ in await hang(); return nil }, FakeProbe("well")], clock, events)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await scheduler.run() }
+            await advance(clock, seconds: 40)
+            await events.wait { $0.finished == 4 && $0.started == 5 }
+            #expect(events.all.missed(.overrun) == 3)
+            #expect(scheduler.inFlight == 1)
+            group.cancelAll()
+        }
+        #expect(events.all.missed(.shutdown) == 1)
+    }
+
+    @Test("A wall clock that jumps moves nothing", arguments: [Duration.seconds(86_400), .seconds(-86_400), .seconds(3600)])
+    func wallClockJumps(jump: Duration) async {
+        let (clock, events) = (ManualClock(), Events())
+        let scheduler = scheduler((0..<5).map { FakeProbe("db-\($0)") }, clock, events)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await scheduler.run() }
+            await advance(clock, seconds: 20)
+            await clock.sleepers()
+            clock.advance(by: .zero, wall: jump)
+            await advance(clock, seconds: 20)
+            await events.wait { $0.finished == 20 }
+            group.cancelAll()
+        }
+        #expect(events.all.started == 20)
+        #expect(events.all.missed(.overrun) == 0)
+    }
+
+    @Test("After a standstill of ten minutes no check starts more than once before its next slot")
+    func standstill() async {
+        let (clock, events) = (ManualClock(), Events())
+        let scheduler = scheduler((0..<50).map { FakeProbe("db-\($0)") }, clock, events)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await scheduler.run() }
+            await advance(clock, seconds: 10)
+            await events.wait { $0.finished == 50 }
+            clock.advance(by: .seconds(600))
+            await clock.sleepers()
+            let before = events.all.started
+            // Two seconds of slots may have been within their grace.
+            #expect(before <= 50 + 15)
+            await advance(clock, seconds: 10)
+            await events.wait { $0.started >= 100 }
+            #expect(events.all.started <= before + 50)
+            group.cancelAll()
+        }
+    }
+
+    @Test("A graceful stop lets running probes finish, and nothing starts after it")
+    func gracefulStop() async {
+        let (clock, events) = (ManualClock(), Events())
+        let (gate, open) = AsyncStream<Never>.makeStream()
+        let slow = FakeProbe("slow") { _ in
+            for await _ in gate {}
+            return .succeeded
+        }
+        let scheduler = scheduler([slow] + (0..<5).map { FakeProbe("db-\($0)") }, clock, events)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await scheduler.run() }
+            await advance(clock, seconds: 10)
+            await events.wait { $0.started == 6 && $0.finished == 5 }
+            scheduler.stop()
+            let atStop = events.all.started
+            clock.advance(by: .seconds(5))
+            #expect(scheduler.inFlight == 1)
+            open.finish()
+            await group.waitForAll()
+            #expect(events.all.started == atStop)
+        }
+        #expect(events.all.finished == 6)
+        #expect(scheduler.inFlight == 0)
+    }
+
+    @Test("A probe that does not finish within ten seconds of the stop is cancelled and counted")
+    func stopCancels() async {
+        let (clock, events) = (ManualClock(), Events())
+        let stuck = FakeProbe("stuck") { _ in
+            await hang()
+            return Task.isCancelled ? nil : .succeeded
+        }
+        let scheduler = scheduler([stuck], clock, events)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await scheduler.run() }
+            await advance(clock, seconds: 10)
+            await events.wait { $0.started == 1 }
+            scheduler.stop()
+            // The loop and the end of the drain sleep.
+            await clock.sleepers(2)
+            clock.advance(by: .seconds(9))
+            #expect(scheduler.inFlight == 1)
+            await clock.sleepers(2)
+            clock.advance(by: .seconds(1))
+            await group.waitForAll()
+        }
+        #expect(events.all.finished == 0)
+        #expect(events.all.missed(.shutdown) == 1)
+        #expect(scheduler.inFlight == 0)
+    }
+
+    @Test("The shutdown of the service group stops it")
+    func serviceGroup() async throws {
+        let (clock, events) = (ManualClock(), Events())
+        let scheduler = scheduler([FakeProbe("db")], clock, events)
+        let services = ServiceGroup(
+            configuration: .init(
+                services: [.init(service: scheduler, successTerminationBehavior: .gracefullyShutdownGroup)], logger: logger))
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await services.run() }
+            await advance(clock, seconds: 10)
+            await events.wait { $0.finished == 1 }
+            await services.triggerGracefulShutdown()
+            try await group.waitForAll()
+        }
+        #expect(events.all.started == 1)
+    }
+
+    @Test("A scheduler that was stopped before it ran starts nothing")
+    func stoppedBefore() async {
+        let (clock, events) = (ManualClock(), Events())
+        let scheduler = scheduler([FakeProbe("db")], clock, events)
+        scheduler.stop()
+        await scheduler.run()
+        #expect(events.all.isEmpty)
+    }
+
+    @Test("Logins rest after a refusal, and go on when they are reset")
+    func logins() async throws {
+        let (clock, events) = (ManualClock(), Events())
+        let depths = Mutex<[ProbeRun.Depth]>([])
+        let cause = try #require(Cause.allCases.first { !$0.isTransient })
+        let probe = FakeProbe("db") { run in
+            depths.withLock { $0.append(run.depth) }
+            return run.depth == .query ? .failed(Failure(cause, during: .login)) : .partial(.loginPaused)
+        }
+        let scheduler = scheduler([probe], clock, events)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await scheduler.run() }
+            for round in 1...8 {
+                await advance(clock, seconds: 10)
+                await events.wait { $0.finished == round }
+            }
+            #expect(depths.withLock { $0 } == [.query, .tls, .tls, .tls, .tls, .tls, .query, .tls])
+            #expect(scheduler.depth(of: probe.id) == .tls)
+            scheduler.reset(probe.id)
+            #expect(scheduler.depth(of: probe.id) == .query)
+            await advance(clock, seconds: 10)
+            await events.wait { $0.finished == 9 }
+            #expect(depths.withLock { $0.last } == .query)
+            group.cancelAll()
+        }
+    }
+
+    @Test("A login outside the schedule spends the same budget")
+    func foreignLogin() throws {
+        let clock = ManualClock()
+        let probe = FakeProbe("db")
+        let scheduler = scheduler([probe], clock, Events())
+        let cause = try #require(Cause.allCases.first { !$0.isTransient })
+        scheduler.note(
+            Observation(
+                check: probe.id, started: Timestamp(milliseconds: 0), duration: .zero, phases: [],
+                outcome: .failed(Failure(cause, during: .login))))
+        #expect(scheduler.depth(of: probe.id) == .tls)
+        clock.advance(by: .seconds(60))
+        #expect(scheduler.depth(of: probe.id) == .query)
+    }
+
+    @Test("More than the descriptors allow do not run at once; the rest is counted")
+    func concurrency() async {
+        let (clock, events) = (ManualClock(), Events())
+        let scheduler = scheduler((0..<6).map { FakeProbe("db-\($0)") { _ in await hang(); return nil } }, clock, events, limit: 4)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await scheduler.run() }
+            await advance(clock, seconds: 10)
+            await events.wait { $0.started == 4 && $0.missed(.concurrency) == 2 }
+            #expect(scheduler.inFlight == 4)
+            group.cancelAll()
+        }
+    }
+
+    @Test("The deadline of a probe is its start and the target's timeout")
+    func deadline() async {
+        let (clock, events) = (ManualClock(), Events())
+        let seen = Mutex<[Duration]>([])
+        let probe = FakeProbe("db", timeout: .seconds(7)) { run in
+            seen.withLock { $0.append(run.deadline.instant - clock.now) }
+            return .succeeded
+        }
+        let scheduler = scheduler([probe], clock, events)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await scheduler.run() }
+            await advance(clock, seconds: 10)
+            await events.wait { $0.finished == 1 }
+            group.cancelAll()
+        }
+        #expect(seen.withLock { $0 } == [.seconds(7)])
+    }
+
+    @Test("The loop shows a sign of life every second, due probes or not")
+    func pulse() async {
+        let (clock, events) = (ManualClock(), Events())
+        let scheduler = scheduler([FakeProbe("db", every: .seconds(3600))], clock, events)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await scheduler.run() }
+            await advance(clock, seconds: 5)
+            #expect(scheduler.lastTick == clock.now)
+            group.cancelAll()
+        }
+    }
+
+    @Test("Probes that hold the processor and probes that hang delay no start: p99 of lateness at most 250 ms")
+    func lateness() async {
+        let events = Events()
+        // 200 checks a second, a fifth of them busy for 2 ms without a pause, nine of ten of the others hanging until their deadline.
+        let probes: [any Probe] = (0..<400).map { number in
+            FakeProbe("db-\(number)", every: .seconds(2), timeout: .seconds(1)) { run in
+                if number % 5 == 0 {
+                    let end = ContinuousClock.now + .milliseconds(2)
+                    while ContinuousClock.now < end {}
+                } else if number % 10 != 1 {
+                    try? await Task.sleep(until: run.deadline.instant, clock: .continuous)
+                }
+                return Task.isCancelled ? nil : .succeeded
+            }
+        }
+        let scheduler = scheduler(probes, SystemClock(), events)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await scheduler.run() }
+            await events.wait { $0.started >= 800 }
+            group.cancelAll()
+        }
+        let lags = events.all.lags.sorted()
+        #expect(lags[lags.count * 99 / 100] <= .milliseconds(250))
+    }
+}
