@@ -16,11 +16,12 @@ final class Supervisor: Sendable {
 
     private struct State {
         var ended: String?
+        var lastWords = ""
         var waiters: [CheckedContinuation<Void, Never>] = []
     }
 
-    /// The end of the child, in words, once it has ended.
-    var ended: String? { state.withLock { $0.ended } }
+    /// The end of the child, in words, once it has ended: how, and the end of its log.
+    var ended: String? { state.withLock { state in state.ended.map { "\($0)\n\(state.lastWords)" } } }
 
     /// Starts `program` under the watching shell.
     /// - Parameter litter: files and folders that are removed after the child has ended.
@@ -45,7 +46,7 @@ final class Supervisor: Sendable {
                     let output = execution.standardOutput
                     await withTaskGroup(of: Void.self) { group in
                         group.addTask { for await _ in stopRequested {} }
-                        group.addTask { do { for try await _ in output {} } catch {} }
+                        group.addTask { await self.listen(to: output) }
                         await group.next()
                         try? await writer.finish()
                         group.cancelAll()
@@ -64,13 +65,23 @@ final class Supervisor: Sendable {
         }
     }
 
+    /// The shell says nothing until the child has ended; then it repeats the end of the log, which is removed with the rest.
+    private func listen(to output: SubprocessOutputSequence) async {
+        do {
+            for try await line in output.strings() { state.withLock { $0.lastWords = String(($0.lastWords + line + "\n").suffix(4_096)) } }
+        } catch {
+            // The pipe is gone: so is the shell.
+        }
+    }
+
     /// Stops the child and returns when it is gone and its litter removed.
     func stop() async {
         requestStop.finish()
         await wait()
     }
 
-    private func wait() async {
+    /// Returns when the child has ended, for whatever reason.
+    func wait() async {
         await withCheckedContinuation { continuation in
             let isOver = state.withLock { state in
                 if state.ended == nil { state.waiters.append(continuation) }
@@ -93,6 +104,7 @@ final class Supervisor: Sendable {
         exec 3<&-
         wait "$child"; status=$?
         kill "$watcher" 2>/dev/null
+        tail -c 2000 -- "$log"
         IFS='
         '
         for item in $litter; do rm -rf -- "$item"; done

@@ -61,11 +61,22 @@ struct Up: AsyncParsableCommand {
             await lab.stop()
             throw error
         }
-        await interruption.first()
-        await control.close()
-        await lab.stop()
+        let breakdown = await withTaskGroup(of: String?.self) { group in
+            group.addTask {
+                await interruption.first()
+                return nil
+            }
+            if let postgres = lab.postgres { group.addTask { await postgres.end() } }
+            let reason = await group.next() ?? nil
+            await control.close()
+            // Ends the other wait as well.
+            await lab.stop()
+            group.cancelAll()
+            return reason
+        }
         directory.remove(directory.configurationFile)
         directory.remove(directory.environmentFile)
+        if let breakdown { throw LabError(breakdown) }
     }
 
     private func announce(_ lab: Lab, directory: LabDirectory, configuration: String) {

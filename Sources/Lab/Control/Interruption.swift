@@ -8,14 +8,15 @@ import Dispatch
 #endif
 
 /// Catches SIGINT, SIGTERM and SIGHUP for as long as it lives. One in a process.
-package final class Interruption {
+package final class Interruption: Sendable {
     private let signals: AsyncStream<Int32>
-    private let sources: [any DispatchSourceSignal]
+    // Written once in `init`; Dispatch's own lock guards each source.
+    nonisolated(unsafe) private let sources: [any DispatchSourceSignal]
 
     package init() {
         let (signals, continuation) = AsyncStream.makeStream(of: Int32.self)
         self.signals = signals
-        self.sources = [SIGINT, SIGTERM, SIGHUP].map { number in
+        unsafe self.sources = [SIGINT, SIGTERM, SIGHUP].map { number in
             // The default action would end the process before anything is cleaned up.
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
@@ -28,6 +29,6 @@ package final class Interruption {
     /// Returns at the first signal. A second one ends the process at once; its children are stopped by their supervisor.
     package func first() async {
         for await _ in signals { break }
-        for source in sources { source.setEventHandler { _exit(130) } }
+        for source in unsafe sources { source.setEventHandler { _exit(130) } }
     }
 }

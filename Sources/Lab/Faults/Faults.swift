@@ -111,7 +111,7 @@ package actor Faults {
     private static func fault(_ name: String) throws -> Fault {
         if let fault = Fault(rawValue: name) { return fault }
         let word = name.split(separator: "_").first.map(String.init) ?? name
-        let near = Fault.allCases.map(\.name).filter { $0.contains(word) }
+        let near = Fault.allCases.map(\.name).filter { $0.hasPrefix(word) }
         throw LabError("There is no fault \(name).\(near.isEmpty ? "" : " Similar: \(near.joined(separator: ", ")).") `agent-lab fault list` shows all.")
     }
 }

@@ -4,6 +4,8 @@ import NIOCore
 import NIOPosix
 
 /// Listens on the addresses of one target (or of a group that shares them) and relays to the real server, or plays the fault that is on.
+///
+/// Before TLS nobody knows which name a client asked for: targets that share a proxy share its faults.
 package actor FaultProxy {
     package nonisolated let addresses: Addresses
     package nonisolated let port: Int

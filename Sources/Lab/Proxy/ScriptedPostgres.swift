@@ -7,7 +7,7 @@ struct ScriptedPostgres {
     var fault: Fault
     var value: Int
     var tls: NIOSSLContext
-    /// Called once TLS is up: what is received from then on is decrypted.
+    /// Called once TLS is on the way: what is received from then on is decrypted.
     var tlsIsUp: () -> Void
 
     /// **Shape** of the first message: length 8, code 80877103. Source: PostgreSQL, SSLRequest.
@@ -40,9 +40,9 @@ struct ScriptedPostgres {
             try await connection.startTLS(tls, after: [UInt8(ascii: "S")] + PostgresMessage.error("28000", "stuffed by somebody in the middle"))
         default: try await connection.startTLS(tls, after: [UInt8(ascii: "S")])
         }
+        tlsIsUp()
         // A client that refuses the certificate never gets further than this read.
         guard let length = try await connection.read(4) else { return }
-        tlsIsUp()
         let count = length.reduce(0) { $0 << 8 | Int($1) } - 4
         guard (4...10_000).contains(count), let startup = try await connection.read(count) else { return }
         try await login(on: connection, startup: Startup(startup))

@@ -16,8 +16,8 @@ package actor PostgresServer {
     package nonisolated let gate: TokenGate
 
     private let installation: PostgresInstallation
-    private let scratch: Scratch
-    private let supervisor: Supervisor
+    private nonisolated let scratch: Scratch
+    private nonisolated let supervisor: Supervisor
     private let desk: Listener?
     private let adminPassword: String
     /// In the mode `password`: what each role's password was last set to. Needed again after a role was renamed.
@@ -140,7 +140,7 @@ package actor PostgresServer {
     private func waitUntilReady(pidFile: String, log: String) async throws {
         let deadline = Deadline.in(.seconds(60))
         while !deadline.isPassed {
-            if let ended = supervisor.ended { throw LabError("PostgreSQL ended while starting (\(ended)): \(Self.tail(of: log))") }
+            if let ended = supervisor.ended { throw LabError("PostgreSQL ended while starting: \(ended)") }
             if let text = try? String(contentsOfFile: pidFile, encoding: .utf8) {
                 let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
                 if lines.count >= 8, lines[7].hasPrefix("ready") { return }
@@ -187,6 +187,12 @@ package actor PostgresServer {
             }
         }
         if !statements.isEmpty { try await execute(statements.joined(separator: "\n")) }
+    }
+
+    /// Returns when the server has ended, with its last words: after `stop()`, or because it was stopped or crashed by itself.
+    package nonisolated func end() async -> String {
+        await supervisor.wait()
+        return "PostgreSQL has ended: \(supervisor.ended ?? "unknown")"
     }
 
     package func stop() async {
