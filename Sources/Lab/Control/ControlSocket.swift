@@ -3,6 +3,12 @@ import Diagnosis
 import NIOCore
 import NIOPosix
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
 /// The socket of a running lab.
 ///
 /// **Shape**: a question is one line of words separated by tabs, the first of which is `text` or `json`. The answer is `ok` or `error` on a line
@@ -27,6 +33,7 @@ package final class ControlSocket: Sendable {
             try await connection.finish()
             try await connection.drain()
         }
+        guard unsafe chmod(path(in: directory), 0o600) == 0 else { throw LabError("The permissions of the control socket cannot be set (errno \(errno)).") }
         return ControlSocket(listener: listener)
     }
 

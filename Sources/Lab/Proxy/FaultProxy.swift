@@ -11,10 +11,10 @@ package actor FaultProxy {
 
     private let route: Route
     private var listeners: [Listener]
-    private var dead: BlackHole
+    private var dead: BlackHole?
     private var dropping: [BlackHole] = []
 
-    /// **Shape**: the dead one drops everything, always.
+    /// **Shape**: the dead one drops everything while the fault `dead_address` is on.
     package struct Addresses: Sendable, Hashable {
         package var primary: String
         package var secondary: String
@@ -25,30 +25,29 @@ package actor FaultProxy {
         let first = try await Listener.tcp(addresses.primary) { try await route.serve($0) }
         do {
             let second = try await Listener.tcp(addresses.secondary, port: first.port) { try await route.serve($0) }
-            do {
-                let dead = try await BlackHole.open(on: addresses.dead, port: first.port)
-                return FaultProxy(addresses: addresses, route: route, recorder: recorder, listeners: [first, second], dead: dead)
-            } catch {
-                await second.close()
-                throw error
-            }
+            return FaultProxy(addresses: addresses, route: route, recorder: recorder, listeners: [first, second])
         } catch {
             await first.close()
             throw error
         }
     }
 
-    private init(addresses: Addresses, route: Route, recorder: WireRecorder, listeners: [Listener], dead: BlackHole) {
+    private init(addresses: Addresses, route: Route, recorder: WireRecorder, listeners: [Listener]) {
         self.addresses = addresses
         self.port = listeners[0].port
         self.route = route
         self.recorder = recorder
         self.listeners = listeners
-        self.dead = dead
     }
 
     /// Listens, refuses or drops, as the faults that are on want it.
     func follow() async throws {
+        let wantsDead = route.isPlaying(.deadAddress)
+        if wantsDead, dead == nil { dead = try await BlackHole.open(on: addresses.dead, port: port) }
+        if !wantsDead, let hole = dead {
+            dead = nil
+            await hole.close()
+        }
         let fault = route.playing?.fault
         let isOpen = fault != .tcpRefused && fault != .tcpDropped
         if !isOpen { await stopListening() }
@@ -66,7 +65,7 @@ package actor FaultProxy {
     func stop() async {
         await stopListening()
         await stopDropping()
-        await dead.close()
+        await dead?.close()
     }
 
     private func stopListening() async {

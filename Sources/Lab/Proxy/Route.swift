@@ -19,6 +19,11 @@ struct Route: Sendable {
         board.active.last { entry in entry.fault.part == .proxy && (entry.target.map(targets.contains) ?? true) }
     }
 
+    /// Whether a fault is on for any of the targets.
+    func isPlaying(_ fault: Fault) -> Bool {
+        board.active.contains { entry in entry.fault == fault && (entry.target.map(targets.contains) ?? true) }
+    }
+
     func serve(_ connection: Connection) async throws {
         let entry = playing
         let record = recorder.begin(target: targets.first ?? "", fault: entry?.fault)

@@ -66,11 +66,11 @@ struct ScriptedPostgres {
         case .startupSilent: return try await connection.drain()
         case .serverStarting: return try await refuse(connection, M.error("57P03", "the database system is starting up"))
         case .tooManyClients: return try await refuse(connection, M.error("53300", "sorry, too many clients already"))
-        case .md5Asked: return try await refuse(connection, M.authentication(5, [1, 2, 3, 4]))
-        case .gssAsked: return try await refuse(connection, M.authentication(7))
-        case .unknownAuthAsked: return try await refuse(connection, M.authentication(77))
-        case .garbageLength: return try await refuse(connection, [UInt8(ascii: "R")] + M.number(UInt32(truncatingIfNeeded: value)))
-        case .garbageMessage: return try await refuse(connection, M.message("~", [1, 2, 3, 4]))
+        case .md5Asked: return try await ask(connection, M.authentication(5, [1, 2, 3, 4]))
+        case .gssAsked: return try await ask(connection, M.authentication(7))
+        case .unknownAuthAsked: return try await ask(connection, M.authentication(77))
+        case .garbageLength: return try await ask(connection, [UInt8(ascii: "R")] + M.number(UInt32(truncatingIfNeeded: value)))
+        case .garbageMessage: return try await ask(connection, M.message("~", [1, 2, 3, 4]))
         default: break
         }
         try await connection.write(M.authentication(3))
@@ -90,8 +90,14 @@ struct ScriptedPostgres {
         }
     }
 
-    /// Says the last word and waits until the client goes, so that it is read and not lost to a reset.
+    /// Says the last word and closes, as a server does after a fatal error.
     private func refuse(_ connection: Connection, _ bytes: [UInt8]) async throws {
+        try await connection.write(bytes)
+        try await end(connection)
+    }
+
+    /// Says something and waits for the client, which has every reason to go.
+    private func ask(_ connection: Connection, _ bytes: [UInt8]) async throws {
         try await connection.write(bytes)
         try await connection.drain()
     }
