@@ -90,4 +90,4 @@ build_packages=(git ca-certificates pkg-config gcc libc6-dev libcurl4-openssl-de
 # shellcheck disable=SC2034
 lab_packages=(postgresql)
 # shellcheck disable=SC2034
-test_packages=()
+test_packages=(prometheus curl openssl)

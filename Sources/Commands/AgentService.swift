@@ -79,7 +79,7 @@ final class AgentService: Sendable {
         let identities = workbench.identities
         var group = ServiceGroupConfiguration(
             services: [
-                .init(service: Work { await store.run() }),
+                .init(service: Work { await cancelWhenGracefulShutdown { await store.run() } }),
                 .init(service: Work { await cancelWhenGracefulShutdown { await identities.watch() } }),
                 .init(service: scheduler, successTerminationBehavior: .ignore),
                 .init(service: server),

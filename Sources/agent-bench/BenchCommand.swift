@@ -97,7 +97,7 @@ struct Measure: AsyncParsableCommand {
         case .schedule:
             return try await ScheduleFigures(seconds: seconds ?? (quick ? 10 : 90), scratch: scratch, sink: sink).measure()
         case .memory:
-            return try await ServiceFigures(scratch: scratch, settle: quick ? 1 : 30, repetitions: 0).measureMemory()
+            return try await ServiceFigures(scratch: scratch, settle: quick ? 1 : 30, repetitions: 0, checks: quick ? 100 : 1000).measureMemory()
         case .diagnose:
             return try await ServiceFigures(scratch: scratch, settle: 0, repetitions: quick ? 3 : 21).measureDiagnose()
         case .history:

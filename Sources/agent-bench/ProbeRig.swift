@@ -29,17 +29,18 @@ final class ProbeRig: Sendable {
     /// - Parameters:
     ///   - usesCAFile: whether the probes are told the lab's root certificate, or have to find it in the system's store.
     ///   - concurrency: probes that may be past `tcp`.
+    ///   - interval: of the target at this place in the list.
     init(
-        _ lab: LabFacts, historyFile: String, usesCAFile: Bool = true, interval: Duration = .seconds(60), timeout: Duration = .seconds(15),
-        concurrency: Int = 64, sink: LogSink
+        _ lab: LabFacts, historyFile: String, usesCAFile: Bool = true, timeout: Duration = .seconds(15), concurrency: Int = 64,
+        sink: LogSink, interval: (Int) -> Duration = { _ in .seconds(60) }
     ) throws {
         let logger = Logger(label: "agent") { AgentLogHandler(label: $0, sink: sink, format: .text) }
         self.logger = logger
         let servers = [try Self.endpoint(lab.nameServer)]
-        let targets = lab.targets.map {
+        let targets = lab.targets.enumerated().map {
             Target(
-                name: $0.name, engine: .postgresql, host: $0.host, port: $0.port, database: $0.database, user: $0.user, identities: ["app"],
-                interval: interval, timeout: timeout, caFile: usesCAFile ? lab.caFile : nil)
+                name: $1.name, engine: .postgresql, host: $1.host, port: $1.port, database: $1.database, user: $1.user, identities: ["app"],
+                interval: interval($0), timeout: timeout, caFile: usesCAFile ? lab.caFile : nil)
         }
         let board = Board(targets: targets, identities: ["app"])
         self.board = board

@@ -8,16 +8,18 @@ struct ServiceFigures {
     /// Between the first probe of every check and the look at the memory.
     var settle: Int
     var repetitions: Int
+    /// Of the larger service.
+    var checks = 1000
 
     func measureMemory() async throws -> [Figure] {
         let few = try await LabProcess(targets: 10).lend { try await memory($0, checks: 10, interval: 30) }
-        let many = try await LabProcess(targets: 1000).lend { try await memory($0, checks: 1000, interval: 30) }
+        let many = try await LabProcess(targets: checks).lend { try await memory($0, checks: checks, interval: 30) }
         return [
             Figure("memory of a service with 10 checks, resident", few.resident, "MiB", bar: .atMost(48)),
             Figure("memory of a service with 10 checks, anonymous", few.anonymous, "MiB", bar: .atMost(12)),
-            Figure("memory of a service with 1000 checks, resident", many.resident, "MiB", bar: .atMost(64)),
-            Figure("memory of a service with 1000 checks, anonymous", many.anonymous, "MiB", bar: .none),
-            Figure("threads of a service with 1000 checks", Double(many.threads), "", bar: .none),
+            Figure("memory of a service with \(checks) checks, resident", many.resident, "MiB", bar: .atMost(64)),
+            Figure("memory of a service with \(checks) checks, anonymous", many.anonymous, "MiB", bar: .none),
+            Figure("threads of a service with \(checks) checks", Double(many.threads), "", bar: .none),
         ]
     }
 
