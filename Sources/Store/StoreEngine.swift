@@ -55,13 +55,14 @@ actor StoreEngine {
     private var reopenAt: ContinuousClock.Instant?
     private var pruneAt: ContinuousClock.Instant?
     private var checkpointAt: ContinuousClock.Instant?
+    private var truncateAt: ContinuousClock.Instant?
     private var recoveredAt: ContinuousClock.Instant?
     private var published: StoreStatus?
 
     /// Records of one transaction at most.
     static let batchLimit = 500
-    /// The write-ahead log is copied back at the first size, and cut off at the second. **Unit**: bytes.
-    private static let walLimits: (copy: Int64, cut: Int64) = (4 << 20, 64 << 20)
+    /// The write-ahead log is copied back and cut off at this size. **Unit**: bytes.
+    private static let walLimit: Int64 = 1 << 20
 
     init(
         state: StoreState, path: String?, retention: Retention, pace: StorePace, now: @escaping @Sendable () -> Timestamp,
@@ -303,10 +304,15 @@ actor StoreEngine {
 
     private static let unfit: [ResultCode] = [.SQLITE_CONSTRAINT, .SQLITE_TOOBIG, .SQLITE_MISMATCH, .SQLITE_ERROR]
 
-    /// The file has its largest size, or the disk is full: old records make room inside the file.
+    /// The file has its largest size, or the disk is full: the log is cut off, old records make room inside the file.
     /// - Returns: whether there is room now.
     private func makeRoom() -> Bool {
         let limit = isInFile ? retention.maximumSize : retention.maximumMemory
+        let logSize = isInFile ? file.map { StoreFile.size(of: $0.wal) } ?? 0 : 0
+        if logSize > 0, checkpoint(.truncate) {
+            retryAt = nil
+            return true
+        }
         guard let pruned = try? writer?.prune(retention, now: now(), maximumSize: limit), pruned.deleted > 0 else { return false }
         state.status.withLock { $0.pruned += UInt64(pruned.deleted) }
         retryAt = nil
@@ -327,9 +333,10 @@ actor StoreEngine {
             retryAt = .now + retryPause
         }
         let wal = isInFile ? file.map { StoreFile.size(of: $0.wal) } ?? 0 : 0
-        if wal > Self.walLimits.cut {
-            checkpoint(.truncate)
-        } else if wal > Self.walLimits.copy || checkpointAt.map({ $0 <= .now }) ?? true {
+        if wal > Self.walLimit, truncateAt.map({ $0 <= .now }) ?? true {
+            // A reader in the middle of something long makes this fail; it is not asked again at every turn.
+            truncateAt = checkpoint(.truncate) ? nil : .now + .seconds(10)
+        } else if checkpointAt.map({ $0 <= .now }) ?? true {
             checkpoint(.passive)
         }
     }
@@ -345,12 +352,15 @@ actor StoreEngine {
         }
     }
 
-    private func checkpoint(_ mode: Database.CheckpointMode) {
-        guard isInFile, let queue = writer?.queue else { return }
+    /// - Returns: whether everything is in the database file now.
+    @discardableResult
+    private func checkpoint(_ mode: Database.CheckpointMode) -> Bool {
+        guard isInFile, let queue = writer?.queue else { return false }
         checkpointAt = .now + pace.checkpoint
         let frames = try? queue.inDatabase { try $0.checkpoint(mode) }
-        guard let frames, frames.walFrameCount == frames.checkpointedFrameCount else { return }
+        guard let frames, frames.walFrameCount == frames.checkpointedFrameCount else { return false }
         state.status.withLock { $0.lastCheckpoint = now() }
+        return true
     }
 
     /// Somebody removed the file: what is written now would be gone at the end.
