@@ -27,13 +27,14 @@ let package = Package(
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CCares", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
+        .systemLibrary(name: "CLinux"),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
 
         // The words everyone shares.
         .target(name: "Diagnosis", dependencies: [.log]),
 
         // Waiting, and the clients of the outside world.
-        .target(name: "Readiness", dependencies: ["Diagnosis", "CCares"]),
+        .target(name: "Readiness", dependencies: ["Diagnosis", "CLinux", "CCares"]),
         .target(name: "Certificates", dependencies: ["Diagnosis", "Readiness", "COpenSSL"]),
         .target(name: "Curl", dependencies: ["Diagnosis", "CCurl"]),
         .target(name: "Postgres", dependencies: ["Diagnosis", "Readiness", "Certificates", "CLibPQ", .log]),
@@ -46,7 +47,7 @@ let package = Package(
         .target(name: "Telemetry", dependencies: ["Diagnosis", .log]),
         .target(
             name: "StatusServer",
-            dependencies: ["Diagnosis", "Telemetry", .log, .lifecycle, .nio, .nioPosix, .nioHTTP1, .hummingbird]),
+            dependencies: ["Diagnosis", "Telemetry", .log, .lifecycle, .nio, .nioPosix, .nioHTTP1, .hummingbird, .hummingbirdCore]),
         .target(name: "Settings", dependencies: ["Diagnosis", "Yams"]),
         .target(
             name: "Commands",
@@ -66,7 +67,7 @@ let package = Package(
         .executableTarget(
             name: "agent-bench",
             dependencies: [
-                "Lab", "Diagnosis", "Readiness", "Certificates", "Postgres", "Identity", "Probes", "Schedule", "Store",
+                "Lab", "Diagnosis", "Readiness", "Certificates", "Curl", "Postgres", "Identity", "Probes", "Schedule", "Store",
                 "Telemetry", .argumentParser, .subprocess, .log,
             ]),
 
@@ -76,7 +77,7 @@ let package = Package(
             path: "Tests/TestSupport"),
         .testTarget(name: "DiagnosisTests", dependencies: ["Diagnosis", "TestSupport"]),
         .testTarget(name: "ReadinessTests", dependencies: ["Readiness", "TestSupport"]),
-        .testTarget(name: "IdentityTests", dependencies: ["Identity", "Curl", "TestSupport"]),
+        .testTarget(name: "IdentityTests", dependencies: ["Identity", "Curl", "Diagnosis", "TestSupport", .log]),
         .testTarget(
             name: "ProbeTests",
             dependencies: ["Probes", "Postgres", "Certificates", "Identity", "Readiness", "Lab", "TestSupport"]),
@@ -85,11 +86,13 @@ let package = Package(
         .executableTarget(name: "agent-store-writer", dependencies: ["Store", "Diagnosis", .log], path: "Tests/StoreWriter"),
         .testTarget(
             name: "StoreTests", dependencies: ["Store", "Diagnosis", "TestSupport", "agent-store-writer", .log]),
-        .testTarget(name: "SettingsTests", dependencies: ["Settings", "TestSupport"]),
-        .testTarget(name: "StatusServerTests", dependencies: ["StatusServer", "Telemetry", "TestSupport"]),
-        .testTarget(name: "LabTests", dependencies: ["Lab", "TestSupport"]),
+        .testTarget(name: "SettingsTests", dependencies: ["Settings", "Diagnosis", "TestSupport"]),
         .testTarget(
-            name: "EndToEndTests", dependencies: ["Commands", "Diagnosis", "Lab", "TestSupport", .subprocess]),
+            name: "StatusServerTests",
+            dependencies: ["StatusServer", "Telemetry", "Diagnosis", "TestSupport", .log, .lifecycle, .nio]),
+        .testTarget(name: "LabTests", dependencies: ["Lab", "agent-lab", "Diagnosis", "TestSupport", .nio, .nioPosix, .subprocess, .log]),
+        .testTarget(
+            name: "EndToEndTests", dependencies: ["Curl", "Diagnosis", "Lab", "TestSupport", "agent", "agent-lab"]),
     ],
     swiftLanguageModes: [.v6]
 )
@@ -115,6 +118,7 @@ extension Target.Dependency {
     static var nioHTTP1: Self { .product(name: "NIOHTTP1", package: "swift-nio") }
     static var nioSSL: Self { .product(name: "NIOSSL", package: "swift-nio-ssl") }
     static var hummingbird: Self { .product(name: "Hummingbird", package: "hummingbird") }
+    static var hummingbirdCore: Self { .product(name: "HummingbirdCore", package: "hummingbird") }
     static var crypto: Self { .product(name: "Crypto", package: "swift-crypto") }
     static var cryptoExtras: Self { .product(name: "CryptoExtras", package: "swift-crypto") }
     static var subprocess: Self { .product(name: "Subprocess", package: "swift-subprocess") }

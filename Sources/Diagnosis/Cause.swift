@@ -10,6 +10,7 @@ package enum Cause: String, Sendable, Hashable, Codable, CaseIterable, JSONRepre
     // dns
     case dnsNotFound = "dns_not_found"
     case dnsResolverError = "dns_resolver_error"
+    case dnsPublicForPrivate = "dns_public_for_private"
     // tcp
     case tcpTimeout = "tcp_timeout"
     case tcpRefused = "tcp_refused"
@@ -29,6 +30,8 @@ package enum Cause: String, Sendable, Hashable, Codable, CaseIterable, JSONRepre
     case identityNotAssigned = "identity_not_assigned"
     case identityClientIDWrong = "identity_client_id_wrong"
     case identityReplyInvalid = "identity_reply_invalid"
+    case federatedCredentialMismatch = "federated_credential_mismatch"
+    case appCredentialInvalid = "app_credential_invalid"
     case entraAppNotFound = "entra_app_not_found"
     case entraPolicyDenied = "entra_policy_denied"
     case entraUnavailable = "entra_unavailable"
@@ -55,6 +58,9 @@ package enum Cause: String, Sendable, Hashable, Codable, CaseIterable, JSONRepre
     case connectionLimit = "connection_limit"
     case serverUnavailable = "server_unavailable"
     case serviceThrottled = "service_throttled"
+    // privilege
+    case privilegeMissing = "privilege_missing"
+    case databaseReadOnly = "database_read_only"
     // query
     case queryTimeout = "query_timeout"
     case queryFailed = "query_failed"

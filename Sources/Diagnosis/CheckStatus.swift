@@ -26,6 +26,8 @@ package struct CheckStatus: Sendable, Hashable {
     package var since: Timestamp?
     /// When the last successful probe ended.
     package var lastGood: Timestamp?
+    /// What the last successful probe saw: the measure for what changed since.
+    package var lastGoodFacts: Facts?
     package var consecutiveFailures = 0
     package var probes: UInt64 = 0
     package var failures: UInt64 = 0
@@ -57,6 +59,7 @@ package struct CheckStatus: Sendable, Hashable {
         } else {
             consecutiveFailures = 0
             lastGood = observation.ended
+            lastGoodFacts = observation.facts
             (state, cause, phase) = (.up, nil, nil)
         }
         guard before != (state, cause) else { return nil }

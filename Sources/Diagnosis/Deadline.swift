@@ -32,5 +32,9 @@ extension Duration {
         return Double(whole) + Double(attoseconds) * 1e-18
     }
 
-    package static func seconds(fraction: Double) -> Duration { .nanoseconds(Int64((fraction * 1e9).rounded())) }
+    /// Held within a century either way, because the figure may come from a peer's clock; what is no number counts as zero.
+    package static func seconds(fraction: Double) -> Duration {
+        let century = 3.2e9
+        return fraction.isNaN ? .zero : .nanoseconds(Int64((min(max(fraction, -century), century) * 1e9).rounded()))
+    }
 }

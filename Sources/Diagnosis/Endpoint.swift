@@ -23,10 +23,29 @@ package struct IdentityEnvironment: Sendable {
     package var identityHeader: Secret<String>?
     /// `AZURE_POD_IDENTITY_AUTHORITY_HOST`, replaces `http://169.254.169.254`.
     package var imdsAuthority: String?
+    /// Whether `IDENTITY_SERVER_THUMBPRINT` is set: with the two above it means Service Fabric.
+    package var hasServerThumbprint: Bool
+    /// Whether `IMDS_ENDPOINT` is set: with `IDENTITY_ENDPOINT` and no header it means Azure Arc.
+    package var hasIMDSEndpoint: Bool
+    /// Whether `/opt/azcmagent/bin/himds` exists: Azure Arc without its variables.
+    package var hasArcAgent: Bool
+    /// Whether `MSI_ENDPOINT` is set: Cloud Shell, or Azure Machine Learning beside `MSI_SECRET`.
+    package var hasMSIEndpoint: Bool
+    /// Whether `MSI_SECRET` is set.
+    package var hasMSISecret: Bool
 
-    package init(identityEndpoint: String? = nil, identityHeader: Secret<String>? = nil, imdsAuthority: String? = nil) {
+    package init(
+        identityEndpoint: String? = nil, identityHeader: Secret<String>? = nil, imdsAuthority: String? = nil,
+        hasServerThumbprint: Bool = false, hasIMDSEndpoint: Bool = false, hasArcAgent: Bool = false,
+        hasMSIEndpoint: Bool = false, hasMSISecret: Bool = false
+    ) {
         self.identityEndpoint = identityEndpoint
         self.identityHeader = identityHeader
         self.imdsAuthority = imdsAuthority
+        self.hasServerThumbprint = hasServerThumbprint
+        self.hasIMDSEndpoint = hasIMDSEndpoint
+        self.hasArcAgent = hasArcAgent
+        self.hasMSIEndpoint = hasMSIEndpoint
+        self.hasMSISecret = hasMSISecret
     }
 }

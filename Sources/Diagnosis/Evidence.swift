@@ -9,7 +9,8 @@ package struct Evidence: Sendable, Hashable, Codable, JSONRepresentable {
 
     package init(_ kind: Kind, code: String? = nil, text: String) {
         self.kind = kind
-        self.code = code
+        // A code may come from outside as well: the error field of a reply, a server's SQLSTATE.
+        self.code = code.map { String(Redactor.scrub($0).prefix(64)) }
         self.text = Redactor.scrub(text)
     }
 

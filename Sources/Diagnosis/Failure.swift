@@ -8,11 +8,11 @@ package struct Failure: Error, Sendable, Hashable, Codable {
     package var phase: Phase
     package var certainty: Certainty
     /// One sentence with the particulars of this failure; the cause's own words when nil.
-    package var detail: String?
+    package var detail: String? { didSet { detail = detail.map(Redactor.scrub) } }
     /// What was seen, most telling first.
     package var evidence: [Evidence]
     /// Values that fill the placeholders of remedies (`client_ip`, `required_tenant`), scrubbed.
-    package var values: [String: String]
+    package var values: [String: String] { didSet { values = values.mapValues(Redactor.scrub) } }
 
     package init(
         _ cause: Cause, during phase: Phase, certainty: Certainty = .certain, detail: String? = nil, evidence: [Evidence] = [],

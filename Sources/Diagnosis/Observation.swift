@@ -131,9 +131,11 @@ package struct Facts: Sendable, Hashable, JSONRepresentable {
 
     package var json: JSON {
         [
-            "addresses": addresses, "address": address, "aliases": aliases, "ttl_seconds": timeToLive, "certificate": certificate,
-            "tls_version": tlsVersion, "tls_cipher": tlsCipher, "server_version": serverVersion, "session_user": sessionUser,
-            "current_user": currentUser, "database": database, "in_recovery": isInRecovery, "clock_skew_seconds": clockSkew,
+            "addresses": addresses, "address": address, "aliases": aliases.map(Redactor.scrub), "ttl_seconds": timeToLive,
+            "certificate": certificate, "tls_version": tlsVersion, "tls_cipher": tlsCipher,
+            "server_version": serverVersion.map(Redactor.scrub), "session_user": sessionUser.map(Redactor.scrub),
+            "current_user": currentUser.map(Redactor.scrub), "database": database.map(Redactor.scrub), "in_recovery": isInRecovery,
+            "clock_skew_seconds": clockSkew,
             "token_expires": tokenExpires, "principal": principal, "object_id": objectID, "app_id": appID, "tenant_id": tenant,
         ]
     }

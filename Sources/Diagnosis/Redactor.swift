@@ -4,16 +4,23 @@
 ///
 /// Types keep our own secrets in; this is the second line, for what servers and libraries say.
 package enum Redactor {
-    /// Longest text kept. **Unit**: characters.
+    /// Longest text kept. **Unit**: Unicode scalars, not characters: one character can hold any number of combining marks.
     package static let limit = 512
+    /// Longest text looked at. **Unit**: Unicode scalars.
+    private static let inputLimit = 8192
 
     /// - Returns: `text` with secrets replaced by `<redacted>`, control and direction-changing characters removed, cut at ``limit``.
     package static func scrub(_ text: String) -> String {
-        var clean = String(String.UnicodeScalarView(text.unicodeScalars.lazy.map { isUnprintable($0) ? " " : $0 }))
-        clean = withoutTokens(clean)
+        // Invisible characters vanish instead of becoming blanks, or one of them could part a token so that it is not recognised.
+        var printable = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars.prefix(inputLimit) where !isInvisible(scalar) {
+            printable.append(isControl(scalar) ? " " : scalar)
+        }
+        var clean = withoutTokens(String(printable))
         for key in secretKeys { clean = hiding(valueAfter: key, in: clean) }
         let words = clean.split(separator: " ", omittingEmptySubsequences: true).joined(separator: " ")
-        return words.count <= limit ? words : words.prefix(limit - 1) + "…"
+        guard words.unicodeScalars.count > limit else { return words }
+        return String(String.UnicodeScalarView(words.unicodeScalars.prefix(limit - 1))) + "…"
     }
 
     /// What stands before a secret in foreign text. Lower case; an `=` or `:` and quotes may follow.
@@ -23,35 +30,60 @@ package enum Redactor {
         "identified by password",
     ]
 
-    private static func isUnprintable(_ scalar: Unicode.Scalar) -> Bool {
+    private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
-        case 0..<0x20, 0x7F..<0xA0, 0x200B...0x200F, 0x2028...0x202E, 0x2060...0x206F, 0xFEFF, 0xFFF9...0xFFFB: true
+        case 0..<0x20, 0x7F..<0xA0, 0x2028, 0x2029: true
         default: false
         }
     }
 
-    /// Replaces every run that begins like a JSON Web Token (`eyJ`, at least 16 characters of base64url and dots).
+    /// Characters of no width, and those that turn the direction of what follows.
+    private static func isInvisible(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.value {
+        case 0xAD, 0x34F, 0x61C, 0x180E, 0x200B...0x200F, 0x202A...0x202E, 0x2060...0x206F, 0xFE00...0xFE0F, 0xFEFF, 0xFFF9...0xFFFB,
+            0xE0000...0xE0FFF:
+            true
+        default: false
+        }
+    }
+
+    /// Replaces what looks like a JSON Web Token or a piece of one: a run that begins with `eyJ` and has 16 characters of base64url
+    /// and dots, and any run of base64url that is longer than a digest, a name or a GUID ever is.
     private static func withoutTokens(_ text: String) -> String {
-        guard text.contains("eyJ") else { return text }
         let bytes = Array(text.utf8)
         var kept: [UInt8] = []
         kept.reserveCapacity(bytes.count)
         var index = 0
         while index < bytes.count {
-            if bytes[index...].starts(with: [0x65, 0x79, 0x4A]) {
-                var end = index
-                while end < bytes.count, isTokenByte(bytes[end]) { end += 1 }
-                if end - index >= 16 {
-                    kept += Array("<redacted>".utf8)
-                    index = end
-                    continue
-                }
+            guard isTokenByte(bytes[index]) else {
+                kept.append(bytes[index])
+                index += 1
+                continue
             }
-            kept.append(bytes[index])
-            index += 1
+            var end = index
+            var (longest, part) = (0, 0)
+            var token: Int?
+            while end < bytes.count, isTokenByte(bytes[end]) {
+                if token == nil, bytes[end...].starts(with: [0x65, 0x79, 0x4A]) { token = end }
+                part = bytes[end] == 0x2E ? 0 : part + 1
+                longest = max(longest, part)
+                end += 1
+            }
+            if longest > longestWord {
+                kept += Array("<redacted>".utf8)
+            } else if let token, end - token >= 16 {
+                kept += bytes[index..<token]
+                kept += Array("<redacted>".utf8)
+            } else {
+                kept += bytes[index..<end]
+            }
+            index = end
         }
         return String(decoding: kept, as: UTF8.self)
     }
+
+    /// A SHA-256 in hexadecimal has 64, a name in PostgreSQL 63, a label of a host name 63 characters.
+    private static let longestWord = 72
 
     private static func isTokenByte(_ byte: UInt8) -> Bool {
         switch byte {

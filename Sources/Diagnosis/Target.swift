@@ -52,6 +52,13 @@ package struct IdentityDefinition: Sendable, Hashable {
     package enum Kind: Sendable, Hashable {
         case managedIdentity(ManagedIdentitySelector)
     }
+
+    /// Which managed identity is meant.
+    package var selector: ManagedIdentitySelector {
+        switch kind {
+        case .managedIdentity(let selector): selector
+        }
+    }
 }
 
 /// Which of the managed identities of this compute is meant.

@@ -11,7 +11,11 @@ package struct Timestamp: Sendable, Hashable, Comparable, Codable, CustomStringC
     package var milliseconds: Int64
 
     package init(milliseconds: Int64) { self.milliseconds = milliseconds }
-    package init(seconds: Double) { self.milliseconds = Int64((seconds * 1000).rounded()) }
+    /// Held within the years 0 to 9999, because the figure may come from a peer; what is no number counts as the epoch.
+    package init(seconds: Double) {
+        let bounded = seconds.isNaN ? 0 : min(max(seconds, -62_167_219_200), 253_402_300_799)
+        self.milliseconds = Int64((bounded * 1000).rounded())
+    }
 
     package static var now: Timestamp {
         var time = timespec()
@@ -23,9 +27,14 @@ package struct Timestamp: Sendable, Hashable, Comparable, Codable, CustomStringC
     package var seconds: Double { Double(milliseconds) / 1000 }
 
     package static func < (a: Timestamp, b: Timestamp) -> Bool { a.milliseconds < b.milliseconds }
-    package static func - (a: Timestamp, b: Timestamp) -> Duration { .milliseconds(a.milliseconds - b.milliseconds) }
+    package static func - (a: Timestamp, b: Timestamp) -> Duration {
+        let (difference, overflow) = a.milliseconds.subtractingReportingOverflow(b.milliseconds)
+        return .milliseconds(overflow ? (a < b ? .min : .max) : difference)
+    }
     package static func + (a: Timestamp, b: Duration) -> Timestamp {
-        Timestamp(milliseconds: a.milliseconds + Int64((b.seconds * 1000).rounded()))
+        let added = Int64(exactly: (b.seconds * 1000).rounded()) ?? (b < .zero ? .min : .max)
+        let (sum, overflow) = a.milliseconds.addingReportingOverflow(added)
+        return Timestamp(milliseconds: overflow ? (added < 0 ? .min : .max) : sum)
     }
 
     /// RFC 3339 in UTC with milliseconds: `2026-11-22T03:04:11.000Z`.
@@ -71,7 +80,9 @@ package struct Timestamp: Sendable, Hashable, Comparable, Codable, CustomStringC
             rest = rest.dropFirst(1 + digits.count)
         }
         guard rest.elementsEqual([90]) else { return nil }
-        let seconds = daysFromCivil(year: year, month: month, day: day) * 86400 + hour * 3600 + minute * 60 + second
+        let days = daysFromCivil(year: year, month: month, day: day)
+        guard civil(fromDays: days) == (year, month, day) else { return nil }  // 31 April is no date.
+        let seconds = days * 86400 + hour * 3600 + minute * 60 + second
         self.init(milliseconds: Int64(seconds) * 1000 + Int64(millisecond))
     }
 

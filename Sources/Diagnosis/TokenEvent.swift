@@ -14,6 +14,11 @@ package enum TokenEvent: Sendable, Hashable {
 package enum TokenSourceKind: String, Sendable, Hashable, Codable, CaseIterable, JSONRepresentable {
     case imds
     case appService = "app_service"
+    // Recognised so that they are not taken for one of the above; this version does not speak their protocols.
+    case serviceFabric = "service_fabric"
+    case azureArc = "azure_arc"
+    case azureML = "azure_ml"
+    case cloudShell = "cloud_shell"
 }
 
 /// One finished request for a token.

@@ -1,1 +1,4 @@
-print("")
+// The program `agent`; everything is in `Commands`.
+import Commands
+
+await AgentCommand.start()

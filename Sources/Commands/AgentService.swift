@@ -1,0 +1,159 @@
+// Everything long-lived, in start order; stopping runs in reverse. Plain wiring, read from top to bottom.
+import Diagnosis
+import Glibc
+import Identity
+import Logging
+import Schedule
+import ServiceLifecycle
+import Settings
+import StatusServer
+import Store
+import Synchronization
+import Telemetry
+import UnixSignals
+
+/// The running agent.
+final class AgentService: Sendable {
+    /// How long running probes may finish after the first signal.
+    static let drain = Duration.seconds(8)
+
+    private let configuration: Configuration
+    private let workbench: Workbench
+    private let store: HistoryStore
+    private let metrics: Metrics
+    private let gate: Gate
+    private let scheduler: Scheduler
+    private let sink: LogSink
+    private let logger: Logger
+    private let isListening = Atomic(false)
+
+    init(_ configuration: Configuration, logger: Logger, sink: LogSink) throws(Failure) {
+        self.configuration = configuration
+        self.logger = logger
+        self.sink = sink
+        let metrics = Metrics()
+        self.metrics = metrics
+        let store = HistoryStore(path: configuration.history.path, logger: logger)
+        self.store = store
+        let workbench = try Workbench(configuration, logger: logger) { event in
+            guard case .request(let result) = event else { return }
+            metrics.tokenRequest(result)
+            store.record(result)
+        }
+        self.workbench = workbench
+        let gate = Gate(limit: configuration.limits.concurrency)
+        self.gate = gate
+        metrics.concurrencyLimit(gate.limit)
+        // Standard output may be a pipe that nobody reads, so its lines go through a queue of their own.
+        let stateLines = LogSink(descriptor: STDOUT_FILENO)
+        let board = workbench.board
+        let engines = Dictionary(uniqueKeysWithValues: workbench.probes.map { ($0.id, $0.target.engine) })
+        scheduler = Scheduler(
+            probes: workbench.probes, gate: gate, seed: CheckID(target: Terminal.hostName, identity: "").stableHash, drain: Self.drain,
+            onEvent: { event in
+                switch event {
+                case .started(_, let lag): metrics.schedulerLag(lag)
+                case .missed(_, let reason): metrics.missed(MissedReason(rawValue: reason.rawValue) ?? .overrun)
+                case .finished(let observation):
+                    store.record(observation)
+                    if let engine = engines[observation.check] { metrics.observe(observation, engine: engine) }
+                    guard let change = board.record(observation) else { return }
+                    stateLines.write(Array((change.stateLine.compact + "\n").utf8), level: .info)
+                    Self.log(change, observation, logger)
+                }
+            }, logger: logger)
+    }
+
+    /// Serves until a signal comes. **Throws**: `StatusServer.BindFailure`.
+    func run() async throws {
+        logger.notice(
+            "agent starts",
+            metadata: [
+                "agent.version": "\(AgentVersion.current)", "checks": "\(workbench.probes.count)",
+                "history.path": "\(configuration.history.path)",
+            ])
+        let server = StatusServer(
+            listen: configuration.server.listen, hosts: configuration.server.hosts, sources: sources, metrics: metrics, logger: logger,
+            onBound: { _ in self.isListening.store(true, ordering: .releasing) })
+        let store = self.store
+        let identities = workbench.identities
+        var group = ServiceGroupConfiguration(
+            services: [
+                .init(service: Work { await cancelWhenGracefulShutdown { await store.run() } }),
+                .init(service: Work { await cancelWhenGracefulShutdown { await identities.watch() } }),
+                .init(service: scheduler, successTerminationBehavior: .ignore),
+                .init(service: server),
+            ], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+        group.maximumGracefulShutdownDuration = .seconds(10)
+        try await ServiceGroup(configuration: group).run()
+        await workbench.close()
+        logger.notice("agent has stopped")
+    }
+
+    /// Once per change of verdict, not per run.
+    private static func log(_ change: StateChange, _ observation: Observation, _ logger: Logger) {
+        var metadata: Logger.Metadata = ["check.id": "\(change.check)", "state.from": "\(change.from.rawValue)"]
+        guard change.to == .down else {
+            logger.notice("check is up", metadata: metadata)
+            return
+        }
+        metadata["failure.cause"] = "\(change.cause?.rawValue ?? "")"
+        metadata["phase.name"] = "\(change.phase?.rawValue ?? "")"
+        metadata["failure.evidence"] = "\(observation.failure?.evidence.first?.line ?? "")"
+        logger.warning("check is down", metadata: metadata)
+    }
+
+    // MARK: What the HTTP side sees
+
+    private var sources: StatusSources {
+        StatusSources(
+            exposition: { self.exposition }, history: store,
+            liveness: { Liveness(lastTick: self.scheduler.lastTick, period: Scheduler.pulse) },
+            readiness: {
+                [
+                    ReadinessCondition("configuration", isMet: true),
+                    ReadinessCondition("listening", isMet: self.isListening.load(ordering: .acquiring)),
+                ]
+            },
+            report: { self.report })
+    }
+
+    private var report: Report {
+        let status = store.status
+        var notices: [Notice] = []
+        if status.mode == .memory || !status.isUp {
+            let reason = status.message ?? "no file is configured"
+            notices.append(Notice(.storeNotPersistent, during: .internal, detail: "History is kept in memory only: \(reason)."))
+        }
+        return Report.make(
+            snapshot: workbench.board.snapshot, identities: configuration.identities, mode: .inside, host: Terminal.hostName,
+            version: AgentVersion.current, now: .now, cloud: configuration.cloud, notices: notices)
+    }
+
+    private var exposition: ExpositionInput {
+        var snapshot = metrics.snapshot
+        snapshot.schedule.inFlight = scheduler.inFlight
+        return ExpositionInput(
+            board: workbench.board.snapshot, metrics: snapshot, build: BuildInfo(version: AgentVersion.current),
+            store: StoreGauges(store.status), process: ProcessStats.current(), log: sink.counts)
+    }
+}
+
+/// An async function as a service.
+private struct Work: Service {
+    var body: @Sendable () async -> Void
+    func run() async throws { await body() }
+}
+
+extension StoreGauges {
+    init(_ status: StoreStatus) {
+        self.init(
+            isUp: status.isUp, records: status.records, recordFailures: Self.names(status.failures), queued: status.queue,
+            queueLimit: status.queueLimit, size: status.size, writeAheadLogSize: status.walSize, lastCheckpoint: status.lastCheckpoint,
+            recoveries: Self.names(status.recoveries), pruned: status.pruned)
+    }
+
+    private static func names(_ counts: [StoreTrouble: UInt64]) -> [String: UInt64] {
+        Dictionary(uniqueKeysWithValues: counts.map { ($0.key.rawValue, $0.value) })
+    }
+}

@@ -1,0 +1,185 @@
+// `agent diagnose`: every step once, now, and an explanation.
+import ArgumentParser
+import Diagnosis
+import Logging
+import Schedule
+import Settings
+import Synchronization
+import Telemetry
+import UnixSignals
+
+struct DiagnoseCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "diagnose",
+        abstract: "Runs every step of the named checks once, now, and explains what is wrong and what to do.",
+        discussion: """
+            Logs in with every identity of every named target (all without arguments), in this process. The result goes to standard \
+            output, everything else to standard error.
+
+            EXAMPLES
+              agent diagnose
+              agent diagnose orders billing/app
+              agent diagnose orders --output json | jq .findings
+
+            The exit status is that of the root cause with the lowest number: 10 identity or token, 20 dns or tcp, 30 tls, 40 login, \
+            60 query; 75 when --timeout ended it, 130 after Ctrl-C.
+            """)
+
+    @OptionGroup var options: ConfigurationOptions
+
+    @Argument(help: "Checks to run: TARGET for all its identities, or TARGET/IDENTITY. All checks without arguments.")
+    var checks: [String] = []
+
+    @Option(help: "text or json.", transform: outputFormat)
+    var output = OutputFormat.text
+
+    @Option(help: "From which severity on the exit status is not 0: warning or error.")
+    var failOn = FailOn.error
+
+    @Option(help: ArgumentHelp("Seconds until the command ends with what it has, and status 75.", valueName: "seconds"))
+    var timeout: Double?
+
+    @Option(help: logLevelHelp, transform: readLogLevel)
+    var logLevel = Logger.Level.error
+
+    @Flag(help: "Probe in this process. This version always does.")
+    var local = false
+
+    // Of the contract, still to come; named here so that they are refused with a clear word.
+    @Option(help: .hidden) var only: String?
+    @Option(help: .hidden) var skip: String?
+    @Option(help: .hidden) var suppress: String?
+    @Option(help: .hidden) var fixScript: String?
+    @Option(help: .hidden) var every: String?
+    @Flag(help: .hidden) var wake = false
+
+    enum FailOn: String, ExpressibleByArgument, CaseIterable { case warning, error }
+
+    func validate() throws {
+        if let timeout, !(0.1...86400).contains(timeout) {
+            throw ValidationError("--timeout \(timeout) is out of bounds; it takes 0.1 to 86400 seconds.")
+        }
+    }
+
+    func run() async throws {
+        let pending = [
+            ("--only", only != nil), ("--skip", skip != nil), ("--suppress", suppress != nil), ("--fix-script", fixScript != nil),
+            ("--every", every != nil), ("--wake", wake),
+        ]
+        if let option = pending.first(where: \.1) { throw notInThisVersion("agent diagnose \(option.0)") }
+        var configuration = try options.load()
+        let all = configuration.targets
+        configuration.targets = try CheckSelection(checks).select(from: all)
+        let sink = LogSink()
+        defer { _ = sink.flush(within: .seconds(1)) }
+        let logger = commandLogger(logLevel, sink: sink)
+        let workbench: Workbench
+        do {
+            workbench = try Workbench(configuration, logger: logger)
+        } catch {
+            throw error.exit()
+        }
+        let end = await probeAll(workbench, logger)
+        var report = Report.make(
+            snapshot: workbench.board.snapshot, identities: configuration.identities, mode: .local, host: Terminal.hostName,
+            version: AgentVersion.current, now: .now, cloud: configuration.cloud)
+        report.failOn = failOn == .warning ? .warning : .error
+        let status: ExitStatus =
+            switch end {
+            case .finished: report.exit
+            case .timedOut: .unfinished
+            case .interrupted: .interrupted
+            }
+        show(report, end)
+        // Nobody is waited for after an interruption: the process ends now, and its sockets with it.
+        if end == .finished { await workbench.close() }
+        _ = sink.flush(within: .seconds(1))
+        throw ExitCode(status.rawValue)
+    }
+
+    private func show(_ report: Report, _ end: End) {
+        switch output {
+        case .json: Terminal.print(report.json.pretty)
+        case .text: Terminal.print(ReportText.render(report, style: Terminal.style))
+        }
+        let unfinished = report.checks.filter { $0.status.state == .unknown }.map(\.status.id.description)
+        if end != .finished {
+            let reason = end == .timedOut ? "the time limit of the command passed" : "interrupted"
+            Terminal.note("agent: \(reason); no result for \(unfinished.isEmpty ? "nothing" : unfinished.joined(separator: ", "))")
+        }
+    }
+
+    enum End: Sendable { case finished, timedOut, interrupted }
+
+    /// Probes all at once, under the same cap as the service, until all are done, the time is over or a signal comes.
+    private func probeAll(_ workbench: Workbench, _ logger: Logger) async -> End {
+        let gate = Gate(limit: workbench.configuration.limits.concurrency)
+        let longest = workbench.probes.map(\.target.timeout).max() ?? .seconds(1)
+        // By itself the command ends soon after the last probe must; the cap may make probes wait for each other.
+        let rounds = max(1, workbench.probes.count / workbench.configuration.limits.concurrency + 1)
+        let limit = timeout.map { Duration.seconds(fraction: $0) } ?? longest * rounds + .seconds(5)
+        return await withTaskGroup(of: End.self) { group in
+            group.addTask {
+                await withTaskGroup(of: Void.self) { probes in
+                    for probe in workbench.probes {
+                        probes.addTask {
+                            let run = ProbeRun(deadline: .in(probe.target.timeout), gate: gate, logger: logger)
+                            if let observation = await probe.observe(run) { _ = workbench.board.record(observation) }
+                        }
+                    }
+                }
+                return .finished
+            }
+            group.addTask {
+                try? await Task.sleep(for: limit)
+                return .timedOut
+            }
+            group.addTask {
+                for await _ in await UnixSignalsSequence(trapping: .sigint, .sigterm) { return .interrupted }
+                return .interrupted
+            }
+            if Terminal.showsProgress {
+                group.addTask { await showProgress(workbench.board) }
+            }
+            let end = await group.next() ?? .finished
+            group.cancelAll()
+            return end
+        }
+    }
+
+    /// Says after a second, and every five from then on, whom the command waits for. Ends by cancellation only.
+    private func showProgress(_ board: Board) async -> End {
+        var pause = Duration.seconds(1)
+        while (try? await Task.sleep(for: pause)) != nil {
+            let waiting = board.snapshot.checks.filter { $0.state == .unknown }.map(\.id.description)
+            let names = waiting.prefix(5).joined(separator: ", ") + (waiting.count > 5 ? " and \(waiting.count - 5) more" : "")
+            Terminal.note("waiting for \(names)")
+            pause = .seconds(5)
+        }
+        return .finished
+    }
+}
+
+/// Which checks a person named.
+struct CheckSelection {
+    var names: [String]
+
+    init(_ names: [String]) { self.names = names }
+
+    /// - Returns: the targets with the identities that were asked for.
+    /// **Throws**: ends the program with the usage status when a name fits nothing.
+    func select(from targets: [Target]) throws -> [Target] {
+        guard !names.isEmpty else { return targets }
+        for name in names where !targets.contains(where: { $0.name == name || $0.checks.contains { $0.description == name } }) {
+            let known = targets.flatMap { [$0.name] + $0.checks.map(\.description) }
+            Terminal.note("agent: there is no target or check '\(Redactor.scrub(name))'. Known: \(known.prefix(20).joined(separator: ", "))")
+            throw ExitCode(ExitStatus.usage.rawValue)
+        }
+        return targets.compactMap { target in
+            if names.contains(target.name) { return target }
+            var chosen = target
+            chosen.identities = target.checks.filter { names.contains($0.description) }.map(\.identity)
+            return chosen.identities.isEmpty ? nil : chosen
+        }
+    }
+}

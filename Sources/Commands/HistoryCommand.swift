@@ -1,0 +1,85 @@
+// `agent history`: what happened, out of the file that the service writes.
+import ArgumentParser
+import Diagnosis
+import Settings
+import Store
+
+struct HistoryCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "history",
+        abstract: "Shows recorded observations, newest first.",
+        discussion: """
+            Reads the SQLite file of the service beside the running service, never writing to it.
+
+            EXAMPLES
+              agent history --limit 20
+              agent history orders/app --failures --since 24h
+              agent history --file /var/lib/agent/history.db --output json
+
+            Exit status 0, also when nothing is recorded; 78 when the named file does not exist.
+            """)
+
+    @OptionGroup var options: ConfigurationOptions
+
+    @Argument(help: "A check (TARGET/IDENTITY) or a target; everything when left out.")
+    var check: String?
+
+    @Option(help: "The database file; that of the configuration when left out.")
+    var file: String?
+
+    @Option(help: ArgumentHelp("Only what is younger: 30m, 24h, 7d, or a time as 2026-11-22T03:04:00Z.", valueName: "when"))
+    var since: String?
+
+    @Option(help: ArgumentHelp("Only what is older than this time; the 'next' of an earlier answer.", valueName: "time"))
+    var before: String?
+
+    @Option(help: "How many at most, 1 to 10000.")
+    var limit = 50
+
+    @Flag(help: "Only failures.")
+    var failures = false
+
+    @Option(help: "text or json.", transform: outputFormat)
+    var output = OutputFormat.text
+
+    func validate() throws {
+        guard (1...10_000).contains(limit) else { throw ValidationError("--limit takes 1 to 10000.") }
+        if let since, Self.moment(since, now: .now) == nil { throw ValidationError("'\(since)' is no span (30m, 24h, 7d) and no time in UTC.") }
+        if let before, Timestamp(rfc3339: before) == nil { throw ValidationError("'\(before)' is no time such as 2026-11-22T03:04:11.000Z.") }
+    }
+
+    func run() async throws {
+        let path: String
+        if let file { path = file } else { path = try options.load().history.path }
+        let id = check.flatMap { CheckID($0) }
+        let query = HistoryQuery(
+            check: id, target: id == nil ? check : nil, since: since.flatMap { Self.moment($0, now: .now) },
+            before: before.flatMap { Timestamp(rfc3339: $0) }, limit: limit, onlyFailures: failures)
+        let items: [HistoryItem]
+        do {
+            items = try await HistoryFile(path: path).observations(query)
+        } catch {
+            // Without a file of its own choice there is simply nothing yet.
+            if file == nil, error.cause == .configInvalid, !Surroundings.fileExists(path) {
+                items = []
+            } else {
+                throw error.exit()
+            }
+        }
+        switch output {
+        case .json:
+            let next = items.count == limit ? items.last.map(\.time) : nil
+            Terminal.print(Report.listJSON(items: items.map(\.json), next: next?.description).pretty)
+        case .text:
+            Terminal.print(items.isEmpty ? "Nothing recorded in \(path)." : StatusText.render(history: items, now: .now, style: Terminal.style))
+        }
+    }
+
+    /// A span back from now, or a time.
+    static func moment(_ text: String, now: Timestamp) -> Timestamp? {
+        if let time = Timestamp(rfc3339: text) { return time }
+        let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600, "d": 86400]
+        guard let unit = text.last.flatMap({ units[$0] }), let count = Double(text.dropLast()), count > 0, count < 1e6 else { return nil }
+        return now + .seconds(fraction: -count * unit)
+    }
+}

@@ -1,0 +1,43 @@
+// Where output goes: data to standard output, everything else to standard error.
+import Diagnosis
+import Glibc
+import Settings
+
+/// The two streams of a command.
+enum Terminal {
+    static func print(_ text: String) { write(text.hasSuffix("\n") ? text : text + "\n", to: STDOUT_FILENO) }
+    static func note(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
+
+    static var showsProgress: Bool { isatty(STDERR_FILENO) == 1 }
+
+    /// Colour only for a person who watches and does not refuse it; the width of the terminal, 100 columns without one.
+    static var style: TextStyle {
+        var size = winsize()
+        let isTerminal = isatty(STDOUT_FILENO) == 1
+        let isMeasured = unsafe ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0
+        let width = isTerminal && isMeasured ? Int(size.ws_col) : 0
+        return TextStyle(color: isTerminal && !Surroundings.refusesColour(Surroundings.variables), width: width >= 40 ? width : 100)
+    }
+
+    static var hostName: String {
+        var buffer = [CChar](repeating: 0, count: 256)
+        guard unsafe gethostname(&buffer, buffer.count - 1) == 0 else { return "unknown" }
+        return Redactor.scrub(String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
+    }
+
+    /// A reader that went away is no error of the command.
+    private static func write(_ text: String, to descriptor: Int32) {
+        var bytes = Array(text.utf8)[...]
+        while !bytes.isEmpty {
+            let count = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if count > 0 {
+                bytes = bytes.dropFirst(count)
+            } else if errno == EAGAIN {
+                var waiting = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                _ = unsafe poll(&waiting, 1, 1000)
+            } else if errno != EINTR {
+                return
+            }
+        }
+    }
+}

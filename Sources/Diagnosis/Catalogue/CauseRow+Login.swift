@@ -1,0 +1,146 @@
+// Rows of the group login: the server heard us and said no.
+
+extension CauseRow {
+    static let loginPrincipalUnknown = CauseRow(
+        .login, retry: .no,
+        means: "The server has no principal for the name that was used.",
+        hint: "The identity is fine; its role was never created here, is spelt otherwise, is a local one, or Entra authentication is off.",
+        remedies: [
+            .look("SELECT * FROM pgaadauth_list_principals(false);  -- in database postgres", for: .postgresql),
+            .look("SELECT rolname FROM pg_roles WHERE lower(rolname) = lower(\(literal: .user));", for: .postgresql),
+            .look("SELECT user, host, plugin FROM mysql.user WHERE user = \(literal: .user);", for: .mysql),
+            .look("SELECT name, type_desc FROM sys.database_principals WHERE type IN ('E', 'X');", for: .azuresql),
+            .repair(
+                """
+                SELECT * FROM pgaadauth_create_principal_with_oid(\(literal: .user), '\(guid: .objectID)', 'service', false, \
+                false);  -- as Entra administrator, in database postgres
+                """,
+                for: .postgresql),
+            .repair("CREATE AADUSER \(literal: .user) IDENTIFIED BY '\(guid: .clientID)';", for: .mysql),
+            .repair("CREATE USER [<identity's display name>] FROM EXTERNAL PROVIDER;", for: .azuresql),
+        ],
+        next: [
+            "names are case sensitive", "a group's role is logged in to under the group's name",
+            "entra_auth_disabled, when every identity of the server fails", "the database that was asked for",
+        ])
+
+    static let loginIdentityRecreated = CauseRow(
+        .login, retry: .no,
+        means: "The principal in the database belongs to another object than the token, though the name is the same.",
+        hint: "An identity that was deleted and made again has a new object id; map the role anew and its grants stay.",
+        remedies: [
+            .look("SELECT * FROM pgaadauth_list_principals(false);  -- in database postgres", for: .postgresql),
+            .look("agent token \(word: .identity)"),
+            .repair(
+                """
+                SECURITY LABEL FOR \"pgaadauth\" ON ROLE \(identifier: .user) IS \
+                'aadauth,oid=\(guid: .objectID),type=service';  -- as Entra administrator
+                """,
+                for: .postgresql),
+            .destroys("DROP USER \(literal: .user)@'%'; CREATE AADUSER \(literal: .user) IDENTIFIED BY '\(guid: .clientID)';", for: .mysql),
+        ],
+        next: [
+            "a role that was made with the client id where the object id was wanted",
+            "several service principals of one display name: az ad sp list --display-name",
+        ])
+
+    static let loginTokenType = CauseRow(
+        .login, retry: .no,
+        means: "A user's token was used for an application's role, or the reverse.",
+        hint: "Another identity than intended answered, or the role was created with the wrong type.",
+        remedies: [
+            .look("agent token \(word: .identity)"),
+            .look("SELECT * FROM pgaadauth_list_principals(false);  -- in database postgres", for: .postgresql),
+            .repair(
+                """
+                SECURITY LABEL FOR \"pgaadauth\" ON ROLE \(identifier: .user) IS \
+                'aadauth,oid=\(guid: .objectID),type=service';  -- as Entra administrator
+                """,
+                for: .postgresql),
+        ],
+        next: ["identity_client_id_wrong", "whether the login name is that of the administrator"])
+
+    static let loginDisabled = CauseRow(
+        .login, retry: .no,
+        means: "The principal exists and may not log in now.",
+        hint: "Role without LOGIN, locked or expired; group roles lose LOGIN on purpose when group sync is on.",
+        remedies: [
+            .look("SELECT rolname, rolcanlogin, rolvaliduntil FROM pg_roles WHERE rolname = \(literal: .user);", for: .postgresql),
+            .look("SELECT user, account_locked, password_expired FROM mysql.user WHERE user = \(literal: .user);", for: .mysql),
+            .look("SELECT name, is_disabled FROM sys.sql_logins;", for: .azuresql),
+            .repair("ALTER ROLE \(identifier: .user) LOGIN;  -- as Entra administrator", for: .postgresql),
+            .repair("ALTER USER \(literal: .user)@'%' ACCOUNT UNLOCK;", for: .mysql),
+        ],
+        next: ["who took the right away: the server's audit log", "pgaadauth.enable_group_sync, when the role is a group's"])
+
+    static let entraAuthDisabled = CauseRow(
+        .login, retry: .no,
+        means: "The server does not take Entra logins.",
+        hint: "Switch Entra authentication on and name an Entra administrator; PostgreSQL restarts for it.",
+        remedies: [
+            .look("az postgres flexible-server show -g \(word: .resourceGroup) -n \(word: .server) --query authConfig", for: .postgresql),
+            .look("az mysql flexible-server ad-admin list -g \(word: .resourceGroup) -s \(word: .server) -o table", for: .mysql),
+            .look("az sql server ad-admin list -g \(word: .resourceGroup) -s \(word: .server) -o table", for: .azuresql),
+            .repair(
+                "az postgres flexible-server update -g \(word: .resourceGroup) -n \(word: .server) --microsoft-entra-auth Enabled",
+                for: .postgresql),
+        ],
+        next: ["whether the administrator was removed lately", "whether the server moved to another tenant"])
+
+    static let serverIdentityGraph = CauseRow(
+        .login, retry: .no,
+        means: "The server itself could not look the principal up in Entra.",
+        hint:
+            """
+            The server's own way to Entra is closed: its network has to reach AzureActiveDirectory, its identity has to be \
+            allowed to read the directory.
+            """,
+        remedies: [
+            .look("az postgres flexible-server show -g \(word: .resourceGroup) -n \(word: .server) --query network", for: .postgresql),
+            .look("az mysql flexible-server identity list -g \(word: .resourceGroup) -s \(word: .server) -o table", for: .mysql),
+            .look("az sql server show -g \(word: .resourceGroup) -n \(word: .server) --query identity", for: .azuresql),
+            .repair(
+                """
+                SELECT * FROM pgaadauth_create_principal_with_oid(\(literal: .user), '\(guid: .objectID)', 'service', false, \
+                false);  -- as Entra administrator, in database postgres
+                """,
+                for: .postgresql),
+        ],
+        next: ["routes and network rules of the server's subnet", "spelling of the name: it has to be in this tenant"])
+
+    static let loginRefused = CauseRow(
+        .login, retry: .no,
+        means: "The server refused the login and its message does not say why.",
+        hint: "The reason is in the server's log; of what can be seen here, compare the token's object id with the role's.",
+        remedies: [
+            .look("agent token \(word: .identity)"),
+            .look("SELECT * FROM pgaadauth_list_principals(false);  -- in database postgres", for: .postgresql),
+            .look("az postgres flexible-server server-logs list -g \(word: .resourceGroup) -s \(word: .server) -o table", for: .postgresql),
+        ],
+        next: ["login_principal_unknown", "login_identity_recreated", "login_token_type", "login_disabled", "entra_auth_disabled"])
+
+    static let authMethodUnexpected = CauseRow(
+        .login, retry: .no,
+        means: "The peer asked for something other than the token in clear text inside TLS, so nothing was sent.",
+        hint: "The role is a local one with a password, Entra authentication is off, or this is not the server it should be.",
+        remedies: [
+            .look("SELECT * FROM pgaadauth_list_principals(false);  -- in database postgres", for: .postgresql),
+            .look("az postgres flexible-server show -g \(word: .resourceGroup) -n \(word: .server) --query authConfig", for: .postgresql),
+            .look("nslookup \(word: .host)"),
+        ],
+        next: ["issuer and names of the certificate", "entra_auth_disabled"])
+
+    static let protocolViolation = CauseRow(
+        .login, retry: .no,
+        means: "The peer sent what the protocol does not allow at this point, or more than the limit.",
+        hint: "A broken or hostile peer, or a proxy that rewrites the stream.",
+        remedies: [.look("nslookup \(word: .host)"), .look("agent diagnose \(word: .check) --local")],
+        next: ["the bytes that were seen", "the same from another network"])
+
+    static let tokenNotSent = CauseRow(
+        .login, retry: .no,
+        means: "The login reached the server without a usable token.",
+        hint: "The token was empty or got lost: a driver without its Entra option, or a pool that reuses a connection string.",
+        remedies: [.look("agent token \(word: .identity)"), .look("agent diagnose \(word: .check)")],
+        next: ["which component adds the token to a new connection", "whether a pooler in between drops the password"])
+}

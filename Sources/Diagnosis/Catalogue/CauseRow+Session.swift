@@ -1,0 +1,173 @@
+// Rows of the groups session, privilege, query and internal.
+
+extension CauseRow {
+    // MARK: session
+
+    static let databaseUnknown = CauseRow(
+        .session, retry: .no,
+        means: "The server does not know the database.",
+        hint: "Name or case is wrong, or this is another server than meant.",
+        remedies: [
+            .look("az postgres flexible-server db list -g \(word: .resourceGroup) -s \(word: .server) -o table", for: .postgresql),
+            .look("az mysql flexible-server db list -g \(word: .resourceGroup) -s \(word: .server) -o table", for: .mysql),
+            .look("az sql db list -g \(word: .resourceGroup) -s \(word: .server) -o table", for: .azuresql),
+        ],
+        next: ["the case of the name", "the address the host name led to"])
+
+    static let databaseAccessDenied = CauseRow(
+        .session, retry: .no,
+        means: "The login works; the database is closed to it.",
+        hint: "Grant access to the database, or open the database again where it takes no connections.",
+        remedies: [
+            .look("SELECT datname, datallowconn, datacl FROM pg_database WHERE datname = \(literal: .database);", for: .postgresql),
+            .look("SHOW GRANTS FOR \(literal: .user)@'%';", for: .mysql),
+            .look("SELECT name, type_desc FROM sys.database_principals;", for: .azuresql),
+            .widens(
+                """
+                GRANT CONNECT ON DATABASE \(identifier: .database) TO \(identifier: .user);  -- as the database's owner
+                """, for: .postgresql),
+        ],
+        next: ["a login to database postgres with the same identity: it proves the login itself"])
+
+    static let connectionLimit = CauseRow(
+        .session, retry: .yes,
+        means: "The server, the database or the role has no free connection.",
+        hint: "Pools are larger than max_connections, connections leak, or the role has a limit of its own; the probe needs one place too.",
+        remedies: [
+            .look("SELECT usename, state, count(*) FROM pg_stat_activity GROUP BY 1, 2 ORDER BY 3 DESC;", for: .postgresql),
+            .look(
+                """
+                az postgres flexible-server parameter show -g \(word: .resourceGroup) -s \(word: .server) -n max_connections \
+                --query value
+                """,
+                for: .postgresql),
+            .look("SHOW PROCESSLIST;", for: .mysql),
+            .look("SELECT login_name, count(*) FROM sys.dm_exec_sessions GROUP BY login_name;", for: .azuresql),
+            .repair(
+                "az postgres flexible-server parameter set -g \(word: .resourceGroup) -s \(word: .server) -n pgbouncer.enabled -v true",
+                for: .postgresql),
+            .widens("ALTER ROLE \(identifier: .user) CONNECTION LIMIT -1;", for: .postgresql),
+        ],
+        next: ["sum of the pool sizes of all instances", "connections that are idle in a transaction"])
+
+    static let serverUnavailable = CauseRow(
+        .session, retry: .yes,
+        means: "The server is reached, but is starting, stopping, failing over or in maintenance.",
+        hint: "Usually over within a minute; look closer only if it lasts.",
+        remedies: [
+            .look("az postgres flexible-server show -g \(word: .resourceGroup) -n \(word: .server) --query state -o tsv", for: .postgresql),
+            .look("az mysql flexible-server show -g \(word: .resourceGroup) -n \(word: .server) --query state -o tsv", for: .mysql),
+            .look(
+                """
+                az sql db show -g \(word: .resourceGroup) -s \(word: .server) -n \(word: .database) --query status -o tsv
+                """, for: .azuresql),
+        ],
+        next: ["resource health and the maintenance window of the server", "promotion of a replica"])
+
+    static let serviceThrottled = CauseRow(
+        .session, retry: .yes,
+        means: "The server refuses new work because its resources are used up.",
+        hint: "Lower the load or give the server more.",
+        remedies: [
+            .look("SELECT state, wait_event_type, count(*) FROM pg_stat_activity GROUP BY 1, 2 ORDER BY 3 DESC;", for: .postgresql),
+            .look("SHOW ENGINE INNODB STATUS;", for: .mysql),
+            .look("SELECT TOP 5 * FROM sys.dm_db_resource_stats ORDER BY end_time DESC;", for: .azuresql),
+            .repair(
+                "az postgres flexible-server update -g \(word: .resourceGroup) -n \(word: .server) --sku-name <larger size>",
+                for: .postgresql),
+        ],
+        next: ["memory, processor and storage throughput of the server"])
+
+    // MARK: privilege
+
+    static let privilegeMissing = CauseRow(
+        .privilege, retry: .no,
+        means: "A right that is needed is absent or not active.",
+        hint: "Grant what is named here, as the owner of the object; the right to use the schema is asked for first.",
+        remedies: [
+            .look("SELECT * FROM information_schema.role_table_grants WHERE grantee = \(literal: .user);", for: .postgresql),
+            .look("SHOW GRANTS FOR \(literal: .user)@'%';", for: .mysql),
+            .look("SELECT * FROM sys.fn_my_permissions(NULL, 'DATABASE');", for: .azuresql),
+            .widens("GRANT USAGE ON SCHEMA \(identifier: .schema) TO \(identifier: .user);", for: .postgresql),
+            .widens(
+                "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA \(identifier: .schema) TO \(identifier: .user);",
+                for: .postgresql),
+        ],
+        next: ["who owns the object", "row-level security, when rows are missing and no error is shown"])
+
+    static let databaseReadOnly = CauseRow(
+        .privilege, retry: .maybe,
+        means: "Nothing can be written: a replica, full storage, or a setting.",
+        hint: "Either this is a replica's name, or the storage is nearly full: the server stops writing at 95 percent.",
+        remedies: [
+            .look(
+                "SELECT pg_is_in_recovery(), setting, source FROM pg_settings WHERE name = 'default_transaction_read_only';",
+                for: .postgresql),
+            .look("SELECT @@read_only, @@super_read_only;", for: .mysql),
+            .look("SELECT DATABASEPROPERTYEX(DB_NAME(), 'Updateability');", for: .azuresql),
+            .repair(
+                "az postgres flexible-server update -g \(word: .resourceGroup) -n \(word: .server) --storage-size <more GiB>",
+                for: .postgresql),
+        ],
+        next: ["storage percent of the server", "replication role of the server"])
+
+    // MARK: query
+
+    static let queryTimeout = CauseRow(
+        .query, retry: .yes,
+        means: "The probe's small statement was ended by a time limit.",
+        hint: "The statement is trivial, so look at locks, waits and processor of the server.",
+        remedies: [
+            .look(
+                """
+                SELECT pid, state, wait_event_type, wait_event, now() - query_start AS age FROM pg_stat_activity ORDER BY \
+                age DESC NULLS LAST LIMIT 20;
+                """,
+                for: .postgresql),
+            .look("SHOW FULL PROCESSLIST;", for: .mysql),
+            .look("SELECT session_id, wait_type, blocking_session_id FROM sys.dm_exec_requests;", for: .azuresql),
+            .look("agent history \(word: .check)"),
+        ],
+        next: ["the duration of the phase query over the last hours"])
+
+    static let queryFailed = CauseRow(
+        .query, retry: .maybe,
+        means: "The server refused the probe's statement for a reason of its own.",
+        hint: "The login works; the message says what the statement met.",
+        remedies: [.look("agent history \(word: .check)"), .look("SELECT current_database(), current_schemas(false);", for: .postgresql)],
+        next: ["the database the session is in", "a pooler that does not pass the statement on"])
+
+    static let connectionLost = CauseRow(
+        .query, retry: .yes,
+        means: "The session ended after the login.",
+        hint: "Restart, failover, an administrator, or a middlebox that forgets idle connections (four minutes by default on Azure).",
+        remedies: [
+            .look("agent history \(word: .check)"),
+            .look("az postgres flexible-server show -g \(word: .resourceGroup) -n \(word: .server) --query state -o tsv", for: .postgresql),
+        ],
+        next: ["the same moment on other targets", "the maintenance window of the server", "keep-alives shorter than 240 seconds"])
+
+    // MARK: internal
+
+    static let probeDeadline = CauseRow(
+        .internal, retry: .yes,
+        means: "The probe's deadline passed in a phase that has no better name for it.",
+        hint:
+            "The server takes the connection and does not finish the login: overloaded, a pooler's queue, or its own way to Entra is slow.",
+        remedies: [.look("agent history \(word: .check)"), .look("agent status")],
+        next: ["other targets in the same second: is the agent itself starved?", "timeout of the target against its usual duration"])
+
+    static let probeInternal = CauseRow(
+        .internal, retry: .yes,
+        means: "The agent itself failed, or its host has run out of something.",
+        hint: "Descriptors, ports or memory are short here, or the agent has a fault; the database is not to blame.",
+        remedies: [.look("agent status"), .look("ss -s; cat /proc/self/limits")],
+        next: ["open descriptors of the agent", "outbound ports of this host or its NAT"])
+
+    static let unclassified = CauseRow(
+        .internal, retry: .maybe,
+        means: "It failed with a text that no rule knows.",
+        hint: "Read the message itself; wordings change, and this one is new to the agent.",
+        remedies: [.look("agent diagnose \(word: .check) --output json")],
+        next: ["the server's log at this time", "other checks of the same server"])
+}

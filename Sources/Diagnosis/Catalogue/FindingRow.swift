@@ -1,0 +1,57 @@
+// What is known about findings that are not causes: one row per code.
+
+/// The words and the weight of a finding that is not a cause.
+package struct FindingRow: Sendable {
+    /// The weight where the particulars do not say more.
+    package var severity: Severity
+    /// The number a command ends with when such a finding is an error.
+    package var exit: ExitStatus
+    package var means: String
+    package var hint: String
+    package var remedies: [RemedyTemplate]
+    package var next: [String]
+}
+
+extension FindingCode {
+    package var row: FindingRow {
+        switch self {
+        case .certificateExpiresSoon:
+            FindingRow(
+                severity: .warning, exit: .tls, means: "A certificate of the server's chain ends soon.",
+                hint: "Azure renews its own certificates in time: if this one is Azure's, wait; if a proxy's or a private one, renew it.",
+                remedies: [.look("openssl s_client -starttls postgres -connect \(word: .host):\(word: .port) -brief", for: .postgresql)],
+                next: ["the issuer of the certificate", "whether all addresses of the name show the same certificate"])
+        case .clockSkew:
+            FindingRow(
+                severity: .warning, exit: .token, means: "The clocks of this host and of the database differ.",
+                hint: "Tokens and certificates are judged by the clock: mend the time of this host before it grows to five minutes.",
+                remedies: [.look("timedatectl; chronyc tracking"), .repair("chronyc makestep")],
+                next: ["the same figure for other servers: if only one differs, it is that server's clock"])
+        case .addressDead:
+            FindingRow(
+                severity: .warning, exit: .network, means: "The name has an address that does not answer.",
+                hint: "Clients that try the dead address first wait for their time limit: take it out of the name, or mend the way to it.",
+                remedies: [.look("nslookup \(word: .host)"), .look("ip route get \(word: .address)")],
+                next: ["IPv6 answers on an IPv4-only network", "a stale record in a private zone"])
+        case .tokenUnchanged:
+            FindingRow(
+                severity: .info, exit: .token, means: "The source gave the same token again.",
+                hint: "The platform keeps tokens of managed identities for up to 24 hours; changes of groups show only in a new one.",
+                remedies: [.look("agent token \(word: .identity)")],
+                next: ["when the token was issued against the time of the change"])
+        case .storeNotPersistent:
+            FindingRow(
+                severity: .info, exit: .healthy, means: "The history does not outlive this process.",
+                hint: "Name a path on a lasting disk in the configuration, if what happened before a restart matters.",
+                remedies: [.look("agent config check")], next: ["whether a volume is mounted for the history"])
+        case .identityAmbiguous:
+            FindingRow(
+                severity: .error, exit: .token, means: "Several identities are present and none was chosen.",
+                hint: "Name the client id of the one that is meant.",
+                remedies: [
+                    .look("agent token \(word: .identity)"),
+                    .look("az identity list -g \(word: .resourceGroup) --query \"[].[name,clientId]\" -o tsv"),
+                ], next: ["a system-assigned identity, which answers before all others"])
+        }
+    }
+}

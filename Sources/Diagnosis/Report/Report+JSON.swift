@@ -1,0 +1,53 @@
+// The JSON contract of reports, schema 1. Keys are only ever added; what is not known is null, never missing.
+
+extension Report: JSONRepresentable {
+    /// The schema of every document this version writes.
+    package static let schema: Int = 1
+
+    package var json: JSON {
+        [
+            "schema": Self.schema, "version": version, "time": time, "host": host, "mode": mode, "exit": Int(exit.rawValue),
+            "checks": checks.map { Self.checkJSON($0.status, findings: $0.findings) },
+            "identities": identities.map { Self.identityJSON($0.status, findings: $0.findings) }, "findings": findings,
+        ]
+    }
+
+    /// One check, the same everywhere: `diagnose`, `status`, the API, one line of ndjson.
+    package static func checkJSON(_ status: CheckStatus, findings: [String] = []) -> JSON {
+        let target = status.target
+        let seen = status.last ?? status.lastPartial
+        return [
+            "id": status.id, "target": target.name, "identity": status.id.identity, "engine": target.engine, "host": target.host,
+            "port": target.port, "database": target.database, "user": target.user, "state": status.state, "cause": status.cause,
+            "phase": status.phase, "since": status.since, "last_good": status.lastGood, "started": seen?.started,
+            "duration_seconds": seen?.duration, "phases": seen?.phases ?? unprobed, "facts": seen?.facts ?? Facts(), "findings": findings,
+        ]
+    }
+
+    package static func identityJSON(_ status: IdentityStatus, findings: [String] = []) -> JSON {
+        [
+            "identity": status.name, "state": status.state, "cause": status.cause, "source": status.source, "expires": status.expires,
+            "same_token": status.tokens.isEmpty ? nil : status.tokens.values.contains(where: \.isSameToken) as Bool?,
+            "findings": findings,
+        ]
+    }
+
+    /// A page of a list.
+    /// - Parameter next: what to ask for the following page; nil on the last one.
+    package static func listJSON(items: [JSON], next: String? = nil) -> JSON {
+        ["schema": schema, "items": items, "next": next]
+    }
+
+    /// The phases of a check that was never probed.
+    private static let unprobed = Phase.probed.map { PhaseResult($0, .skipped("not probed yet")) }
+}
+
+extension StateChange {
+    /// The line of JSON that is written once per change of verdict: the contract for alerts on a log stream.
+    package var stateLine: JSON {
+        [
+            "schema": Report.schema, "time": time, "kind": "check", "id": check, "from": from, "to": to, "cause": cause,
+            "phase": phase, "since": time,
+        ]
+    }
+}

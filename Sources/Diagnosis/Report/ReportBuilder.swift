@@ -1,0 +1,275 @@
+// From the states of checks and identities to findings: what explains what, and who is hit.
+
+/// Draws up the findings of one report.
+///
+/// An identity that fails explains the checks that failed in `token` by it.
+/// Checks of one server that fail for the same cause are one finding.
+struct ReportBuilder {
+    private let snapshot: Board.Snapshot
+    private let definitions: [String: IdentityDefinition]
+    private let cloud: Cloud
+    private let now: Timestamp
+    private var drafts: [Draft] = []
+    private var draftOfKey: [Key: Int] = [:]
+
+    struct Result {
+        var findings: [Finding]
+        /// Names of findings, one list per check of the snapshot.
+        var checks: [[String]]
+        var identities: [[String]]
+    }
+
+    /// A finding before it has a name.
+    private struct Draft {
+        var finding: Finding
+        var parent: Int?
+        var checks: [Int] = []
+        var identities: [Int] = []
+    }
+
+    /// What makes two failures one finding.
+    private struct Key: Hashable {
+        var code: String
+        var place: String
+    }
+
+    init(snapshot: Board.Snapshot, identities: [IdentityDefinition], cloud: Cloud, now: Timestamp) {
+        self.snapshot = snapshot
+        self.cloud = cloud
+        self.now = now
+        definitions = Dictionary(identities.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    mutating func build(failures: [Failure], notices: [Notice]) -> Result {
+        for failure in failures { add(failure) }
+        for index in snapshot.identities.indices { addIdentity(index) }
+        for index in snapshot.checks.indices { addFailure(ofCheck: index) }
+        for index in snapshot.checks.indices { addNotices(ofCheck: index) }
+        for notice in notices { add(notice, facts: Facts(), check: nil) }
+        return finished()
+    }
+
+    // MARK: failures
+
+    private mutating func add(_ failure: Failure) {
+        let row = failure.cause.row
+        let draft = draft(failure, severity: row.severity, values: RemedyValues(failure: failure), engine: nil, source: nil, facts: nil)
+        drafts.append(draft)
+    }
+
+    private mutating func addIdentity(_ index: Int) {
+        let status = snapshot.identities[index]
+        guard status.state == .down, let failure = status.failure else { return }
+        let users = snapshot.checks.indices.filter { snapshot.checks[$0].id.identity == status.name }
+        let broken = users.filter { isDownInToken(snapshot.checks[$0]) }
+        // A token that is still good makes it a warning, as long as nobody went without one.
+        let holdsToken = status.tokens.values.contains { $0.expires > now }
+        let severity: Severity = broken.isEmpty && holdsToken ? .warning : failure.cause.row.severity
+        // An endpoint belongs to the host, so identities that fail alike at it fail for one reason.
+        let isOfHost = [.identityEndpointUnreachable, .identityReplyInvalid, .entraUnavailable].contains(failure.cause)
+        let key = Key(
+            code: failure.cause.rawValue, place: isOfHost ? "source \(status.source?.rawValue ?? "")" : "identity \(status.name)")
+        let position: Int
+        if let known = draftOfKey[key] {
+            position = known
+            drafts[position].finding.severity = max(drafts[position].finding.severity, severity)
+        } else {
+            let check = broken.first ?? users.first
+            let values = RemedyValues(
+                target: check.map { snapshot.checks[$0].target }, identity: definitions[status.name], failure: failure, cloud: cloud)
+            var named = values
+            named[.identity] = status.name
+            var new = draft(failure, severity: severity, values: named, engine: nil, source: status.source, facts: nil)
+            if severity == .warning, let end = status.expires {
+                new.finding.detail += " Nothing is down yet: the cached token is good until \(end.description) (\(Span.long(end - now)))."
+            }
+            new.finding.since = status.since
+            position = drafts.count
+            drafts.append(new)
+            draftOfKey[key] = position
+        }
+        drafts[position].identities.append(index)
+        drafts[position].checks += severity == .warning ? users : broken
+        for check in broken where snapshot.checks[check].cause != failure.cause { addChild(check, of: position) }
+    }
+
+    /// A check whose own words differ from those of the identity that explains it.
+    private mutating func addChild(_ check: Int, of parent: Int) {
+        let status = snapshot.checks[check]
+        guard let failure = status.last?.failure else { return }
+        var child = draft(failure, of: status)
+        child.finding.isRoot = false
+        child.finding.since = status.since
+        child.parent = parent
+        child.checks = [check]
+        drafts.append(child)
+    }
+
+    private mutating func addFailure(ofCheck index: Int) {
+        let status = snapshot.checks[index]
+        guard status.state == .down, let failure = status.last?.failure else { return }
+        if isDownInToken(status), drafts.contains(where: { $0.checks.contains(index) }) { return }
+        let key = Key(code: failure.cause.rawValue, place: place(of: failure, status))
+        if let known = draftOfKey[key] {
+            drafts[known].checks.append(index)
+            if let since = status.since { drafts[known].finding.since = min(drafts[known].finding.since ?? since, since) }
+            return
+        }
+        var new = draft(failure, of: status)
+        new.finding.since = status.since
+        new.checks = [index]
+        if failure.cause == .loginPrincipalUnknown, let others = allRefusedAlike(status) {
+            new.finding.detail += " All \(others) identities of this server are refused alike: look whether Entra authentication is on."
+        }
+        draftOfKey[key] = drafts.count
+        drafts.append(new)
+    }
+
+    /// What two checks must share for one failure to be the reason of both.
+    private func place(of failure: Failure, _ status: CheckStatus) -> String {
+        let server = "\(status.target.host):\(status.target.port)"
+        switch failure.cause.group {
+        case .dns where failure.cause == .dnsResolverError: return "resolver"
+        case .token where failure.phase == .token: return "identity \(status.id.identity)"
+        case .token, .login: return "\(server) \(status.target.user ?? "") \(status.id.identity)"
+        case .session where [.databaseUnknown, .databaseAccessDenied].contains(failure.cause), .privilege:
+            return "\(server) \(status.target.database) \(status.target.user ?? "")"
+        default: return server
+        }
+    }
+
+    /// Whether every identity of this server, and more than one, is unknown to it.
+    /// - Returns: how many there are.
+    private func allRefusedAlike(_ status: CheckStatus) -> Int? {
+        let neighbours = snapshot.checks.filter { $0.target.host == status.target.host }
+        let identities = Set(neighbours.map(\.id.identity))
+        return identities.count > 1 && neighbours.allSatisfy { $0.cause == .loginPrincipalUnknown } ? identities.count : nil
+    }
+
+    private func isDownInToken(_ status: CheckStatus) -> Bool { status.state == .down && status.phase == .token }
+
+    // MARK: notices
+
+    private mutating func addNotices(ofCheck index: Int) {
+        guard let last = snapshot.checks[index].last else { return }
+        let derived = Notice.derived(from: last.facts, now: now).filter { new in !last.notices.contains { $0.code == new.code } }
+        for notice in last.notices + derived { add(notice, facts: last.facts, check: index) }
+    }
+
+    private mutating func add(_ notice: Notice, facts: Facts, check: Int?) {
+        let status = check.map { snapshot.checks[$0] }
+        let place: String =
+            switch notice.code {
+            case .clockSkew, .storeNotPersistent: ""
+            case .tokenUnchanged, .identityAmbiguous: status?.id.identity ?? ""
+            case .certificateExpiresSoon, .addressDead: status?.target.host ?? ""
+            }
+        let key = Key(code: notice.code.rawValue, place: place)
+        if let known = draftOfKey[key] {
+            if let check { drafts[known].checks.append(check) }
+            return
+        }
+        let row = notice.code.row
+        let values = RemedyValues(
+            target: status?.target, identity: status.flatMap { definitions[$0.id.identity] }, facts: facts, cloud: cloud)
+        let finding = Finding(
+            id: "", code: notice.code.rawValue, severity: notice.severity(facts: facts, now: now), phase: notice.phase,
+            certainty: .certain, affects: [], detail: notice.detail.isEmpty ? row.means : notice.detail, evidence: notice.evidence,
+            hint: row.hint, remedies: remedies(row.remedies, values, engine: status?.target.engine, source: nil), next: row.next)
+        draftOfKey[key] = drafts.count
+        drafts.append(Draft(finding: finding, checks: check.map { [$0] } ?? []))
+    }
+
+    // MARK: drafts
+
+    private func draft(_ failure: Failure, of status: CheckStatus) -> Draft {
+        var failure = failure
+        if let old = status.lastGoodFacts, let new = status.last?.facts {
+            // An address that has been private is meant to be; only that makes a public one wrong for certain.
+            if failure.cause == .dnsPublicForPrivate, old.addresses.contains(where: { AddressKind($0) == .private }) {
+                failure.certainty = .certain
+            }
+            let changes = FactsChange.phrases(from: old, to: new)
+            if !changes.isEmpty {
+                failure.detail =
+                    "\(failure.detail ?? failure.cause.row.means) Changed since it last worked: \(changes.joined(separator: "; "))."
+            }
+        }
+        let definition = definitions[status.id.identity]
+        var values = RemedyValues(target: status.target, identity: definition, facts: status.last?.facts, failure: failure, cloud: cloud)
+        values[.identity] = status.id.identity
+        values[.check] = status.id.description
+        let source = snapshot.identities.first { $0.name == status.id.identity }?.source
+        return draft(
+            failure, severity: failure.cause.row.severity, values: values, engine: status.target.engine, source: source,
+            facts: status.last?.facts)
+    }
+
+    private func draft(
+        _ failure: Failure, severity: Severity, values: RemedyValues, engine: Engine?, source: TokenSourceKind?, facts: Facts?
+    ) -> Draft {
+        let row = failure.cause.row
+        return Draft(
+            finding: Finding(
+                id: "", code: failure.cause.rawValue, severity: severity, phase: failure.phase, certainty: failure.certainty,
+                affects: [], detail: failure.detail ?? row.means, evidence: evidence(of: failure, facts),
+                hint: failure.cause.hint(during: failure.phase),
+                remedies: remedies(row.remedies, values, engine: engine, source: source), next: row.next))
+    }
+
+    /// The failure's evidence, and what the probe saw of addresses and certificate where the cause is about them.
+    private func evidence(of failure: Failure, _ facts: Facts?) -> [Evidence] {
+        var evidence = failure.evidence
+        guard let facts else { return evidence }
+        let kinds = Set(evidence.map(\.kind))
+        switch failure.cause.group {
+        case .dns, .tcp:
+            let addresses = facts.address.map { [$0] } ?? facts.addresses
+            if !kinds.contains(.address), !addresses.isEmpty {
+                evidence.append(Evidence(.address, text: addresses.prefix(3).joined(separator: ", ")))
+            }
+        case .tls:
+            if !kinds.contains(.certificate), let certificate = facts.certificate { evidence.append(Classifier.evidence(of: certificate)) }
+        default: break
+        }
+        return evidence
+    }
+
+    private func remedies(
+        _ templates: [RemedyTemplate], _ values: RemedyValues, engine: Engine?, source: TokenSourceKind?
+    ) -> [Remedy] {
+        templates.filter { $0.applies(to: engine, source: source) }.map { $0.filled(from: values) }
+    }
+
+    // MARK: order and names
+
+    private func finished() -> Result {
+        let roots = drafts.indices.filter { drafts[$0].parent == nil }.sorted { a, b in
+            let (x, y) = (drafts[a].finding, drafts[b].finding)
+            if x.severity != y.severity { return x.severity > y.severity }
+            return x.exit != y.exit ? x.exit < y.exit : a < b
+        }
+        var findings: [Finding] = []
+        var checks = [[String]](repeating: [], count: snapshot.checks.count)
+        var identities = [[String]](repeating: [], count: snapshot.identities.count)
+        func place(_ index: Int, parent: String?) -> String {
+            var finding = drafts[index].finding
+            finding.id = "f\(findings.count + 1)"
+            finding.parent = parent
+            finding.isRoot = parent == nil
+            var seen = Set<Int>()
+            for check in drafts[index].checks where seen.insert(check).inserted {
+                finding.affects.append(snapshot.checks[check].id)
+                checks[check].append(finding.id)
+            }
+            for identity in drafts[index].identities { identities[identity].append(finding.id) }
+            findings.append(finding)
+            return finding.id
+        }
+        for root in roots {
+            let name = place(root, parent: nil)
+            for child in drafts.indices where drafts[child].parent == root { _ = place(child, parent: name) }
+        }
+        return Result(findings: findings, checks: checks, identities: identities)
+    }
+}

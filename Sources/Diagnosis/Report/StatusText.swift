@@ -1,0 +1,69 @@
+// The text of `agent status` and `agent history`: one line per thing.
+
+/// Tables over checks, identities and what was recorded.
+package enum StatusText {
+    /// Where everything stands, worst first.
+    package static func render(_ report: Report, style: TextStyle = .plain) -> String {
+        let order: [CheckState] = [.down, .unknown, .asleep, .disabled, .up]
+        let checks = report.checks.map(\.status).enumerated().sorted { a, b in
+            let (x, y) = (order.firstIndex(of: a.element.state) ?? 0, order.firstIndex(of: b.element.state) ?? 0)
+            return x != y ? x < y : a.offset < b.offset
+        }.map(\.element)
+        var lines = ["\(Redactor.scrub(report.host)), agent \(report.version), \(report.time.timeOfDay): \(count(checks))"]
+        lines += style.table(
+            checks.map { status in
+                [
+                    style.mark(mark(status.state)) + " " + Redactor.scrub(status.id.description), status.state.rawValue,
+                    cause(status.cause, status.phase), since(status.since, report.time),
+                    status.last.map { Span.short($0.duration) } ?? "",
+                ]
+            })
+        lines += style.table(
+            report.identities.map(\.status).map { status in
+                [
+                    style.mark(mark(status.state)) + " identity " + Redactor.scrub(status.name), status.state.rawValue,
+                    status.cause?.rawValue ?? status.source?.rawValue ?? "", since(status.since, report.time),
+                    status.expires.map { "token ends \($0.near(report.time))" } ?? "",
+                ]
+            })
+        return lines.map(TextStyle.withoutFinalBlanks).joined(separator: "\n") + "\n"
+    }
+
+    /// What was recorded, newest first.
+    package static func render(history items: [HistoryItem], now: Timestamp, style: TextStyle = .plain) -> String {
+        guard !items.isEmpty else { return "nothing recorded\n" }
+        let rows = items.map { item in
+            [
+                style.mark(mark(item.state)) + " " + item.time.description, Redactor.scrub(item.check.description),
+                item.isPartial ? "partial" : item.state.rawValue, Span.short(item.duration), cause(item.cause, item.phase),
+                item.evidence.first?.line ?? "",
+            ]
+        }
+        return style.table(rows).map(TextStyle.withoutFinalBlanks).joined(separator: "\n") + "\n"
+    }
+
+    private static func mark(_ state: CheckState) -> Severity? {
+        switch state {
+        case .up: nil
+        case .down: .error
+        case .asleep, .unknown, .disabled: .info
+        }
+    }
+
+    private static func count(_ checks: [CheckStatus]) -> String {
+        let parts = CheckState.allCases.compactMap { state -> String? in
+            let number = checks.count { $0.state == state }
+            return number == 0 ? nil : "\(number) \(state.rawValue)"
+        }
+        return parts.isEmpty ? "no checks" : parts.joined(separator: ", ")
+    }
+
+    private static func cause(_ cause: Cause?, _ phase: Phase?) -> String {
+        guard let cause else { return "" }
+        return phase.map { "\(cause.rawValue) in \($0.rawValue)" } ?? cause.rawValue
+    }
+
+    private static func since(_ time: Timestamp?, _ now: Timestamp) -> String {
+        time.map { "since \($0.near(now)) (\(Span.long(now - $0)))" } ?? ""
+    }
+}

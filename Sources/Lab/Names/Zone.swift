@@ -1,0 +1,47 @@
+// The names of the lab: public names, the aliases that Azure puts behind them, and the addresses at the end.
+
+/// What the name service knows.
+struct Zone: Sendable {
+    private var entries: [String: Entry] = [:]
+
+    struct Entry: Sendable {
+        var target: LabTarget
+        /// In the order in which they are given.
+        var addresses: [String]
+        /// What `dead_address` answers with instead.
+        var reserve: FaultProxy.Addresses
+    }
+
+    mutating func add(_ entry: Entry) {
+        entries[entry.target.host] = entry
+        entries[Self.alias(of: entry.target)] = entry
+    }
+
+    /// The canonical name behind the public one. Source: Azure Database for PostgreSQL, networking: `rs-…` or `privatelink`.
+    static func alias(of target: LabTarget) -> String {
+        "\(target.name).\(target.privateLink ? "privatelink" : "rs-lab").postgres.database.azure.com"
+    }
+
+    static let suffixes = [".database.azure.com", ".database.windows.net"]
+
+    func entry(for name: String) -> Entry? { entries[name] }
+
+    /// The answer of a healthy name service.
+    func answer(to question: DNSQuestion, deadFirst: Bool) -> DNSAnswer {
+        guard let entry = entries[question.name] else {
+            let isOurs = Self.suffixes.contains { question.name.hasSuffix($0) }
+            return DNSAnswer(code: isOurs ? .nameError : .refused, isNegative: isOurs)
+        }
+        let alias = Self.alias(of: entry.target)
+        var answer = DNSAnswer()
+        if question.name != alias { answer.records.append(.alias(question.name, to: alias)) }
+        if question.type == DNSQuestion.typeA {
+            let reserve = entry.reserve
+            let addresses = deadFirst ? [reserve.dead, reserve.primary, reserve.secondary] : entry.addresses
+            answer.records += addresses.map { .address(alias, $0) }
+        } else {
+            answer.isNegative = true
+        }
+        return answer
+    }
+}

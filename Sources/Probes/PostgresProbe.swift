@@ -1,0 +1,69 @@
+// The PostgreSQL probe: who asks whom, and what is kept between two runs. The run itself is `PostgresRun`.
+package import Certificates
+package import Diagnosis
+package import Readiness
+import Synchronization
+
+/// What all probes of one process share.
+package struct ProbeTools: Sendable {
+    package var reactor: Reactor
+    package var lookup: NameLookup
+    /// The servers that `lookup` asks; empty for the system's.
+    package var nameServers: [Endpoint]
+    package var look: CertificateLook
+    package var cloud: Cloud
+    /// What sessions call themselves: `agent/VERSION`.
+    package var applicationName: String
+
+    package init(reactor: Reactor, lookup: NameLookup, nameServers: [Endpoint], cloud: Cloud, applicationName: String) {
+        self.reactor = reactor
+        self.lookup = lookup
+        self.nameServers = nameServers
+        self.look = CertificateLook(reactor: reactor)
+        self.cloud = cloud
+        self.applicationName = applicationName
+    }
+}
+
+/// Asks one PostgreSQL server whether it lets one identity in.
+package final class PostgresProbe: Probe {
+    /// The statement every probe asks: one round trip, nothing but the session's own facts.
+    package static let question =
+        "SELECT session_user, current_user, current_database(), pg_is_in_recovery(), extract(epoch FROM clock_timestamp())"
+
+    package let target: Target
+    package let id: CheckID
+    let tokens: any TokenSource
+    /// Whose token it should be.
+    let identity: IdentityDefinition
+    let anchors: TrustAnchors
+    let tools: ProbeTools
+    /// Facts of the certificate seen last, so that an unchanged one is not read anew.
+    let knownCertificate = Mutex<CertificateFacts?>(nil)
+
+    /// - Parameters:
+    ///   - target: has a `user`; `Settings` sees to it for this engine.
+    ///   - anchors: shared by all probes of the same server.
+    package init(target: Target, identity: IdentityDefinition, tokens: any TokenSource, anchors: TrustAnchors, tools: ProbeTools) {
+        self.target = target
+        self.identity = identity
+        self.id = CheckID(target: target.name, identity: identity.name)
+        self.tokens = tokens
+        self.anchors = anchors
+        self.tools = tools
+    }
+
+    package func observe(_ run: ProbeRun) async -> Observation? {
+        var attempt = PostgresRun(probe: self, run: run)
+        do {
+            try await attempt.perform()
+            return attempt.record.observation(run.depth == .tls ? .partial(.loginPaused) : .succeeded)
+        } catch .failed(let failure) {
+            // The next probe gets a fresh one; this one does not try twice.
+            if failure.cause == .tokenExpired { await tokens.discard(target.engine.resource) }
+            return attempt.record.observation(.failed(Classifier.refined(failure, facts: attempt.record.facts)))
+        } catch {
+            return nil
+        }
+    }
+}

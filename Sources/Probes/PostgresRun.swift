@@ -1,0 +1,343 @@
+// One run of the PostgreSQL probe, phase by phase; one login and no hidden retry.
+import Certificates
+import Diagnosis
+import Postgres
+import Readiness
+import Synchronization
+
+/// The state of one run. Throws the failure of the phase that ended it.
+struct PostgresRun {
+    let probe: PostgresProbe
+    let run: ProbeRun
+    var record: ProbeRecord
+    private var token: AccessToken?
+
+    init(probe: PostgresProbe, run: ProbeRun) {
+        self.probe = probe
+        self.run = run
+        self.record = ProbeRecord(check: probe.id)
+    }
+
+    private var target: Target { probe.target }
+    private var tools: ProbeTools { probe.tools }
+
+    mutating func perform() async throws(ProbeEnd) {
+        let token = try await acquireToken()
+        let addresses = try await resolve()
+        let (connection, address) = try await connect(to: addresses, token)
+        // From here on the probe counts against the cap, until its connection is closed.
+        if let gate = run.gate {
+            do {
+                try await gate.enter(until: run.deadline)
+            } catch {
+                throw .cancelled
+            }
+        }
+        defer { run.gate?.leave() }
+        let session = try await secure(connection, at: address, token)
+        guard run.depth == .query else { return }
+        try await login(session)
+        try await ask(session)
+    }
+
+    // MARK: token
+
+    private mutating func acquireToken() async throws(ProbeEnd) -> Secret<String> {
+        record.enter(.token)
+        let lease = try await probe.tokens.token(for: target.engine.resource, until: run.deadline)
+        token = lease.token
+        if lease.isCached { record.markCached(.token) }
+        record.facts.describe(lease.token)
+        // A token for another resource must not go to a database. Every other prediction is left to the server to confirm.
+        if let failure = prediction, failure.cause == .tokenWrongAudience { throw .failed(failure) }
+        record.leave()
+        return lease.token.secret
+    }
+
+    private var prediction: Failure? {
+        token.flatMap {
+            Classifier.claims(
+                $0.claims, wanted: target.engine.resource, cloud: tools.cloud, expected: probe.identity.selector, now: .now)
+        }
+    }
+
+    // MARK: dns
+
+    private mutating func resolve() async throws(ProbeEnd) -> [String] {
+        record.enter(.dns)
+        let resolution: NameResolution
+        do {
+            resolution = try await tools.lookup.resolve(target.host, until: run.deadline)
+        } catch {
+            switch error {
+            case .ares(let code, let text, _):
+                throw .failed(
+                    Classifier.ares(code: code, name: target.host, text: text, servers: tools.nameServers.map(\.description)))
+            case .wait(let wait): throw end(of: wait, during: .dns)
+            }
+        }
+        record.facts.addresses = resolution.addresses
+        record.facts.aliases = resolution.aliases
+        record.facts.timeToLive = resolution.timeToLive
+        record.leave()
+        if resolution.addresses == [target.host] { record.skip(.dns, "numeric address") }
+        return resolution.addresses
+    }
+
+    // MARK: tcp, negotiate
+
+    /// Connects to the first of at most three addresses that answers, and asks it for TLS.
+    private mutating func connect(
+        to addresses: [String], _ token: Secret<String>
+    ) async throws(ProbeEnd) -> (connection: PostgresConnection, address: String) {
+        let candidates = Array(addresses.prefix(3))
+        var dead: [(address: String, evidence: Evidence)] = []
+        var first: Failure?
+        for (index, address) in candidates.enumerated() {
+            let share = max(run.deadline.remaining / (candidates.count - index), .seconds(1))
+            do {
+                let connection = try await connect(to: address, token, by: run.deadline.capped(to: share))
+                if !dead.isEmpty { record.notices.append(Self.deadAddresses(dead, living: address)) }
+                return (connection, address)
+            } catch .failed(let failure) where failure.phase == .tcp && failure.cause != .probeInternal {
+                dead.append((address, failure.evidence.first ?? Evidence(.address, text: address)))
+                first = first ?? failure
+                if run.deadline.isPassed { break }
+            }
+        }
+        // Source: ares.h, ARES_ENODATA 1.
+        guard var failure = first else { throw .failed(Classifier.ares(code: 1, name: target.host)) }
+        failure.evidence = dead.map(\.evidence)
+        throw .failed(failure)
+    }
+
+    /// A success after a dead address is a warning: every other connection of the application pays for it.
+    private static func deadAddresses(_ dead: [(address: String, evidence: Evidence)], living: String) -> Notice {
+        let list = dead.map(\.address).joined(separator: ", ")
+        return Notice(
+            .addressDead, during: .tcp, detail: "The name also has the address \(list), which does not answer; \(living) does.",
+            evidence: dead.map(\.evidence))
+    }
+
+    private mutating func connect(
+        to address: String, _ token: Secret<String>, by deadline: Deadline
+    ) async throws(ProbeEnd) -> PostgresConnection {
+        if probe.anchors.path == nil { try await findAnchor(at: address, by: deadline) }
+        record.enter(.tcp)
+        record.facts.address = address
+        let connection: PostgresConnection
+        do {
+            connection = try PostgresConnection(endpoint(address), token: run.depth == .query ? token : nil)
+            try await connection.connectTCP(on: tools.reactor, until: deadline)
+        } catch {
+            throw end(of: error, during: .tcp)
+        }
+        record.enter(.negotiate)
+        do {
+            try await connection.negotiate(on: tools.reactor, until: run.deadline)
+        } catch {
+            throw end(of: error, during: .negotiate)
+        }
+        record.leave()
+        return connection
+    }
+
+    private func endpoint(_ address: String) -> PostgresEndpoint {
+        PostgresEndpoint(
+            host: target.host, address: address, port: target.port, database: target.database, user: target.user ?? "",
+            // Without a known anchor the whole bundle is parsed, for this one connection.
+            anchorPath: probe.anchors.path ?? "/etc/ssl/certs/ca-certificates.crt", applicationName: tools.applicationName,
+            statementTimeout: max(500, min(5000, run.deadline.remainingMilliseconds)))
+    }
+
+    // MARK: tls
+
+    /// Shakes hands; when the verification fails, looks for the reason without a token, and starts over once when the store vouches for an
+    /// anchor that was not in use.
+    private mutating func secure(
+        _ connection: PostgresConnection, at address: String, _ token: Secret<String>
+    ) async throws(ProbeEnd) -> PostgresConnection {
+        record.enter(.tls)
+        do {
+            try await connection.startTLS(on: tools.reactor, until: run.deadline)
+            note(connection)
+            return connection
+        } catch {
+            guard case .library(let refusal) = error, refusal.isCertificateRefusal else { throw end(of: error, during: .tls) }
+            guard let view = try await look(at: address, until: run.deadline) else { throw end(of: error, during: .tls) }
+            record.facts.certificate = view.certificate
+            record.facts.tlsVersion = view.tlsVersion
+            let verdict = Classifier.verify(
+                code: view.verifyCode, host: target.host, certificate: view.certificate, now: .now, text: view.verifyText)
+            if var verdict {
+                verdict.evidence.append(Evidence(.agent, text: "seen in a second handshake, made without a token"))
+                throw .failed(verdict)
+            }
+            guard let anchor = view.anchorPEM else { throw end(of: error, during: .tls) }
+            try adopt(anchor)
+        }
+        record.reopen(.tcp)
+        let second = try await connect(to: address, token, by: run.deadline)
+        record.enter(.tls)
+        do {
+            try await second.startTLS(on: tools.reactor, until: run.deadline)
+        } catch {
+            throw end(of: error, during: .tls)
+        }
+        note(second)
+        return second
+    }
+
+    /// Lets the whole store find the anchor of a server that is seen for the first time. A failure to look decides nothing: the real
+    /// connection follows and meets the same trouble.
+    private mutating func findAnchor(at address: String, by deadline: Deadline) async throws(ProbeEnd) {
+        record.enter(.tls)
+        let view = try await look(at: address, until: deadline)
+        record.reopen(.tls)
+        if let view, view.verifyCode == 0, let anchor = view.anchorPEM { try adopt(anchor) }
+    }
+
+    private func adopt(_ anchor: [UInt8]) throws(ProbeEnd) {
+        do {
+            try probe.anchors.adopt(anchorPEM: anchor)
+        } catch {
+            throw .failed(error)
+        }
+    }
+
+    /// - Returns: nil when nothing could be seen.
+    private func look(at address: String, until deadline: Deadline) async throws(ProbeEnd) -> CertificateView? {
+        do {
+            // Source: PostgreSQL documentation, "Message Formats", SSLRequest: length 8, code 80877103; the answer to it is one byte.
+            return try await tools.look.look(
+                at: address, port: target.port, name: target.host, caFile: probe.anchors.caFile,
+                preamble: [0, 0, 0, 8, 0x04, 0xD2, 0x16, 0x2F], reply: UInt8(ascii: "S"), until: deadline)
+        } catch .wait(.cancelled) {
+            throw .cancelled
+        } catch {
+            return nil
+        }
+    }
+
+    private mutating func note(_ connection: PostgresConnection) {
+        record.leave()
+        guard let session = connection.session else { return }
+        let certificate = session.certificate(known: probe.knownCertificate.withLock { $0 })
+        probe.knownCertificate.withLock { $0 = certificate }
+        record.facts.certificate = certificate
+        record.facts.tlsVersion = session.version
+        record.facts.tlsCipher = session.cipher
+    }
+
+    // MARK: login, query
+
+    private mutating func login(_ connection: PostgresConnection) async throws(ProbeEnd) {
+        record.enter(.login)
+        do {
+            try await connection.login(on: tools.reactor, until: run.deadline)
+        } catch {
+            throw end(of: error, during: .login)
+        }
+        record.leave()
+        record.facts.serverVersion = connection.serverVersion
+    }
+
+    private mutating func ask(_ connection: PostgresConnection) async throws(ProbeEnd) {
+        record.enter(.query)
+        let sent = ContinuousClock.now
+        let rows: [[String?]]
+        do {
+            rows = try await connection.query(PostgresProbe.question, on: tools.reactor, until: run.deadline)
+        } catch {
+            throw end(of: error, during: .query)
+        }
+        let roundTrip = ContinuousClock.now - sent
+        let received = Timestamp.now
+        record.leave()
+        guard let row = rows.first, row.count == 5 else {
+            throw .failed(
+                Failure(
+                    .protocolViolation, during: .query, detail: "The answer to the probe's question has not the shape that was asked for.",
+                    evidence: [Evidence(.agent, code: rows.first?.count ?? 0, text: "columns in the first row")]))
+        }
+        record.facts.sessionUser = row[0]
+        record.facts.currentUser = row[1]
+        record.facts.database = row[2]
+        record.facts.isInRecovery = row[3].map { $0 == "t" }
+        if let server = row[4].flatMap(Double.init) {
+            let skew = server - (received.seconds - roundTrip.seconds / 2)
+            record.facts.clockSkew = (skew * 1000).rounded() / 1000
+        }
+    }
+
+    // MARK: how it ends
+
+    private func end(of wait: WaitFailure, during phase: Phase) -> ProbeEnd {
+        switch wait {
+        case .cancelled: .cancelled
+        case .deadline: .failed(Classifier.deadline(phase: phase, after: ContinuousClock.now - record.begin))
+        case .system(let code): .failed(Classifier.errno(code, phase: .internal))
+        }
+    }
+
+    private func end(of failure: PostgresFailure, during phase: Phase) -> ProbeEnd {
+        switch failure {
+        case .wait(let wait): return end(of: wait, during: phase)
+        case .socket(let code): return .failed(located(Classifier.errno(code, phase: phase, address: record.facts.address)))
+        case .closed: return .failed(located(Classifier.closed(phase: phase)))
+        case .negotiation(let bytes, let text):
+            var failure = Classifier.libpq(text: text, phase: phase, context: context(usedPassword: false))
+            failure.evidence.append(Evidence(.bytes, code: hex(bytes), text: "first bytes of the answer to the request for TLS"))
+            return .failed(failure)
+        case .authentication(let request):
+            return .failed(
+                Failure(
+                    .authMethodUnexpected, during: phase,
+                    detail: request.map { "The server asks for \($0) instead of the token in clear text inside TLS; nothing was sent." }
+                        ?? "The server lets the user in without asking for anything, so the token was not tested.",
+                    evidence: [Evidence(.agent, code: request?.code ?? 0, text: "authentication request of the server")]))
+        case .violation(let bytes, let text):
+            return .failed(Failure(.protocolViolation, during: phase, evidence: [Evidence(.bytes, code: hex(bytes), text: text)]))
+        case .budget(let count):
+            return .failed(
+                Failure(
+                    .protocolViolation, during: phase, detail: "The server sent more than a probe reads.",
+                    evidence: [
+                        Evidence(.agent, code: count, text: "bytes read after the TLS handshake; the limit is \(PostgresConnection.byteBudget)")
+                    ]))
+        case .library(let error):
+            let context = context(usedPassword: error.usedPassword)
+            guard let sqlState = error.sqlState else {
+                let failure = Classifier.connect(text: error.text, phase: phase, context: context)
+                return .failed(phase == .tcp ? located(failure) : failure)
+            }
+            return .failed(Classifier.postgres(sqlState: sqlState, text: error.text, phase: phase, context: context))
+        }
+    }
+
+    private func context(usedPassword: Bool) -> PostgresContext {
+        PostgresContext(
+            user: target.user ?? "", database: target.database, port: target.port, usedPassword: usedPassword, claims: token?.claims,
+            tokenLength: token?.length, now: .now, prediction: prediction, host: target.host)
+    }
+
+    /// Says where it was; addresses are part of the evidence while several are tried.
+    private func located(_ failure: Failure) -> Failure {
+        guard let address = record.facts.address, let first = failure.evidence.first else { return failure }
+        var failure = failure
+        failure.evidence[0] = Evidence(
+            first.kind, code: first.code, text: "\(Endpoint(host: address, port: target.port)) \(first.text)")
+        return failure
+    }
+}
+
+extension Facts {
+    /// What may be kept of a token: who it is for and when it ends.
+    mutating func describe(_ token: AccessToken) {
+        tokenExpires = token.expires
+        principal = token.claims.principal
+        objectID = token.claims.objectID
+        appID = token.claims.appID
+        tenant = token.claims.tenant
+    }
+}

@@ -1,0 +1,57 @@
+// The checked configuration: one value that everything else is built from.
+package import Diagnosis
+
+/// What the agent is asked to do. Made by ``load(path:environment:directory:systemFile:)`` only, so every value has been checked.
+package struct Configuration: Sendable {
+    /// The file it was read from, as it was named or found.
+    package var file: String
+    package var cloud: Cloud
+    /// Name servers to ask instead of the system's; empty for the system's.
+    package var nameServers: [Endpoint]
+    package var defaults: Defaults
+    package var identities: [IdentityDefinition]
+    package var targets: [Target]
+    package var server: Server
+    package var history: History
+    package var limits: Limits
+    package var log: Log
+    /// Where managed identities are asked for, out of the environment.
+    package var environment: IdentityEnvironment
+
+    /// What holds for targets that say nothing else.
+    package struct Defaults: Sendable, Hashable {
+        package var interval: Duration = .seconds(60)
+        package var timeout: Duration = .seconds(15)
+    }
+
+    /// The HTTP side.
+    package struct Server: Sendable, Hashable {
+        package var listen: [Endpoint] = [Endpoint(host: "127.0.0.1", port: 9745)]
+        /// Names that a request may carry in `Host` besides addresses and `localhost`. Lower case.
+        package var hosts: [String] = []
+    }
+
+    /// Where what happened is kept.
+    package struct History: Sendable, Hashable {
+        package var path: String
+        /// Whether the file was chosen here because the configuration names none.
+        package var isDefault: Bool
+    }
+
+    package struct Limits: Sendable, Hashable {
+        /// Probes that may be past `tcp` at the same time.
+        package var concurrency = 64
+    }
+
+    /// What is logged, and how.
+    package struct Log: Sendable, Hashable {
+        package var level: Level = .info
+        package var format: Format = .text
+
+        /// The names of swift-log, which this target does not import.
+        package enum Level: String, Sendable, Hashable, CaseIterable {
+            case trace, debug, info, notice, warning, error, critical
+        }
+        package enum Format: String, Sendable, Hashable, CaseIterable { case text, json }
+    }
+}

@@ -1,0 +1,84 @@
+// What a configuration will cost: for `agent config check`.
+package import Diagnosis
+
+/// The load that a configuration puts on identity endpoints and servers.
+package struct ConfigurationSummary: Sendable, Hashable, JSONRepresentable {
+    package var file: String
+    /// Running copies of the agent with this configuration; logins and connections are multiplied by it.
+    package var instances: Int
+    package var identities: Int
+    package var targets: [TargetLoad]
+    package var checks: Int
+    /// Of all instances together.
+    package var probesPerMinute: Double
+    /// Connections past `tcp` at the same moment at most, of all instances together.
+    package var peakConnections: Int
+    /// Names of identities that no target uses; they are watched by themselves.
+    package var unusedIdentities: [String]
+
+    package struct TargetLoad: Sendable, Hashable, JSONRepresentable {
+        package var name: String
+        package var engine: Engine
+        package var endpoint: Endpoint
+        package var checks: Int
+        package var interval: Duration
+        package var timeout: Duration
+        package var loginsPerDay: Int
+        package var peakConnections: Int
+
+        package var json: JSON {
+            [
+                "target": name, "engine": engine, "host": endpoint.host, "port": endpoint.port, "checks": checks,
+                "interval_seconds": interval, "timeout_seconds": timeout, "logins_per_day": loginsPerDay,
+                "peak_connections": peakConnections,
+            ]
+        }
+    }
+
+    package init(_ configuration: Configuration, instances: Int = 1) {
+        let instances = max(1, instances)
+        let used = Set(configuration.targets.flatMap(\.identities))
+        self.file = configuration.file
+        self.instances = instances
+        self.identities = configuration.identities.count
+        self.targets = configuration.targets.map { target in
+            TargetLoad(
+                name: target.name, engine: target.engine, endpoint: Endpoint(host: target.host, port: target.port),
+                checks: target.identities.count, interval: target.interval, timeout: target.timeout,
+                loginsPerDay: Int((86400 / target.interval.seconds * Double(target.identities.count * instances)).rounded()),
+                peakConnections: min(target.identities.count, configuration.limits.concurrency) * instances)
+        }
+        self.checks = configuration.targets.reduce(0) { $0 + $1.identities.count }
+        self.probesPerMinute = configuration.targets.reduce(0) {
+            $0 + 60 / $1.interval.seconds * Double($1.identities.count * instances)
+        }
+        self.peakConnections = min(checks, configuration.limits.concurrency) * instances
+        self.unusedIdentities = configuration.identities.map(\.name).filter { !used.contains($0) }
+    }
+
+    package var json: JSON {
+        [
+            "file": file, "instances": instances, "identities": identities, "checks": checks,
+            "probes_per_minute": (probesPerMinute * 100).rounded() / 100, "peak_connections": peakConnections,
+            "unused_identities": unusedIdentities, "targets": targets,
+        ]
+    }
+
+    /// **Shape**: one line a target and one for the whole, without a final line break.
+    package var text: String {
+        var lines = targets.map { target in
+            "\(target.name): \(target.engine.rawValue) \(target.endpoint), \(counted(target.checks, "check"))"
+                + " every \(Durations.text(target.interval)), \(counted(target.loginsPerDay, "login")) a day,"
+                + " at most \(counted(target.peakConnections, "connection"))"
+        }
+        if !unusedIdentities.isEmpty { lines.append("watched without a target: \(unusedIdentities.joined(separator: ", "))") }
+        let rate = (probesPerMinute * 10).rounded() / 10
+        let rateText = rate == rate.rounded() ? String(Int(rate)) : String(rate)
+        lines.append(
+            "\(file): valid, \(counted(checks, "check")), \(rateText) probes a minute, at most \(counted(peakConnections, "connection"))"
+                + (instances > 1 ? ", all for \(instances) instances together" : "; several instances multiply these numbers"))
+        return lines.joined(separator: "\n")
+    }
+
+    private func counted(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
+}

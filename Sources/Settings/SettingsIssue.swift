@@ -1,0 +1,67 @@
+// One thing that is wrong with a configuration, with the place where it stands.
+package import Diagnosis
+
+/// An error or a warning about a configuration. Its text never holds the value of a secret.
+package struct SettingsIssue: Error, Sendable, Hashable, CustomStringConvertible, JSONRepresentable {
+    package var severity: Severity
+    /// The file as it was named; nil when there is no file.
+    package var file: String?
+    /// Counted from 1; nil when the whole file is meant.
+    package var line: Int?
+    /// Counted from 1, in Unicode scalars.
+    package var column: Int?
+    /// Where in the structure: `targets[0].port`; empty for the whole file.
+    package var path: String
+    package var message: String
+    /// What was probably meant, as it would be written.
+    package var suggestion: String?
+
+    package init(
+        _ severity: Severity = .error, file: String?, line: Int? = nil, column: Int? = nil, path: String = "", message: String,
+        suggestion: String? = nil
+    ) {
+        self.severity = severity
+        self.file = file
+        self.line = line
+        self.column = column
+        self.path = path
+        self.message = message
+        self.suggestion = suggestion
+    }
+
+    /// One line: `agent.yaml:12:5: targets[0].prt: unknown key; did you mean "port"?`, warnings marked as such.
+    package var description: String {
+        var text = ""
+        if let file {
+            text += file
+            if let line { text += ":\(line)" + (column.map { ":\($0)" } ?? "") }
+            text += ": "
+        }
+        if severity != .error { text += "\(severity.rawValue): " }
+        if !path.isEmpty { text += "\(path): " }
+        text += message
+        if let suggestion { text += "; did you mean \"\(suggestion)\"?" }
+        return text
+    }
+
+    package var json: JSON {
+        [
+            "severity": severity, "file": file, "line": line, "column": column, "path": path, "message": message,
+            "suggestion": suggestion,
+        ]
+    }
+}
+
+/// What reading a configuration came to.
+package enum ConfigurationResult: Sendable {
+    case success(Configuration, warnings: [SettingsIssue])
+    /// **Shape**: every error of the file and its warnings, by line; at least one of them is an error.
+    case failure([SettingsIssue])
+
+    package var issues: [SettingsIssue] {
+        switch self {
+        case .success(_, let warnings): warnings
+        case .failure(let issues): issues
+        }
+    }
+}

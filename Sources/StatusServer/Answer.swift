@@ -1,0 +1,38 @@
+// One answer to one request, before it is put on the wire.
+import Diagnosis
+import NIOCore
+
+/// Status, headers and body of an answer.
+struct Answer: Sendable {
+    var status: Int
+    var headers: [(String, String)]
+    var body: ByteBuffer
+    /// Whether the connection ends after it.
+    var closes = false
+
+    init(status: Int = 200, type: String, body: ByteBuffer, headers: [(String, String)] = [], closes: Bool = false) {
+        self.status = status
+        self.headers =
+            [
+                ("Content-Type", type), ("Content-Length", String(body.readableBytes)), ("X-Content-Type-Options", "nosniff"),
+                ("Cache-Control", "no-store"),
+            ] + headers
+        self.body = body
+        self.closes = closes
+    }
+
+    static func json(_ json: JSON, status: Int = 200) -> Answer {
+        Answer(status: status, type: "application/json", body: ByteBuffer(string: json.compact + "\n"))
+    }
+
+    static func text(_ text: String, status: Int = 200) -> Answer {
+        Answer(status: status, type: "text/plain; charset=utf-8", body: ByteBuffer(string: text))
+    }
+
+    /// The one form of all errors. `code` comes from a closed list, `message` holds nothing that the client sent.
+    static func error(_ status: Int, _ code: String, _ message: String, headers: [(String, String)] = [], closes: Bool = false) -> Answer {
+        let json: JSON = ["schema": 1, "error": ["code": code, "message": message] as JSON]
+        return Answer(
+            status: status, type: "application/json", body: ByteBuffer(string: json.compact + "\n"), headers: headers, closes: closes)
+    }
+}

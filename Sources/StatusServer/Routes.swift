@@ -1,0 +1,82 @@
+// From a path to an answer: a table, not a framework, because there are nine paths and two methods.
+import Diagnosis
+import NIOCore
+import Telemetry
+
+/// One request as the routes see it: everything that may decide about an answer, and nothing else.
+struct RequestFacts: Sendable {
+    var method: String
+    /// Path and query as they came, percent-encoded.
+    var uri: String
+    var host: String?
+    var hasBody: Bool
+}
+
+/// Answers requests out of the injected sources.
+struct Routes: Sendable {
+    let sources: StatusSources
+    let metrics: Metrics
+    let hosts: HostRule
+    let uriLimit: Int
+    let caches: RenderCaches
+
+    /// **Shape**: the answer and the name under which it is counted.
+    func answer(_ request: RequestFacts) async -> (answer: Answer, handler: HTTPHandlerName) {
+        let target = RequestTarget(request.uri)
+        let handler = target.map { Self.handler($0.path) } ?? .other
+        if let refusal = refusal(request) { return (refusal, handler) }
+        guard let target else { return (.error(400, "malformed_request", "the path of the request cannot be read"), .other) }
+        return (await answer(handler, target), handler)
+    }
+
+    private func refusal(_ request: RequestFacts) -> Answer? {
+        if request.uri.utf8.count > uriLimit {
+            metrics.httpRejected(.uriSize)
+            return .error(414, "uri_too_long", "the address of a request may have 8 kB", closes: true)
+        }
+        guard hosts.accepts(request.host) else {
+            metrics.httpRejected(.host)
+            return .error(
+                421, "host_unknown",
+                "this name is not one of mine; use an address or localhost, or add the name to server.hosts", closes: true)
+        }
+        if request.hasBody {
+            metrics.httpRejected(.body)
+            return .error(413, "body_not_allowed", "requests have no body here", closes: true)
+        }
+        guard request.method == "GET" || request.method == "HEAD" else {
+            metrics.httpRejected(.method)
+            return .error(405, "method_not_allowed", "only GET and HEAD are answered", headers: [("Allow", "GET, HEAD")])
+        }
+        return nil
+    }
+
+    static func handler(_ path: String) -> HTTPHandlerName {
+        switch path {
+        case "/": .page
+        case "/metrics": .metrics
+        case "/livez", "/-/healthy": .livez
+        case "/readyz", "/-/ready": .readyz
+        case "/healthz": .healthz
+        case "/api/v1/status": .status
+        case "/api/v1/history": .history
+        default: .other
+        }
+    }
+
+    private func answer(_ handler: HTTPHandlerName, _ target: RequestTarget) async -> Answer {
+        switch handler {
+        case .page: await caches.page.value { StatusPage.answer(sources.report()) }
+        case .metrics: await caches.metrics.value { exposition() }
+        case .livez, .healthz: Health.livez(sources.liveness(), isVerbose: target.has("verbose"))
+        case .readyz: Health.readyz(sources.readiness(), isVerbose: target.has("verbose"))
+        case .status: await caches.status.value { .json(sources.report().json) }
+        case .history: await HistoryRoute(history: sources.history).answer(target)
+        case .other: .error(404, "not_found", "there is nothing at this path; see /")
+        }
+    }
+
+    private func exposition() -> Answer {
+        Answer(type: Exposition.contentType, body: ByteBuffer(bytes: Exposition.render(sources.exposition())))
+    }
+}

@@ -1,0 +1,56 @@
+// Which cause can be seen in which phase, per engine: the series that exist from the start.
+import Diagnosis
+
+/// The pairs of phase and cause that a probe can end with. A pair outside the table still counts; it only has no zero before its first event.
+enum PossibleFailures {
+    static func pairs(_ engine: Engine) -> [(phase: Phase, causes: [Cause])] {
+        switch engine {
+        case .postgresql: postgresql
+        // No probe of these exists in this version.
+        case .mysql, .azuresql: []
+        }
+    }
+
+    private static let anywhere: [Cause] = [.probeDeadline, .probeInternal, .unclassified]
+
+    private static let postgresql: [(phase: Phase, causes: [Cause])] = [
+        (
+            .token,
+            [
+                .identityEndpointUnreachable, .identityNotAssigned, .identityClientIDWrong, .identityReplyInvalid, .entraAppNotFound,
+                .entraPolicyDenied, .entraUnavailable, .appCredentialInvalid, .federatedCredentialMismatch, .tokenWrongAudience,
+                .tokenExpired, .tokenNotYetValid, .tokenTooLarge,
+            ] + anywhere
+        ),
+        (.dns, [.dnsNotFound, .dnsResolverError, .dnsPublicForPrivate] + anywhere),
+        (.tcp, [.tcpTimeout, .tcpRefused, .tcpUnreachable, .tcpReset, .dnsPublicForPrivate, .firewallDenied] + anywhere),
+        (
+            .negotiate,
+            [.tlsNotNegotiated, .peerNotDatabase, .protocolViolation, .tcpReset, .connectionLost, .serverUnavailable] + anywhere
+        ),
+        (
+            .tls,
+            [
+                .tlsUntrustedIssuer, .tlsCertValidity, .tlsNameMismatch, .tlsProtocolMismatch, .tlsHandshakeAborted, .peerNotDatabase,
+                .tcpReset,
+            ] + anywhere
+        ),
+        (
+            .login,
+            [
+                .loginPrincipalUnknown, .loginIdentityRecreated, .loginTokenType, .loginDisabled, .loginNameInvalid, .entraAuthDisabled,
+                .serverIdentityGraph, .loginRefused, .authMethodUnexpected, .protocolViolation, .tokenNotSent, .tokenWrongAudience,
+                .tokenExpired, .tokenNotYetValid, .tokenWrongTenant, .tokenGroupsStale, .tokenTooLarge, .firewallDenied,
+                .databaseUnknown, .databaseAccessDenied, .connectionLimit, .serverUnavailable, .serviceThrottled, .connectionLost,
+                .tcpReset,
+            ] + anywhere
+        ),
+        (
+            .query,
+            [
+                .queryTimeout, .queryFailed, .connectionLost, .serverUnavailable, .databaseAccessDenied, .databaseReadOnly,
+                .privilegeMissing, .serviceThrottled,
+            ] + anywhere
+        ),
+    ]
+}

@@ -1,0 +1,96 @@
+// `agent-lab up`: starts a lab, says where everything is, and runs until it is told to end.
+import ArgumentParser
+import Lab
+import Logging
+
+struct Up: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Start a lab and keep it until Ctrl-C.")
+
+    @OptionGroup var place: Place
+    @Option(help: "How many targets, all behind one proxy (default: two, orders and billing, each with its own).") var targets: Int?
+    @Option(help: "How many of the targets never answer.") var blackHole = 0
+    @Option(help: "Write the agent's configuration to this file too.") var configOut: String?
+    @Option(help: "Write the environment to this file too.") var envOut: String?
+    @Option(help: "Which identity endpoint the environment names: appService or imds.") var identity = "appService"
+    @Option(help: "How the server checks tokens: automatic, pam or password.") var tokenCheck = "automatic"
+    @Option(help: "The server's max_connections.") var maxConnections = 100
+    @Flag(help: "Let clients reach PostgreSQL without the fault proxy.") var direct = false
+    @Flag(help: "Log every decision over a token to standard error.") var verbose = false
+
+    func validate() throws {
+        guard LabOptions.IdentityKind(rawValue: identity) != nil else { throw ValidationError("--identity is appService or imds.") }
+        guard LabOptions.TokenCheck(rawValue: tokenCheck) != nil else { throw ValidationError("--token-check is automatic, pam or password.") }
+        guard (targets ?? 1) > 0, (targets ?? 1) <= 100_000 else { throw ValidationError("--targets is between 1 and 100000.") }
+        guard blackHole >= 0, blackHole <= targets ?? 0 else { throw ValidationError("--black-hole cannot exceed --targets.") }
+    }
+
+    func run() async throws {
+        do {
+            try await serve()
+        } catch let error as LabError {
+            printError(error.description)
+            throw ExitCode(70)
+        }
+    }
+
+    private func serve() async throws {
+        let interruption = Interruption()
+        let directory = try LabDirectory(place.directory)
+        guard await !ControlSocket.isAnswered(in: directory.path) else {
+            throw LabError("A lab is already running in \(directory.path). Stop it, or name another folder with --directory.")
+        }
+        var options = LabOptions()
+        options.parentDirectory = directory.path
+        if let targets { options.targets = LabTarget.fleet(count: targets, blackHoles: blackHole) }
+        options.identityKind = LabOptions.IdentityKind(rawValue: identity) ?? .appService
+        options.tokenCheck = LabOptions.TokenCheck(rawValue: tokenCheck) ?? .automatic
+        options.maxConnections = maxConnections
+        options.direct = direct
+        var logger = Logger(label: "agent-lab") { label in StreamLogHandler.standardError(label: label) }
+        logger.logLevel = verbose ? .debug : .error
+        let lab = try await Lab.start(options, logger: logger)
+        let control: ControlSocket
+        do {
+            let configuration = configOut ?? directory.configurationFile
+            for file in Set([directory.configurationFile, configuration]) { try directory.write(lab.configurationYAML, to: file) }
+            let environment = lab.environmentScript(configuration: configuration)
+            for file in Set([directory.environmentFile, envOut ?? directory.environmentFile]) { try directory.write(environment, to: file) }
+            control = try await ControlSocket.open(for: lab, in: directory.path, configuration: configuration)
+            announce(lab, directory: directory, configuration: configuration)
+        } catch {
+            await lab.stop()
+            throw error
+        }
+        let breakdown = await withTaskGroup(of: String?.self) { group in
+            group.addTask {
+                await interruption.first()
+                return nil
+            }
+            if let postgres = lab.postgres { group.addTask { await postgres.end() } }
+            let reason = await group.next() ?? nil
+            await control.close()
+            // Ends the other wait as well.
+            await lab.stop()
+            group.cancelAll()
+            return reason
+        }
+        directory.remove(directory.configurationFile)
+        directory.remove(directory.environmentFile)
+        if let breakdown { throw LabError(breakdown) }
+    }
+
+    private func announce(_ lab: Lab, directory: LabDirectory, configuration: String) {
+        let environmentFile = envOut ?? directory.environmentFile
+        if place.json {
+            print(lab.readyLine(directory: directory.path, configuration: configuration, environmentFile: environmentFile))
+        } else {
+            let count = lab.options.targets.count
+            print("ready: \(count) \(count == 1 ? "target" : "targets"), configuration \(configuration), environment \(environmentFile)")
+        }
+        flushOutput()
+        if let notice = lab.postgres?.notice { printError(notice) }
+        if lab.postgres?.tokenCheck == .password {
+            printError("the server compares tokens as passwords: it cannot see a wrong audience or an expired token, and only the last token issued to a principal works")
+        }
+    }
+}

@@ -1,0 +1,185 @@
+import Testing
+
+@testable import Diagnosis
+
+@Suite struct ReportTextTests {
+    private static let refused = Failure(
+        .tcpRefused, during: .tcp, evidence: [Evidence(.errno, code: 111, text: "ECONNREFUSED, connection refused")])
+
+    @Test("A failing check is told from the top: what, since when, phase by phase, what it is not, what to run")
+    func failing() {
+        let text = ReportText.render(
+            Fixture.report([
+                Fixture.status(Fixture.target(), failure: Self.refused), Fixture.status(Fixture.target("ledger", host: "ledger.example")),
+            ]))
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        #expect(
+            lines[0]
+                == "orders/app  postgresql orders.postgres.database.azure.com/orders   inside agent, vm-orders-2, 12:00:00Z   exit 20")
+        #expect(lines[1] == "× tcp  tcp_refused, certain   since 11:59:00Z (1 min), last good 11:58:00Z")
+        #expect(lines[2] == "  token cached · dns 3 ms · tcp 61 × 10.20.4.7 · negotiate, tls, login, query not reached")
+        #expect(text.contains("\n  saw  errno 111: ECONNREFUSED, connection refused\n"))
+        #expect(text.contains("not: identity (ledger/app is up), DNS\n  hit: orders/app   users: new connections fail"))
+        #expect(text.contains("\n  hint Server stopped or restarting"))
+        #expect(text.contains("\n  mend [look] az postgres flexible-server show -g <resource group> -n orders --query state -o tsv\n"))
+        #expect(text.contains("\n  mend [repair] az postgres flexible-server start -g <resource group> -n orders\n"))
+        #expect(text.contains("\n  next the port in the configuration; "))
+        #expect(text.contains("\n\n√ ledger/app  postgresql ledger.example/orders   up since"))
+        #expect(text.hasSuffix("\n"))
+    }
+
+    @Test("A healthy check is three lines with every phase and what will end when")
+    func healthy() {
+        let text = ReportText.render(
+            Fixture.report([Fixture.status(Fixture.target(port: 6432))], mode: .local), style: TextStyle(width: 400))
+        #expect(
+            text == """
+                √ orders/app  postgresql orders.postgres.database.azure.com:6432/orders   up since 11:59:00Z (1 min)   this shell, vm-orders-2, 12:00:00Z   exit 0
+                  token cached · dns 3 ms · tcp 3 · negotiate 3 · tls 3 · login 3 · query 3 · total 82 ms
+                  10.20.4.7 · certificate ends 2027-01-21 12:00Z (in 60 d) · TLSv1.3 · server 15.18 · token ends 13:00:00Z (in 1 h) · user aad_orders
+
+                """)
+    }
+
+    @Test("An endpoint that fails under valid tokens is a warning that counts the checks and says what 1 would need")
+    func warning() {
+        let failure = Failure(.identityEndpointUnreachable, during: .token, evidence: [Evidence(.curl, code: 28, text: "timeout")])
+        let report = Fixture.report(
+            [Fixture.status(Fixture.target()), Fixture.status(Fixture.target("crm", host: "crm.example"))],
+            [Fixture.identity(failure: failure)])
+        let text = ReportText.render(report, style: TextStyle(width: 200))
+        #expect(
+            text.hasPrefix(
+                "2 checks, identity app   inside agent, vm-orders-2, 12:00:00Z   exit 0 (1 with --fail-on warning)\n‼ token  identity_endpoint_unreachable, certain"
+            ))
+        #expect(text.contains("Nothing is down yet: the cached token is good until 2026-11-22T14:48:00.000Z (2 h 48 min)."))
+        #expect(text.contains("concerns: orders/app, crm/app"))
+        #expect(!text.contains("users: new connections fail"))
+        #expect(text.contains("√ orders/app"))
+    }
+
+    @Test("Findings that a root explains are told under it")
+    func children() {
+        let failure = Failure(.identityEndpointUnreachable, during: .token)
+        let report = Fixture.report(
+            [
+                Fixture.status(Fixture.target(), failure: failure),
+                Fixture.status(Fixture.target("crm"), failure: Failure(.probeDeadline, during: .token)),
+            ],
+            [Fixture.identity(failure: failure, tokenEnds: nil)])
+        let text = ReportText.render(report)
+        #expect(text.contains("\n  also crm/app: probe_deadline, "))
+        #expect(text.components("mend [look] agent token app") == 2)
+    }
+
+    @Test("Prose is broken at the width and never inside a command")
+    func width() {
+        let report = Fixture.report([Fixture.status(Fixture.target(), failure: Failure(.tcpTimeout, during: .tcp))])
+        let text = ReportText.render(report, style: TextStyle(width: 60))
+        for line in text.split(separator: "\n").dropFirst(2) where !line.hasPrefix("  mend") && !line.contains("certificate") {
+            #expect(line.count <= 60, "\(line)")
+        }
+        #expect(text.contains("--destination-port-ranges 5432"))
+    }
+
+    @Test("Colour changes nothing but colour")
+    func color() {
+        let report = Fixture.report([
+            Fixture.status(Fixture.target(), failure: Self.refused), Fixture.status(Fixture.target("ledger", host: "l.example")),
+        ])
+        let plain = ReportText.render(report)
+        let colored = ReportText.render(report, style: TextStyle(color: true))
+        #expect(!plain.contains("\u{1B}"))
+        #expect(colored.contains("\u{1B}[31m×\u{1B}[0m"))
+        var stripped = colored
+        for code in ["31", "32", "33", "01", "02", "0"] {
+            stripped = stripped.split(separator: "\u{1B}[\(code)m", omittingEmptySubsequences: false).joined()
+        }
+        #expect(stripped == plain)
+    }
+
+    @Test("Names and facts from outside cannot write on the terminal")
+    func hostile() {
+        var facts = Fixture.facts()
+        facts.serverVersion = "15\u{1B}]0;owned\u{7}"
+        facts.sessionUser = "x\u{202E}y"
+        facts.aliases = ["a\u{1B}[2J.privatelink.example"]
+        var target = Fixture.target()
+        target.database = "d\u{1B}[2J"
+        let report = Fixture.report([
+            Fixture.status(target, facts: facts),
+            Fixture.status(
+                Fixture.target("b", host: "b.example", user: "u\u{1B}[2J"),
+                failure: Failure(
+                    .loginRefused, during: .login, detail: "\u{1B}[2J", evidence: [Evidence(.sqlstate, code: "\u{1B}2", text: "\u{1B}")])),
+        ])
+        let everything = ReportText.render(report) + StatusText.render(report) + report.json.compact
+        #expect(everything.unicodeScalars.allSatisfy { $0 == "\n" || ($0.value >= 0x20 && $0.value != 0x7F && $0.value != 0x202E) })
+    }
+
+    @Test("Nothing to show is said")
+    func empty() { #expect(ReportText.render(Fixture.report([])) == "no checks   inside agent, vm-orders-2, 12:00:00Z   exit 0\n") }
+
+    @Test("The status is a table, worst first")
+    func status() {
+        let report = Fixture.report(
+            [Fixture.status(Fixture.target()), Fixture.status(Fixture.target("crm"), failure: Self.refused)], [Fixture.identity()])
+        let lines = StatusText.render(report).split(separator: "\n").map(String.init)
+        #expect(lines[0] == "vm-orders-2, agent 0.1.0, 12:00:00Z: 1 up, 1 down")
+        #expect(lines[1] == "× crm/app     down  tcp_refused in tcp  since 11:59:00Z (1 min)  82 ms")
+        #expect(lines[2].hasPrefix("√ orders/app  up"))
+        #expect(lines[3].hasPrefix("√ identity app  up  app_service"))
+    }
+
+    @Test("The history is a table, and an empty one says so")
+    func history() {
+        let item = HistoryItem(
+            check: CheckID(target: "orders", identity: "app"), time: noon, state: .down, cause: .tcpRefused, phase: .tcp,
+            duration: .milliseconds(21),
+            phases: [], evidence: [Evidence(.errno, code: 111, text: "connection refused")], isPartial: false)
+        #expect(
+            StatusText.render(history: [item], now: noon)
+                == "× 2026-11-22T12:00:00.000Z  orders/app  down  21 ms  tcp_refused in tcp  errno 111: connection refused\n")
+        #expect(StatusText.render(history: [], now: noon) == "nothing recorded\n")
+    }
+
+    @Test("A token is told by its claims and times")
+    func token() {
+        let report = TokenReport(
+            identity: IdentityDefinition(name: "app", kind: .managedIdentity(.clientID(Fixture.appID))), resource: .ossrdbms,
+            source: .appService,
+            endpoint: "http://172.16.0.5:8081/msi/token", duration: .milliseconds(41), time: noon,
+            outcome: .acquired(Fixture.claims(), expires: noon + .seconds(3600), length: 1712, isCached: false, warning: nil),
+            chain: [
+                .init(source: .appService, result: "won", reason: "IDENTITY_ENDPOINT is set"),
+                .init(source: .imds, result: "skipped", reason: "App Service answers"),
+            ])
+        let text = TokenText.render(report)
+        #expect(
+            text.hasPrefix(
+                "√ identity app  ossrdbms from app_service http://172.16.0.5:8081/msi/token   41 ms   exit 0\n  token      1712 bytes\n"))
+        #expect(text.contains("\n  object id  \(Fixture.objectID)\n"))
+        #expect(text.contains("\n    imds         skipped  App Service answers\n"))
+        #expect(report.json["claims"]?["object_id"]?.text == Fixture.objectID)
+        #expect(report.json["cause"] == .null)
+    }
+
+    @Test("A token that was not to be had is told with cause and remedy")
+    func tokenFailure() {
+        let report = TokenReport(
+            identity: IdentityDefinition(name: "app", kind: .managedIdentity(.systemAssigned)), resource: .ossrdbms, source: .imds,
+            endpoint: "http://169.254.169.254", duration: .seconds(2), time: noon,
+            outcome: .failed(Classifier.curl(code: 28, text: "timed out", source: .imds)))
+        let text = TokenText.render(report)
+        #expect(text.contains("exit 10\n  identity_endpoint_unreachable, certain: The identity endpoint did not answer in time."))
+        #expect(text.contains("mend [look] agent token app"))
+        #expect(!text.contains("az webapp"))
+        #expect(report.json["exit"] == .integer(10))
+        #expect(report.json["claims"] == .null)
+    }
+}
+
+extension String {
+    /// How many parts `separator` makes of this text.
+    func components(_ separator: String) -> Int { split(separator: separator, omittingEmptySubsequences: false).count }
+}

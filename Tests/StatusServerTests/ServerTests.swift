@@ -1,0 +1,531 @@
+// The server over real sockets: answers, refusals, limits, hostile clients.
+import Diagnosis
+import Foundation
+import Logging
+import ServiceLifecycle
+import Synchronization
+import Telemetry
+import Testing
+
+@testable import StatusServer
+
+/// A server on a port of the system's choice, with sources that tests hold.
+private struct Bench: Sendable {
+    let port: Int
+    let metrics: Metrics
+
+    func get(_ path: String, method: String = "GET", headers: [String] = ["Host: localhost"]) async throws -> Reply {
+        try await RawClient.get(path, port: port, method: method, headers: headers)
+    }
+
+    func metric(_ name: String, _ labels: [String: String] = [:]) throws -> Double? {
+        let input = ExpositionInput(
+            board: Board.Snapshot(checks: [], identities: []), metrics: metrics.snapshot, build: BuildInfo(version: "0"))
+        return try ParsedExposition(Exposition.render(input)).value(name, labels)
+    }
+}
+
+private struct MemoryHistory: HistoryReading {
+    var items: [HistoryItem]
+    func observations(_ query: HistoryQuery) async throws(Failure) -> [HistoryItem] {
+        if query.target == "broken" { throw Failure(.probeInternal, during: .internal, detail: "the file is gone") }
+        return Array(items.filter { query.check == nil || $0.check == query.check }.prefix(query.limit))
+    }
+}
+
+private final class Renderings: Sendable {
+    let count = Atomic(0)
+}
+
+private func withServer(
+    limits: StatusServer.Limits = .init(), hosts: [String] = [], board: Board = Samples.old(), renderings: Renderings = Renderings(),
+    _ body: (Bench) async throws -> Void
+) async throws {
+    let metrics = Metrics()
+    let history = MemoryHistory(
+        items: (0..<5).map {
+            HistoryItem(
+                check: CheckID(target: "orders", identity: "app"), time: Samples.now + .seconds(-$0), state: .up, cause: nil, phase: nil,
+                duration: .milliseconds(20), phases: Samples.phases(), evidence: [], isPartial: false)
+        })
+    let sources = StatusSources(
+        exposition: {
+            renderings.count.add(1, ordering: .relaxed)
+            var input = Samples.exposition(board)
+            input.metrics = metrics.snapshot
+            return input
+        }, history: history, liveness: { Liveness(lastTick: nil, period: .seconds(1)) },
+        readiness: {
+            [ReadinessCondition("configuration", isMet: true), ReadinessCondition("schedule", isMet: false, detail: "not armed")]
+        },
+        report: { Samples.report(board) })
+    let (ports, ready) = AsyncStream.makeStream(of: Int.self)
+    let server = StatusServer(
+        listen: [Endpoint(host: "127.0.0.1", port: 0)], hosts: hosts, sources: sources, metrics: metrics,
+        logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, limits: limits, onBound: { ready.yield($0[0].port) })
+    let running = Task { try await server.run() }  // Ended below, before this function returns.
+    defer { running.cancel() }
+    for await port in ports {
+        try await body(Bench(port: port, metrics: metrics))
+        break
+    }
+    running.cancel()
+    _ = await running.result
+}
+
+@Suite(.serialized, .timeLimit(.minutes(2))) struct ServerTests {
+    struct Path: Sendable {
+        var path: String
+        var status: Int
+        var type: String
+        var start: String
+        init(_ path: String, _ status: Int, _ type: String, _ start: String) {
+            self.path = path
+            self.status = status
+            self.type = type
+            self.start = start
+        }
+    }
+
+    @Test("Every path answers with its type, and HEAD with the same head and nothing else")
+    func paths() async throws {
+        let paths = [
+            Path("/", 200, "text/html; charset=utf-8", "<!DOCTYPE html>"),
+            Path("/metrics", 200, "text/plain; version=0.0.4; charset=utf-8", "# HELP dbprobe_up"),
+            Path("/livez", 200, "text/plain; charset=utf-8", "ok\n"), Path("/healthz", 200, "text/plain; charset=utf-8", "ok\n"),
+            Path("/livez?verbose", 200, "text/plain; charset=utf-8", "[+]scheduler ok"),
+            Path("/readyz", 503, "text/plain; charset=utf-8", "[+]configuration ok\n[-]schedule failed: not armed"),
+            Path("/api/v1/status", 200, "application/json", "{\"schema\":1,\"version\":\"0.1.0\""),
+            Path("/api/v1/history", 200, "application/json", "{\"schema\":1,\"items\":[{\"check\":\"orders/app\""),
+            Path("/nothing", 404, "application/json", "{\"schema\":1,\"error\":{\"code\":\"not_found\""),
+            Path("/api/v1/history?limit=x", 400, "application/json", "{\"schema\":1,\"error\":{\"code\":\"parameter_invalid\""),
+            Path("/api/v1/history?target=broken", 503, "application/json", "{\"schema\":1,\"error\":{\"code\":\"history_unavailable\""),
+            Path("/%zz", 400, "application/json", "{\"schema\":1,\"error\":{\"code\":\"malformed_request\""),
+        ]
+        try await withServer { bench in
+            for row in paths {
+                let reply = try await bench.get(row.path)
+                #expect(reply.status == row.status, "\(row.path)")
+                #expect(reply.headers["content-type"] == row.type, "\(row.path)")
+                #expect(reply.body.hasPrefix(row.start), "\(row.path): \(reply.body.prefix(100))")
+                #expect(reply.headers["content-length"] == String(reply.body.utf8.count), "\(row.path)")
+                #expect(reply.headers["x-content-type-options"] == "nosniff")
+                #expect(reply.headers["cache-control"] == "no-store")
+                let head = try await bench.get(row.path, method: "HEAD")
+                #expect(head.status == row.status, "\(row.path)")
+                #expect(head.body == "", "\(row.path)")
+                #expect(Int(head.headers["content-length"] ?? "0") ?? 0 > 0, "\(row.path)")
+            }
+        }
+    }
+
+    @Test("The page forbids everything but its own style")
+    func pageHeaders() async throws {
+        try await withServer { bench in
+            let headers = try await bench.get("/").headers
+            #expect(
+                headers["content-security-policy"]
+                    == "default-src 'none'; style-src 'sha256-\(StatusPage.styleHash)'; img-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+            )
+            #expect(headers["x-frame-options"] == "DENY")
+            #expect(headers["referrer-policy"] == "no-referrer")
+            #expect(headers["cross-origin-resource-policy"] == "same-origin")
+        }
+    }
+
+    struct Screen: Sendable {
+        var width: Int
+        var isDark = false
+        var isHostile = false
+        init(_ width: Int, isDark: Bool = false, isHostile: Bool = false) {
+            self.width = width
+            self.isDark = isDark
+            self.isHostile = isHostile
+        }
+    }
+
+    @Test(
+        "A browser shows the page in its style, runs nothing and complains about nothing",
+        arguments: [Screen(1200, isDark: true), Screen(1200, isHostile: true), Screen(320), Screen(320, isHostile: true)])
+    func browser(screen: Screen) async throws {
+        try await withServer(board: screen.isHostile ? Samples.hostile() : Samples.old()) { bench in
+            let folder = ProcessInfo.processInfo.environment["AGENT_PAGE_FOLDER"] ?? FileManager.default.temporaryDirectory.path
+            let picture =
+                "\(folder)/agent-page-\(screen.width)\(screen.isDark ? "-dark" : "")\(screen.isHostile ? "-hostile" : "")-\(UUID().uuidString.prefix(8)).png"
+            let result = try await runBeside(
+                "chromium",
+                [
+                    "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--hide-scrollbars",
+                    "--blink-settings=preferredColorScheme=\(screen.isDark ? 0 : 1)", "--window-size=\(screen.width),2400",
+                    "--screenshot=\(picture)", "http://127.0.0.1:\(bench.port)/",
+                ])
+            #expect(result.status == 0)
+            // Whatever the policy refuses, and whatever a script would say, is a line of the console.
+            #expect(!result.output.contains("CONSOLE"), "\(result.output)")
+            #expect(result.output.contains("bytes written to file"), "\(result.output)")
+            if ProcessInfo.processInfo.environment["AGENT_PAGE_FOLDER"] == nil { try FileManager.default.removeItem(atPath: picture) }
+        }
+    }
+
+    @Test("The status is the report, and history follows its parameters")
+    func documents() async throws {
+        try await withServer { bench in
+            let status = try await bench.get("/api/v1/status").body
+            #expect(status == Samples.report(Samples.old()).json.compact + "\n")
+            let history = try await bench.get("/api/v1/history?check=orders/app&limit=2").body
+            #expect(history.components(separatedBy: "\"check\":\"orders/app\"").count == 3)
+            #expect(history.contains("\"next\":\"2026-11-22T03:04:10.020Z\""))
+            #expect(try await bench.get("/api/v1/history?check=crm/app").body == "{\"schema\":1,\"items\":[],\"next\":null}\n")
+        }
+    }
+
+    struct Refusal: Sendable {
+        var what: String
+        var request: String
+        var status: Int
+        var code: String
+        var cause: String
+    }
+
+    @Test("What is no acceptable request is answered with the reason, counted, and the connection closed")
+    func refusals() async throws {
+        let long = String(repeating: "a", count: 9000)
+        let field = "X-A: " + String(repeating: "b", count: 17_000)
+        let fields = (0..<70).map { "X-\($0): 1\r\n" }.joined()
+        let rows = [
+            Refusal(
+                what: "wrong host", request: "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", status: 421, code: "host_unknown",
+                cause: "host"),
+            Refusal(
+                what: "long address", request: "GET /\(long) HTTP/1.1\r\nHost: localhost\r\n\r\n", status: 414, code: "uri_too_long",
+                cause: "uri_size"),
+            Refusal(what: "endless address", request: "GET /\(long)\(long)\(long)", status: 414, code: "uri_too_long", cause: "uri_size"),
+            Refusal(
+                what: "long header", request: "GET / HTTP/1.1\r\nHost: localhost\r\n\(field)\r\n\r\n", status: 431,
+                code: "header_too_large", cause: "header_size"),
+            Refusal(
+                what: "many headers", request: "GET / HTTP/1.1\r\nHost: localhost\r\n\(fields)\r\n", status: 431, code: "header_too_large",
+                cause: "header_size"),
+            Refusal(
+                what: "a body", request: "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello", status: 413,
+                code: "body_not_allowed", cause: "body"),
+            Refusal(
+                what: "an announced body", request: "GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999\r\n\r\n", status: 413,
+                code: "body_not_allowed", cause: "body"),
+            Refusal(
+                what: "a chunked body", request: "GET / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+                status: 413, code: "body_not_allowed", cause: "body"),
+            Refusal(what: "no HTTP", request: "SSH-2.0-OpenSSH_9.2\r\n\r\n", status: 400, code: "malformed_request", cause: "malformed"),
+            Refusal(
+                what: "TLS", request: "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\r\n\r\n", status: 400, code: "malformed_request", cause: "malformed"),
+            Refusal(
+                what: "a broken length", request: "GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n", status: 400,
+                code: "malformed_request", cause: "malformed"),
+        ]
+        try await withServer { bench in
+            for row in rows {
+                let before = try bench.metric("dbprobe_http_rejected_total", ["cause": row.cause]) ?? 0
+                let client = try RawClient(port: bench.port)
+                client.send(row.request)
+                let (text, isClosed) = await client.receive()
+                let reply = try Reply(text, isClosed: isClosed)
+                #expect(reply.status == row.status, "\(row.what)")
+                #expect(reply.body.hasPrefix("{\"schema\":1,\"error\":{\"code\":\"\(row.code)\",\"message\":\""), "\(row.what)")
+                #expect(reply.headers["connection"] == "close", "\(row.what)")
+                #expect(isClosed, "\(row.what)")
+                #expect(try bench.metric("dbprobe_http_rejected_total", ["cause": row.cause]) == before + 1, "\(row.what)")
+            }
+        }
+    }
+
+    @Test(
+        "Methods that change things are refused and the connection goes on",
+        arguments: ["DELETE", "PUT", "OPTIONS", "TRACE", "PATCH", "POST"])
+    func methods(method: String) async throws {
+        try await withServer { bench in
+            let client = try RawClient(port: bench.port)
+            client.send("\(method) /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            client.send("GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            let (text, _) = await client.receive()
+            #expect(text.contains("405 Method Not Allowed"))
+            #expect(text.contains("Allow: GET, HEAD"))
+            #expect(text.hasSuffix("ok\n"))
+        }
+    }
+
+    @Test("A name from the configuration is accepted as Host")
+    func configuredHost() async throws {
+        try await withServer(hosts: ["agent.example"]) { bench in
+            let own = try await bench.get("/livez", headers: ["Host: Agent.Example:9745"])
+            #expect(own.status == 200)
+            let foreign = try await bench.get("/livez", headers: ["Host: other.example"])
+            #expect(foreign.status == 421)
+        }
+    }
+
+    @Test("Requests sent together are answered in their order")
+    func pipelining() async throws {
+        try await withServer { bench in
+            let client = try RawClient(port: bench.port)
+            let request = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            client.send(
+                request + "GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n" + request
+                    + "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" + request)
+            let (text, isClosed) = await client.receive()
+            let codes = text.components(separatedBy: "HTTP/1.1 ").dropFirst().map { String($0.prefix(3)) }
+            #expect(codes == ["200", "404", "200", "503"])
+            #expect(isClosed)
+        }
+    }
+
+    @Test("Nonsense behind a good request is refused after the answer to it")
+    func nonsenseBehind() async throws {
+        try await withServer { bench in
+            let client = try RawClient(port: bench.port)
+            client.send("GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n\u{1}\u{2}nonsense\r\n\r\n")
+            let (text, isClosed) = await client.receive()
+            #expect(text.components(separatedBy: "HTTP/1.1 ").compactMap { Int($0.prefix(3)) } == [200, 400])
+            #expect(isClosed)
+        }
+    }
+
+    @Test("A client of HTTP/1.0 gets its answer and the end of the connection")
+    func oldClient() async throws {
+        try await withServer { bench in
+            let client = try RawClient(port: bench.port)
+            client.send("GET /livez HTTP/1.0\r\n\r\n")
+            let (text, isClosed) = await client.receive()
+            #expect(text.hasSuffix("ok\n"))
+            #expect(isClosed)
+        }
+    }
+
+    @Test("A client that ends its side after asking still gets its answer")
+    func halfClosed() async throws {
+        try await withServer { bench in
+            let client = try RawClient(port: bench.port)
+            client.send("GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            client.finish()
+            let (text, isClosed) = await client.receive()
+            #expect(text.hasSuffix("ok\n"))
+            #expect(isClosed)
+        }
+    }
+
+    @Test("Many readers of the metrics cost one rendering a second")
+    func renderedOnce() async throws {
+        let renderings = Renderings()
+        var limits = StatusServer.Limits()
+        limits.renderLifetime = .seconds(600)
+        try await withServer(limits: limits, renderings: renderings) { bench in
+            try await withThrowingTaskGroup(of: Int.self) { group in
+                for _ in 0..<20 { group.addTask { try await bench.get("/metrics").status } }
+                for try await status in group { #expect(status == 200) }
+            }
+            #expect(renderings.count.load(ordering: .relaxed) == 1)
+        }
+    }
+
+    // MARK: Slow and many
+
+    @Test("A client that sends its head byte by byte is cut when the time for heads is over")
+    func slowHead() async throws {
+        var limits = StatusServer.Limits()
+        limits.header = .milliseconds(300)
+        try await withServer(limits: limits) { bench in
+            let client = try RawClient(port: bench.port)
+            let dribble = Task {  // Ended below: it stops by itself after the last byte.
+                for byte in "GET / HTTP/1.1\r\nX-A: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" {
+                    client.send(String(byte))
+                    try await Task.sleep(for: .milliseconds(20))
+                }
+            }
+            let start = ContinuousClock.now
+            let (text, isClosed) = await client.receive()
+            dribble.cancel()
+            #expect(text.hasPrefix("HTTP/1.1 408"))
+            #expect(isClosed)
+            #expect(ContinuousClock.now - start < .seconds(5))
+            #expect(try bench.metric("dbprobe_http_rejected_total", ["cause": "header_timeout"]) == 1)
+        }
+    }
+
+    @Test("The time for a head is five seconds when nothing else is said")
+    func defaultHeaderTime() async throws {
+        try await withServer { bench in
+            let client = try RawClient(port: bench.port)
+            client.send("GET / HTTP/1.1\r\n")
+            let start = ContinuousClock.now
+            let (text, _) = await client.receive()
+            let took = ContinuousClock.now - start
+            #expect(text.hasPrefix("HTTP/1.1 408"))
+            #expect(took > .seconds(4.5) && took < .seconds(9))
+        }
+    }
+
+    @Test("The head of a second request has to keep to the time as well")
+    func slowSecondHead() async throws {
+        var limits = StatusServer.Limits()
+        limits.header = .milliseconds(300)
+        try await withServer(limits: limits) { bench in
+            let client = try RawClient(port: bench.port)
+            client.send("GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            _ = await client.receive { $0.suffix(3).elementsEqual("ok\n".utf8) }
+            client.send("GET /livez HT")
+            let (text, isClosed) = await client.receive()
+            #expect(text.hasPrefix("HTTP/1.1 408"))
+            #expect(isClosed)
+        }
+    }
+
+    @Test("A connection that stays silent after its answer is closed")
+    func idle() async throws {
+        var limits = StatusServer.Limits()
+        limits.idle = .milliseconds(200)
+        try await withServer(limits: limits) { bench in
+            let client = try RawClient(port: bench.port)
+            client.send("GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            let (text, isClosed) = await client.receive()
+            #expect(text.hasSuffix("ok\n"))
+            #expect(isClosed)
+            #expect(try bench.metric("dbprobe_http_rejected_total", ["cause": "idle_timeout"]) == 1)
+        }
+    }
+
+    @Test("A client that does not take its answer is cut, and holds up nobody else")
+    func stalledReader() async throws {
+        var limits = StatusServer.Limits()
+        limits.writeStall = .milliseconds(500)
+        limits.renderLifetime = .seconds(600)
+        try await withServer(limits: limits, board: Samples.large()) { bench in
+            let client = try RawClient(port: bench.port, receiveBuffer: 4096)
+            let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            client.send(String(repeating: request, count: 20))
+            var rejected: Double? = 0
+            while rejected == 0 {
+                #expect(try await bench.get("/livez").status == 200)
+                rejected = try bench.metric("dbprobe_http_rejected_total", ["cause": "write_stall"])
+            }
+            #expect(rejected == 1)
+        }
+    }
+
+    @Test("A thousand silent connections make room for a scraper, who waits for none of them")
+    func idleCrowd() async throws {
+        var limits = StatusServer.Limits()
+        limits.connections = 64
+        limits.header = .seconds(60)
+        try await withServer(limits: limits) { bench in
+            let crowd = try (0..<1000).map { _ in try RawClient(port: bench.port) }
+            var slowest = Duration.zero
+            for _ in 0..<20 {
+                let start = ContinuousClock.now
+                #expect(try await bench.get("/metrics").status == 200)
+                slowest = max(slowest, .now - start)
+            }
+            #expect(slowest < .seconds(2))
+            #expect(crowd.count == 1000)
+            #expect(try bench.metric("dbprobe_http_rejected_total", ["cause": "connection_limit"]) ?? 0 >= 936)
+            #expect(try bench.metric("dbprobe_http_connections") ?? 1000 <= 64)
+            #expect(try bench.metric("dbprobe_http_connections_limit") == 64)
+        }
+    }
+
+    @Test("Connections are counted down again when they end")
+    func connectionCount() async throws {
+        try await withServer { bench in
+            for _ in 0..<5 { _ = try await bench.get("/livez") }
+            var open = 1.0
+            while open > 0 {
+                await Task.yield()
+                open = try bench.metric("dbprobe_http_connections") ?? 0
+            }
+            #expect(open == 0)
+        }
+    }
+
+    @Test("Requests are counted by handler and code")
+    func requestCount() async throws {
+        try await withServer { bench in
+            _ = try await bench.get("/livez")
+            _ = try await bench.get("/nothing")
+            _ = try await bench.get("/../../etc/passwd")
+            #expect(try bench.metric("dbprobe_http_requests_total", ["handler": "livez", "code": "200"]) == 1)
+            #expect(try bench.metric("dbprobe_http_requests_total", ["handler": "other", "code": "404"]) == 2)
+        }
+    }
+
+    // MARK: Binding
+
+    @Test("A port in use is an error that names address, reason and remedy")
+    func busyPort() async throws {
+        try await withServer { bench in
+            let second = StatusServer(
+                listen: [Endpoint(host: "127.0.0.1", port: bench.port)], hosts: [],
+                sources: StatusSources(
+                    exposition: { Samples.exposition(Samples.old()) }, history: nil,
+                    liveness: { Liveness(lastTick: nil, period: .seconds(1)) },
+                    readiness: { [] }, report: { Samples.report(Samples.old()) }), metrics: Metrics(),
+                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            let error = await #expect(throws: StatusServer.BindFailure.self) { try await second.run() }
+            #expect(
+                error?.description
+                    == "cannot listen on 127.0.0.1:\(bench.port): another process uses this port; stop it or choose another with server.listen"
+            )
+        }
+    }
+
+    @Test("Several addresses are served at once, and all are reported with their ports")
+    func severalAddresses() async throws {
+        let (bound, ready) = AsyncStream.makeStream(of: [Endpoint].self)
+        let server = StatusServer(
+            listen: [Endpoint(host: "127.0.0.1", port: 0), Endpoint(host: "::1", port: 0)], hosts: [],
+            sources: StatusSources(
+                exposition: { Samples.exposition(Samples.old()) }, history: nil, liveness: { Liveness(lastTick: nil, period: .seconds(1)) },
+                readiness: { [] }, report: { Samples.report(Samples.old()) }), metrics: Metrics(),
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, onBound: { ready.yield($0) })
+        let running = Task { try await server.run() }  // Ended below.
+        for await endpoints in bound {
+            #expect(endpoints.map(\.host) == ["127.0.0.1", "::1"])
+            #expect(endpoints.allSatisfy { $0.port > 0 })
+            #expect(try await RawClient.get("/livez", port: endpoints[0].port).status == 200)
+            break
+        }
+        running.cancel()
+        _ = await running.result
+    }
+
+    @Test("Stopping at once while connections pour in ends the service and not the process")
+    func abruptStop() async throws {
+        for _ in 0..<10 {
+            try await withServer { bench in
+                let clients = try (0..<100).map { _ in try RawClient(port: bench.port) }
+                for client in clients { client.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n") }
+            }
+        }
+    }
+
+    @Test("A graceful stop ends the service although clients are connected")
+    func gracefulStop() async throws {
+        let (ports, ready) = AsyncStream.makeStream(of: Int.self)
+        let server = StatusServer(
+            listen: [Endpoint(host: "127.0.0.1", port: 0)], hosts: [],
+            sources: StatusSources(
+                exposition: { Samples.exposition(Samples.old()) }, history: nil, liveness: { Liveness(lastTick: nil, period: .seconds(1)) },
+                readiness: { [] }, report: { Samples.report(Samples.old()) }), metrics: Metrics(),
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, onBound: { ready.yield($0[0].port) })
+        let group = ServiceGroup(services: [server], logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let running = Task { try await group.run() }  // Ended by the graceful stop.
+        for await port in ports {
+            let silent = try RawClient(port: port)
+            let waiting = try RawClient(port: port)
+            waiting.send("GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            _ = await waiting.receive { $0.suffix(3).elementsEqual("ok\n".utf8) }
+            await group.triggerGracefulShutdown()
+            try await running.value
+            #expect(await silent.receive().isClosed)
+            #expect(await waiting.receive().isClosed)
+            break
+        }
+    }
+}

@@ -1,0 +1,93 @@
+# shellcheck shell=bash
+# Sourced by deploy/demo and Tests/run: finds Swift, installs what is missing, and tells what takes time.
+
+swift_wanted=6.2
+
+say() { printf '%s\n' "$*" >&2; }
+
+# stop TEXT...: one line a text, then the end.
+stop() {
+    printf '%s\n' "$@" >&2
+    exit 1
+}
+
+# step NAME COMMAND...: runs the command and tells how long it took. Its output stays visible; its failure ends the script.
+step() {
+    local name=$1 begin=$SECONDS status=0
+    shift
+    printf '\n== %s\n' "$name" >&2
+    "$@" || status=$?
+    if [ "$status" -ne 0 ]; then
+        printf '== %s: failed with status %s after %s s\n' "$name" "$status" "$((SECONDS - begin))" >&2
+        exit "$status"
+    fi
+    printf '== %s: done in %s s\n' "$name" "$((SECONDS - begin))" >&2
+}
+
+# Without Swift nothing can be built, and no distribution's package would be recent enough: say so and stop.
+need_swift() {
+    [ "$(uname -s)" = Linux ] || stop "agent runs on Linux; this is $(uname -s)."
+    if ! command -v swift >/dev/null 2>&1; then
+        stop "Swift is not installed, or not on PATH." \
+            "Install Swift $swift_wanted or later (6.3 is what the tests run with) from https://www.swift.org/install/linux/ and start this again."
+    fi
+    local version oldest
+    version=$(swift --version 2>/dev/null | sed -nE 's/.*Swift version ([0-9]+(\.[0-9]+)+).*/\1/p' | head -n 1)
+    [ -n "$version" ] || stop "'swift --version' tells no version; is this a complete toolchain? $(command -v swift)"
+    oldest=$(printf '%s\n%s\n' "$swift_wanted" "$version" | sort -V | head -n 1)
+    [ "$oldest" = "$swift_wanted" ] || stop "Swift $version is too old; $swift_wanted or later is needed (https://www.swift.org/install/linux/)."
+}
+
+# need_packages NAME...: Debian packages; installs those that are missing and nothing else.
+need_packages() {
+    local name missing=()
+    if ! command -v dpkg-query >/dev/null 2>&1; then
+        need_capabilities "$@"
+        return
+    fi
+    for name in "$@"; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || missing+=("$name")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300)
+    if [ "$(id -u)" -ne 0 ]; then
+        if ! command -v sudo >/dev/null 2>&1; then
+            stop "Missing Debian packages, and neither root nor sudo to install them. Ask for this once:" \
+                "    apt-get install --no-install-recommends ${missing[*]}"
+        fi
+        apt=(sudo "${apt[@]}")
+    fi
+    say "Installing ${missing[*]}"
+    "${apt[@]}" update >/dev/null || say "apt-get update failed; trying with the lists that are here."
+    "${apt[@]}" install -y --no-install-recommends "${missing[@]}" >&2 </dev/null ||
+        stop "apt-get could not install: ${missing[*]}"
+}
+
+# Elsewhere than on Debian: looks for what the packages would bring, and stops with the names of what is not there.
+need_capabilities() {
+    local name missing=()
+    for name in "$@"; do
+        case "$name" in
+        libpq-dev) pkg-config --exists libpq ;;
+        libcurl4-openssl-dev) pkg-config --exists libcurl ;;
+        libc-ares-dev) pkg-config --exists libcares ;;
+        libssl-dev) pkg-config --exists openssl ;;
+        libsqlite3-dev) pkg-config --exists sqlite3 ;;
+        libc6-dev) [ -e /usr/include/stdio.h ] ;;
+        postgresql) compgen -G '/usr/lib/postgresql/*/bin/initdb' || compgen -G '/usr/pgsql-*/bin/initdb' || command -v initdb ;;
+        prometheus) command -v promtool ;;
+        ca-certificates) [ -d /etc/ssl/certs ] ;;
+        *) command -v "$name" ;;
+        esac >/dev/null 2>&1 || missing+=("$name")
+    done
+    [ ${#missing[@]} -eq 0 ] ||
+        stop "This is not Debian, so nothing is installed for you. Missing, by Debian's names: ${missing[*]}"
+}
+
+# What a build needs, and what the lab needs to run a real PostgreSQL that asks it about tokens.
+# shellcheck disable=SC2034  # read by the scripts that source this
+build_packages=(git ca-certificates pkg-config gcc libc6-dev libcurl4-openssl-dev libpq-dev libc-ares-dev libssl-dev libsqlite3-dev)
+# shellcheck disable=SC2034
+lab_packages=(postgresql)
+# shellcheck disable=SC2034
+test_packages=(prometheus curl openssl)
