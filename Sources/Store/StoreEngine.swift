@@ -100,7 +100,8 @@ actor StoreEngine {
                 status.failures[cause, default: 0] += UInt64(lost)
                 return cause
             }
-            logger.error("Records could not be written before the end", metadata: ["store.records": "\(lost)", "failure.cause": "\(cause.rawValue)"])
+            logger.error(
+                "Records could not be written before the end", metadata: ["store.records": "\(lost)", "failure.cause": "\(cause.rawValue)"])
         }
         checkpoint(.truncate)
         publish()

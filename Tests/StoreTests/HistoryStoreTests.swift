@@ -92,10 +92,11 @@ import Testing
         observe(store, at: 4) { ($0.addresses, $0.serverVersion) = (["10.0.0.9"], "15.4") }
         await store.flush()
         let changes = try await store.factChanges(of: Sample.orders)
-        #expect(changes.map(\.fact) == [
-            FactValue(name: "addresses", value: #"["10.0.0.9"]"#), FactValue(name: "server_version", value: #""15.4""#),
-            FactValue(name: "addresses", value: #"["10.0.0.1","10.0.0.2"]"#),
-        ])
+        #expect(
+            changes.map(\.fact) == [
+                FactValue(name: "addresses", value: #"["10.0.0.9"]"#), FactValue(name: "server_version", value: #""15.4""#),
+                FactValue(name: "addresses", value: #"["10.0.0.1","10.0.0.2"]"#),
+            ])
         await store.close()
     }
 
@@ -105,7 +106,8 @@ import Testing
         let store = HistoryStore(path: scratch.path, logger: quiet)
         let requests = [
             Sample.request(at: 0, .acquired(expires: Sample.time(3600), isSameToken: false)),
-            Sample.request(at: 1, .failed(Failure(.identityNotAssigned, during: .token, evidence: [Evidence(.http, code: 400, text: "no")]))),
+            Sample.request(
+                at: 1, .failed(Failure(.identityNotAssigned, during: .token, evidence: [Evidence(.http, code: 400, text: "no")]))),
             Sample.request(at: 2, .acquired(expires: Sample.time(3600), isSameToken: true)),
         ]
         for request in requests { store.record(request) }
@@ -127,7 +129,8 @@ import Testing
         store.record(observation)
         store.record(
             Sample.request(
-                at: 0, .failed(Failure(.identityReplyInvalid, during: .token, detail: "said \(token)", values: ["x": "password=\(token)"]))))
+                at: 0, .failed(Failure(.identityReplyInvalid, during: .token, detail: "said \(token)", values: ["x": "password=\(token)"])))
+        )
         await store.flush()
         for name in scratch.names {
             let text = String(decoding: try scratch.bytes(scratch.folder + "/" + name), as: UTF8.self)
