@@ -184,6 +184,18 @@ import Testing
         #expect(scratch.size(scratch.path) <= 512 << 10)
     }
 
+    @Test("The write-ahead log is copied back before it grows large, also within one turn")
+    func logIsLimited() async throws {
+        let scratch = try Scratch()
+        let store = HistoryStore(path: scratch.path, queueLimit: 20_000, logger: quiet)
+        for second in 0..<20_000 { store.record(Sample.success(CheckID(target: "t\(second % 97)", identity: "app"), at: Double(second))) }
+        await store.flush()
+        #expect(store.status.walSize <= 2 << 20)
+        #expect(store.status.lastCheckpoint != nil)
+        #expect(store.status.size > 0)
+        await store.close()
+    }
+
     @Test("A routine success costs at most 60 bytes of file, a thousand checks in turn")
     func bytesPerSuccess() async throws {
         let scratch = try Scratch()
