@@ -73,6 +73,7 @@ need_capabilities() {
         libc-ares-dev) pkg-config --exists libcares ;;
         libssl-dev) pkg-config --exists openssl ;;
         libsqlite3-dev) pkg-config --exists sqlite3 ;;
+        zlib1g-dev) pkg-config --exists zlib ;;
         libc6-dev) [ -e /usr/include/stdio.h ] ;;
         postgresql) compgen -G '/usr/lib/postgresql/*/bin/initdb' || compgen -G '/usr/pgsql-*/bin/initdb' || command -v initdb ;;
         prometheus) command -v promtool ;;
@@ -86,7 +87,7 @@ need_capabilities() {
 
 # What a build needs, and what the lab needs to run a real PostgreSQL that asks it about tokens.
 # shellcheck disable=SC2034  # read by the scripts that source this
-build_packages=(git ca-certificates pkg-config gcc libc6-dev libcurl4-openssl-dev libpq-dev libc-ares-dev libssl-dev libsqlite3-dev)
+build_packages=(git ca-certificates pkg-config gcc g++ libc6-dev libcurl4-openssl-dev libpq-dev libc-ares-dev libssl-dev libsqlite3-dev zlib1g-dev)
 # shellcheck disable=SC2034
 lab_packages=(postgresql)
 # shellcheck disable=SC2034
