@@ -45,7 +45,7 @@ final class AgentService: Sendable {
         self.gate = gate
         metrics.concurrencyLimit(gate.limit)
         // Standard output may be a pipe that nobody reads, so its lines go through a queue of their own.
-        let stateLines = LogSink(descriptor: STDOUT_FILENO)
+        let stateLines = LogSink(descriptor: STDOUT_FILENO, reportsDrops: false)
         let board = workbench.board
         let engines = Dictionary(uniqueKeysWithValues: workbench.probes.map { ($0.id, $0.target.engine) })
         scheduler = Scheduler(

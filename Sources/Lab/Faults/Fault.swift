@@ -136,8 +136,11 @@ package enum Fault: String, Sendable, Hashable, CaseIterable {
         case .identityBigBody: identity("a body of ten megabytes", .identityReplyInvalid)
         case .identityDribble: identity("one byte of the reply a second", .identityEndpointUnreachable)
         case .issuedWrongAudience: identity("the token is for another service", .tokenWrongAudience)
-        case .issuedExpired: identity("the token has expired an hour ago", .tokenExpired)
-        case .issuedNotYetValid: identity("the token becomes valid in an hour", .tokenNotYetValid)
+        // Foretold by the claims, confirmed by the server: only a wrong audience ends a probe before the login.
+        case .issuedExpired:
+            Row(summary: "the token has expired an hour ago", part: .identity, expects: .failure(.tokenExpired, .login, exit: 10))
+        case .issuedNotYetValid:
+            Row(summary: "the token becomes valid in an hour", part: .identity, expects: .failure(.tokenNotYetValid, .login, exit: 10))
         case .issuedLarge: Row(summary: "a token of nine kilobytes", part: .identity, expects: .healthy, value: ("bytes", 9_000))
         case .dnsNXDomain: names("the name does not exist", .dnsNotFound)
         case .dnsNoData: names("the name exists and has no address", .dnsNotFound)
@@ -174,7 +177,7 @@ package enum Fault: String, Sendable, Hashable, CaseIterable {
         case .serverStarting: proxy("the server is starting up: 57P03", .serverUnavailable, .login, 40)
         case .tooManyClients: proxy("all connection slots are taken: 53300 before the login", .connectionLimit, .login, 40)
         case .loginSilent: proxy("the server takes the token and says nothing", .probeDeadline, .login, 40)
-        case .loginCut: proxy("the server takes the token and closes the connection", .connectionLost, .login, 60)
+        case .loginCut: proxy("the server takes the token and closes the connection", .serverUnavailable, .login, 40)
         case .startupSilent: proxy("the server says nothing after TLS is up", .probeDeadline, .login, 40)
         case .md5Asked: proxy("the server asks for an MD5 password", .authMethodUnexpected, .login, 40)
         case .gssAsked: proxy("the server asks for Kerberos", .authMethodUnexpected, .login, 40)
