@@ -37,7 +37,8 @@ extension Lab {
         for target in options.targets {
             lines += [
                 "  - name: \(target.name)", "    engine: postgresql", "    host: \(target.host)", "    port: \(endpoint(of: target).port)",
-                "    database: \(target.database)", "    user: \(target.role)", "    identities: [\(target.identities.joined(separator: ", "))]",
+                "    database: \(target.database)", "    user: \(target.role)",
+                "    identities: [\(target.identities.joined(separator: ", "))]",
                 "    tls: {ca_file: \"\(caFile)\"}",
             ]
         }
@@ -60,7 +61,8 @@ extension Lab {
     /// What a program that started the lab wants to know: one line of JSON.
     package func readyLine(directory: String, configuration: String, environmentFile: String) -> String {
         let line: JSON = [
-            "schema": 1, "ready": true, "directory": directory, "configuration": configuration, "environment": environmentFile, "ca_file": caFile,
+            "schema": 1, "ready": true, "directory": directory, "configuration": configuration, "environment": environmentFile,
+            "ca_file": caFile,
             "identity_endpoint": identity.appServiceEndpoint, "imds_authority": identity.imdsAuthority, "name_servers": nameServers,
             "token_check": postgres?.tokenCheck.rawValue, "notice": postgres?.notice,
             "targets": options.targets.map { target -> JSON in

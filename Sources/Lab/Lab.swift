@@ -33,7 +33,9 @@ package final class Lab: Sendable {
 
     /// Starts all parts and returns when the server accepts logins.
     /// **Throws**: `LabError` for people: what is missing, and how to get it. Nothing is left behind then.
-    package static func start(_ options: LabOptions = LabOptions(), logger: Logger = Logger(label: "lab", factory: { _ in SwiftLogNoOpLogHandler() }))
+    package static func start(
+        _ options: LabOptions = LabOptions(), logger: Logger = Logger(label: "lab", factory: { _ in SwiftLogNoOpLogHandler() })
+    )
         async throws -> Lab
     {
         let scratch = try Scratch(in: options.parentDirectory)
@@ -79,7 +81,8 @@ package final class Lab: Sendable {
                 let upstream = postgres.map { Endpoint(host: $0.address, port: $0.port) }
                 let tls = try TLSContexts(certificates)
                 for (index, group) in try Self.groups(of: options.targets).enumerated() {
-                    let route = Route(targets: group.map(\.name), upstream: upstream, block: block, tls: tls, board: board, recorder: recorder)
+                    let route = Route(
+                        targets: group.map(\.name), upstream: upstream, block: block, tls: tls, board: board, recorder: recorder)
                     let proxy = try await FaultProxy.start(on: block.target(index), route: route, recorder: recorder)
                     running.append { await proxy.stop() }
                     for target in group { proxyOfTarget[target.name] = proxies.count }
@@ -89,8 +92,10 @@ package final class Lab: Sendable {
             var zone = Zone()
             for target in options.targets {
                 let addresses =
-                    proxyOfTarget[target.name].map { proxies[$0].addresses } ?? FaultProxy.Addresses(primary: block.postgres, secondary: block.postgres, dead: block.blackHole)
-                zone.add(Zone.Entry(target: target, addresses: target.blackHole ? [block.blackHole] : [addresses.primary], reserve: addresses))
+                    proxyOfTarget[target.name].map { proxies[$0].addresses }
+                    ?? FaultProxy.Addresses(primary: block.postgres, secondary: block.postgres, dead: block.blackHole)
+                zone.add(
+                    Zone.Entry(target: target, addresses: target.blackHole ? [block.blackHole] : [addresses.primary], reserve: addresses))
             }
             self.nameServer = try await NameServer.start(on: block.nameServer, zone: zone, board: board)
             self.postgres = postgres

@@ -32,7 +32,8 @@ package struct LabOptions: Sendable {
         case automatic
         /// The server hands user and token to the lab through PAM: signature, audience, times and principal are checked. Needs root.
         case pam
-        /// The issued token is the role's password. The server refuses every other token, but cannot see audience or expiry of the right one.
+        /// The issued token is the role's password. The server refuses every other token, but cannot see audience or expiry
+        /// of the right one.
         case password
     }
 }

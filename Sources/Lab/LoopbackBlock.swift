@@ -2,8 +2,8 @@
 
 /// A `/24` of `127.0.0.0/8`, chosen at random per lab.
 ///
-/// Linux answers on all of `127.0.0.0/8` without configuration. Ports are chosen by the kernel; because no other lab uses the same address, a
-/// listener that was closed for a fault gets its old port back.
+/// Linux answers on all of `127.0.0.0/8` without configuration. Ports are chosen by the kernel; because no other lab uses the same
+/// address, a listener that was closed for a fault gets its old port back.
 package struct LoopbackBlock: Sendable, Hashable {
     package let prefix: String
 

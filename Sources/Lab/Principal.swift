@@ -25,7 +25,8 @@ package struct Principal: Sendable, Hashable {
     package static let subscription = "2d6f1a8b-90c4-4c1d-8f0a-7be0c3a95e21"
     package static let readersGroup = "c41d9e02-6f5b-4f0e-a7d3-0e8b52f6d913"
 
-    /// The ARM id: of the identity itself when user-assigned, of the web app that owns it otherwise. Segment spelling as in the claim `xms_mirid`.
+    /// The ARM id: of the identity itself when user-assigned, of the web app that owns it otherwise.
+    /// Segment spelling as in the claim `xms_mirid`.
     package var resourceID: String {
         let group = "/subscriptions/\(Self.subscription)/resourcegroups/rg-shop/providers"
         return switch kind {

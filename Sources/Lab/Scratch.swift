@@ -17,7 +17,9 @@ package struct Scratch: Sendable {
         let name = "lab-" + String(UInt64.random(in: .min ... .max), radix: 36)
         let path = base + "/" + name
         // The longest socket name inside is `/pg/.s.PGSQL.65535`; `sockaddr_un` ends at 108 bytes. Source: unix(7).
-        guard path.utf8.count < 85 else { throw LabError("The folder \(base) has too long a path for the sockets of the lab; name a shorter one.") }
+        guard path.utf8.count < 85 else {
+            throw LabError("The folder \(base) has too long a path for the sockets of the lab; name a shorter one.")
+        }
         do {
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o711])
             try FileManager.default.setAttributes([.posixPermissions: 0o711], ofItemAtPath: path)

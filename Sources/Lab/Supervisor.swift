@@ -4,8 +4,8 @@ import Synchronization
 
 /// A long-lived child under a small shell that watches the lab.
 ///
-/// The shell reads a pipe whose other end only the lab holds. Its end means that the lab is gone, whatever ended it; the shell then stops the child,
-/// waits for it and removes the files that must not stay behind. Should the shell itself be killed, the kernel tells the child
+/// The shell reads a pipe whose other end only the lab holds. Its end means that the lab is gone, whatever ended it; the shell then
+/// stops the child, waits for it and removes the files that must not stay behind. Should the shell itself be killed, the kernel tells the child
 /// (`PR_SET_PDEATHSIG`, set by `setpriv`, which works here because the shell has one thread and stays the parent).
 ///
 /// The shell has a session of its own: Ctrl-C at the terminal reaches the lab alone, and the lab decides the order of stopping.
@@ -41,7 +41,8 @@ final class Supervisor: Sendable {
                     .name("env"), arguments: Arguments(shell), platformOptions: options, input: .inputWriter,
                     output: .sequence, error: .discarded
                 ) { execution in
-                    // The pipe to the shell stays open while this closure runs; the end of the shell's output tells that it has ended by itself.
+                    // The pipe to the shell stays open while this closure runs; the end of the shell's output tells that it has
+                    // ended by itself.
                     let writer = execution.standardInputWriter
                     let output = execution.standardOutput
                     await withTaskGroup(of: Void.self) { group in

@@ -19,7 +19,9 @@ struct Up: AsyncParsableCommand {
 
     func validate() throws {
         guard LabOptions.IdentityKind(rawValue: identity) != nil else { throw ValidationError("--identity is appService or imds.") }
-        guard LabOptions.TokenCheck(rawValue: tokenCheck) != nil else { throw ValidationError("--token-check is automatic, pam or password.") }
+        guard LabOptions.TokenCheck(rawValue: tokenCheck) != nil else {
+            throw ValidationError("--token-check is automatic, pam or password.")
+        }
         guard (targets ?? 1) > 0, (targets ?? 1) <= 100_000 else { throw ValidationError("--targets is between 1 and 100000.") }
         guard blackHole >= 0, blackHole <= targets ?? 0 else { throw ValidationError("--black-hole cannot exceed --targets.") }
     }
@@ -61,9 +63,10 @@ struct Up: AsyncParsableCommand {
             await lab.stop()
             throw error
         }
+        let signals = interruption.signals
         let breakdown = await withTaskGroup(of: String?.self) { group in
             group.addTask {
-                await interruption.first()
+                for await _ in signals {}
                 return nil
             }
             if let postgres = lab.postgres { group.addTask { await postgres.end() } }
@@ -90,7 +93,12 @@ struct Up: AsyncParsableCommand {
         flushOutput()
         if let notice = lab.postgres?.notice { printError(notice) }
         if lab.postgres?.tokenCheck == .password {
-            printError("the server compares tokens as passwords: it cannot see a wrong audience or an expired token, and only the last token issued to a principal works")
+            printError(
+                """
+                the server compares tokens as passwords: it cannot see a wrong audience or an expired token, \
+                and only the last token issued to a principal works
+                """
+            )
         }
     }
 }

@@ -13,7 +13,9 @@ struct Curl {
     /// `body` as an object of texts; nil when it is anything else.
     var texts: [String: String]? { try? JSONDecoder().decode([String: String].self, from: Data(body.utf8)) }
 
-    static func get(_ url: String, query: [String: String] = [:], headers: [String: String] = [:], patience: String = "10") async throws -> Curl {
+    static func get(_ url: String, query: [String: String] = [:], headers: [String: String] = [:], patience: String = "10") async throws
+        -> Curl
+    {
         var arguments = ["--silent", "--include", "--get", "--noproxy", "*", "--max-time", patience, url]
         for (name, value) in query { arguments += ["--data-urlencode", "\(name)=\(value)"] }
         for (name, value) in headers { arguments += ["--header", "\(name): \(value)"] }

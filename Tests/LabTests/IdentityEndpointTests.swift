@@ -16,7 +16,8 @@ import Testing
         var all = ["resource": Lab.audience, "api-version": "2019-08-01"]
         all.merge(query) { $1 }
         return try await Curl.get(
-            lab.identity.appServiceEndpoint, query: all, headers: ["X-IDENTITY-HEADER": lab.identity.secretHeader.reveal { $0 }], patience: patience)
+            lab.identity.appServiceEndpoint, query: all, headers: ["X-IDENTITY-HEADER": lab.identity.secretHeader.reveal { $0 }],
+            patience: patience)
     }
 
     static func imds(_ lab: Lab, _ query: [String: String] = [:], headers: [String: String] = ["Metadata": "true"]) async throws -> Curl {
@@ -56,7 +57,8 @@ import Testing
             #expect(
                 claims == [
                     "aud": Lab.audience, "iss": "https://sts.windows.net/\(Principal.tenant)/", "appid": app.clientID, "oid": app.objectID,
-                    "sub": app.objectID, "tid": Principal.tenant, "idtyp": "app", "ver": "1.0", "appidacr": "2", "life": "86700", "early": "true",
+                    "sub": app.objectID, "tid": Principal.tenant, "idtyp": "app", "ver": "1.0", "appidacr": "2", "life": "86700",
+                    "early": "true",
                     "xms_mirid": "/subscriptions/\(Principal.subscription)/resourcegroups/rg-shop/providers/Microsoft.Web/sites/shop-web",
                 ])
         }
@@ -74,7 +76,8 @@ import Testing
             #expect(reply.headers["server"]?.hasPrefix("IMDS/") == true)
             #expect(reply.headers["date"]?.hasSuffix(" GMT") == true)
             #expect(
-                try Self.claims(body["access_token"] ?? "")["xms_mirid"]?.hasSuffix("/Microsoft.ManagedIdentity/userAssignedIdentities/reporting") == true)
+                try Self.claims(body["access_token"] ?? "")["xms_mirid"]?.hasSuffix(
+                    "/Microsoft.ManagedIdentity/userAssignedIdentities/reporting") == true)
         }
     }
 
@@ -94,7 +97,9 @@ import Testing
             Asked(query: ["object_id": reporting.objectID.uppercased()], status: 200, text: reporting.clientID),
             Asked(query: ["mi_res_id": reporting.resourceID], status: 200, text: reporting.clientID),
             Asked(query: ["client_id": reporting.objectID], status: 400, text: "No User Assigned or Delegated Managed Identity found"),
-            Asked(query: ["resource": Lab.audience + "/.default"], status: 500, text: "An unexpected error occured while fetching the AAD Token."),
+            Asked(
+                query: ["resource": Lab.audience + "/.default"], status: 500,
+                text: "An unexpected error occured while fetching the AAD Token."),
             Asked(query: ["api-version": "2017-09-01"], status: 400, text: "api-version"),
             Asked(query: ["resource": ""], status: 400, text: "resource"),
             Asked(query: ["resource": "https://database.windows.net/"], status: 200, text: app.clientID),
@@ -175,8 +180,10 @@ import Testing
             Spoiled(fault: .identityMultiple, status: 400, text: "Unable to load the proper Managed Identity."),
             Spoiled(fault: .identityHeaderRefused, status: 403), Spoiled(fault: .identityGone, status: 410),
             Spoiled(fault: .identityThrottled, status: 429, text: "Too many requests"), Spoiled(fault: .identityFailing, status: 500),
-            Spoiled(fault: .identityHTML, status: 200, text: "<!DOCTYPE html>"), Spoiled(fault: .identityTruncated, status: 200, text: #"{"access_token":"eyJ"#),
-            Spoiled(fault: .identityNoExpiry, status: 200), Spoiled(fault: .identityWrongTypes, status: 200, text: #""expires_on":{"at":"soon"}"#),
+            Spoiled(fault: .identityHTML, status: 200, text: "<!DOCTYPE html>"),
+            Spoiled(fault: .identityTruncated, status: 200, text: #"{"access_token":"eyJ"#),
+            Spoiled(fault: .identityNoExpiry, status: 200),
+            Spoiled(fault: .identityWrongTypes, status: 200, text: #""expires_on":{"at":"soon"}"#),
             Spoiled(fault: .identitySilent, exit: 28, status: 0), Spoiled(fault: .identityRefused, exit: 7, status: 0),
             Spoiled(fault: .identityRedirect, status: 302), Spoiled(fault: .identityBigBody, status: 200, text: "          "),
             Spoiled(fault: .identityDribble, exit: 28, status: 0),
@@ -186,12 +193,16 @@ import Testing
             for row in rows {
                 try await lab.faults.turnOn(row.fault)
                 let reply = try await Self.appService(lab, patience: "1.5")
-                #expect(reply.exit == row.exit && reply.status == row.status && (row.text.isEmpty || reply.body.contains(row.text)), "\(row.fault.name): \(reply.exit) \(reply.status)")
+                #expect(
+                    reply.exit == row.exit && reply.status == row.status && (row.text.isEmpty || reply.body.contains(row.text)),
+                    "\(row.fault.name): \(reply.exit) \(reply.status)")
                 if row.fault == .identityThrottled { #expect(reply.headers["retry-after"] == "2") }
                 if row.fault == .identityBigBody { #expect(reply.body.utf8.count == 10 << 20) }
                 try await lab.faults.turnOff(row.fault)
             }
             #expect(try await Self.appService(lab).status == 200)
+            try await lab.faults.turnOn(.identityGone)
+            #expect(try await Self.imds(lab).status == 410)
         }
     }
 

@@ -8,7 +8,9 @@ import Testing
 @Suite struct NameServiceTests {
     /// A question about an A record, recursion wanted. Source: RFC 1035 section 4.
     static func query(_ name: String, type: UInt8 = 1) -> [UInt8] {
-        [0xAB, 0xCD, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0] + name.split(separator: ".").flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) } + [0, 0, type, 0, 1]
+        [0xAB, 0xCD, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0] + name.split(separator: ".").flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) } + [
+            0, 0, type, 0, 1,
+        ]
     }
 
     /// What a reply says.
@@ -20,7 +22,8 @@ import Testing
         var lives: [Int] = []
 
         init?(_ bytes: [UInt8], question: [UInt8]) {
-            guard bytes.count >= question.count, bytes[0] == 0xAB, bytes[1] == 0xCD, bytes[2] & 0x80 != 0, bytes[12..<question.count].elementsEqual(question[12...])
+            guard bytes.count >= question.count, bytes[0] == 0xAB, bytes[1] == 0xCD, bytes[2] & 0x80 != 0,
+                bytes[12..<question.count].elementsEqual(question[12...])
             else { return nil }
             code = bytes[3] & 15
             isTruncated = bytes[2] & 2 != 0

@@ -31,6 +31,8 @@ struct Psql {
             .name("env"), arguments: Arguments(limited + arguments),
             environment: .inherit.updating(Dictionary(uniqueKeysWithValues: settings.map { (Environment.Key(stringLiteral: $0), $1) })),
             input: .none, output: .string(limit: 1 << 20), error: .string(limit: 1 << 20))
-        return Psql(output: result.standardOutput, error: result.standardError, isSuccess: result.terminationStatus.isSuccess, wasStopped: result.terminationStatus == .exited(124))
+        return Psql(
+            output: result.standardOutput, error: result.standardError, isSuccess: result.terminationStatus.isSuccess,
+            wasStopped: result.terminationStatus == .exited(124))
     }
 }

@@ -21,7 +21,9 @@ enum Traces {
     static func pamFiles(naming text: String) -> [String] {
         let entries = (try? FileManager.default.contentsOfDirectory(atPath: "/etc/pam.d")) ?? []
         return entries.filter { entry in
-            guard entry.hasPrefix("agent-lab-"), let content = FileManager.default.contents(atPath: "/etc/pam.d/" + entry) else { return false }
+            guard entry.hasPrefix("agent-lab-"), let content = FileManager.default.contents(atPath: "/etc/pam.d/" + entry) else {
+                return false
+            }
             return String(decoding: content, as: UTF8.self).contains(text)
         }
     }

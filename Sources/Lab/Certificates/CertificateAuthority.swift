@@ -21,7 +21,8 @@ package struct CertificateAuthority: Sendable {
         self.name = Self.distinguishedName(commonName)
         let now = Timestamp.now
         self.certificate = try Self.certificate(
-            subject: name, issuer: name, subjectKey: key.publicKey, signer: key, from: now + .seconds(-86_400), until: now + .seconds(86_400 * 365),
+            subject: name, issuer: name, subjectKey: key.publicKey, signer: key, from: now + .seconds(-86_400),
+            until: now + .seconds(86_400 * 365),
             extensions: [
                 Self.extension([2, 5, 29, 19], critical: true, .sequence([.yes])),
                 Self.extension([2, 5, 29, 15], critical: true, .bits([0x06], unused: 1)),
@@ -30,7 +31,9 @@ package struct CertificateAuthority: Sendable {
     }
 
     /// A server certificate for `names`. **Unit**: `from` and `until` are moments of wall-clock time.
-    func issue(names: [String], from: Timestamp = .now + .seconds(-3_600), until: Timestamp = .now + .seconds(86_400 * 90)) throws -> CertifiedKey {
+    func issue(names: [String], from: Timestamp = .now + .seconds(-3_600), until: Timestamp = .now + .seconds(86_400 * 90)) throws
+        -> CertifiedKey
+    {
         let leaf = P256.Signing.PrivateKey()
         // GeneralName, dNSName [2] IA5String. Source: RFC 5280 section 4.2.1.6.
         let alternatives = DER.sequence(names.map { DER(tag: 0x82, Array($0.utf8)) })
@@ -83,7 +86,9 @@ package struct CertificateAuthority: Sendable {
         .sequence([.object(arcs)] + (critical ? [.yes] : []) + [.octets(value.bytes)])
     }
 
-    private static func keyIdentifier(of key: P256.Signing.PublicKey) -> DER { `extension`([2, 5, 29, 14], critical: false, .octets(identifier(key))) }
+    private static func keyIdentifier(of key: P256.Signing.PublicKey) -> DER {
+        `extension`([2, 5, 29, 14], critical: false, .octets(identifier(key)))
+    }
     private static func identifier(_ key: P256.Signing.PublicKey) -> [UInt8] { Array(SHA256.hash(data: key.x963Representation).prefix(20)) }
 
     /// `2026-11-22T03:04:11.000Z` as `20261122030411Z`.

@@ -11,8 +11,8 @@ import NIOPosix
 
 /// The socket of a running lab.
 ///
-/// **Shape**: a question is one line of words separated by tabs, the first of which is `text` or `json`. The answer is `ok` or `error` on a line
-/// of its own, then text to be printed, until the end of the stream.
+/// **Shape**: a question is one line of words separated by tabs, the first of which is `text` or `json`. The answer is `ok` or `error`
+/// on a line of its own, then text to be printed, until the end of the stream.
 package final class ControlSocket: Sendable {
     private let listener: Listener
 
@@ -33,7 +33,9 @@ package final class ControlSocket: Sendable {
             try await connection.finish()
             try await connection.drain()
         }
-        guard unsafe chmod(path(in: directory), 0o600) == 0 else { throw LabError("The permissions of the control socket cannot be set (errno \(errno)).") }
+        guard unsafe chmod(path(in: directory), 0o600) == 0 else {
+            throw LabError("The permissions of the control socket cannot be set (errno \(errno)).")
+        }
         return ControlSocket(listener: listener)
     }
 

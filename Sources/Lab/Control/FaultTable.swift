@@ -46,7 +46,9 @@ package struct FaultTable: Sendable, JSONRepresentable {
             var exit: Int?
             if case .failure(let code, let seen, let status) = row.expects { (cause, phase, exit) = (code.rawValue, seen, status) }
             if case .healthy = row.expects { exit = 0 }
-            let on = active.filter { $0.fault == fault }.map { entry -> JSON in ["target": entry.target, "value": row.value == nil ? nil : entry.value] }
+            let on = active.filter { $0.fault == fault }.map { entry -> JSON in
+                ["target": entry.target, "value": row.value == nil ? nil : entry.value]
+            }
             return [
                 "name": fault.name, "part": fault.part.rawValue, "summary": row.summary, "cause": cause, "phase": phase, "exit": exit,
                 "value": row.value?.standard, "value_meaning": row.value?.meaning, "on": on,

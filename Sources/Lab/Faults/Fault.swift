@@ -111,8 +111,12 @@ package enum Fault: String, Sendable, Hashable, CaseIterable {
     package var part: Part { row.part }
 
     package var row: Row {
-        func identity(_ summary: String, _ cause: Cause) -> Row { Row(summary: summary, part: .identity, expects: .failure(cause, .token, exit: 10)) }
-        func names(_ summary: String, _ cause: Cause) -> Row { Row(summary: summary, part: .names, expects: .failure(cause, .dns, exit: 20)) }
+        func identity(_ summary: String, _ cause: Cause) -> Row {
+            Row(summary: summary, part: .identity, expects: .failure(cause, .token, exit: 10))
+        }
+        func names(_ summary: String, _ cause: Cause) -> Row {
+            Row(summary: summary, part: .names, expects: .failure(cause, .dns, exit: 20))
+        }
         func proxy(_ summary: String, _ cause: Cause, _ phase: Phase, _ exit: Int) -> Row {
             Row(summary: summary, part: .proxy, expects: .failure(cause, phase, exit: exit))
         }
@@ -159,8 +163,12 @@ package enum Fault: String, Sendable, Hashable, CaseIterable {
         case .delay: Row(summary: "every piece from the server comes late", part: .proxy, expects: .healthy, value: ("milliseconds", 50))
         case .dribble:
             Row(summary: "one byte from the server at a time", part: .proxy, expects: .varies, value: ("milliseconds between bytes", 1_000))
-        case .cutAt: Row(summary: "the connection is closed after so many bytes from the server", part: .proxy, expects: .varies, value: ("bytes", 1))
-        case .resetAt: Row(summary: "the connection is reset after so many bytes from the server", part: .proxy, expects: .varies, value: ("bytes", 1))
+        case .cutAt:
+            Row(
+                summary: "the connection is closed after so many bytes from the server", part: .proxy, expects: .varies, value: ("bytes", 1)
+            )
+        case .resetAt:
+            Row(summary: "the connection is reset after so many bytes from the server", part: .proxy, expects: .varies, value: ("bytes", 1))
         case .tlsUnknownCA: proxy("a certificate of an authority nobody trusts", .tlsUntrustedIssuer, .tls, 30)
         case .tlsWrongName: proxy("a trusted certificate for another name", .tlsNameMismatch, .tls, 30)
         case .tlsExpired: proxy("a certificate that has expired", .tlsCertValidity, .tls, 30)
@@ -184,7 +192,8 @@ package enum Fault: String, Sendable, Hashable, CaseIterable {
         case .unknownAuthAsked: proxy("the server asks for a method that does not exist", .authMethodUnexpected, .login, 40)
         case .garbageLength:
             Row(
-                summary: "a message after TLS with an impossible length", part: .proxy, expects: .failure(.protocolViolation, .login, exit: 40),
+                summary: "a message after TLS with an impossible length", part: .proxy,
+                expects: .failure(.protocolViolation, .login, exit: 40),
                 value: ("the length field", 0x7FFF_FFFF))
         case .garbageMessage: proxy("a message after TLS of a type that does not exist", .protocolViolation, .login, 40)
         case .endlessNotices: proxy("notices without end after the login", .protocolViolation, .login, 40)

@@ -84,7 +84,9 @@ package actor Faults {
         }
         for database in Set(affected.map(\.database)).sorted() {
             switch fault {
-            case .noConnect: try await postgres.execute(isOn ? "REVOKE CONNECT ON DATABASE \"\(database)\" FROM PUBLIC" : "GRANT CONNECT ON DATABASE \"\(database)\" TO PUBLIC")
+            case .noConnect:
+                try await postgres.execute(
+                    isOn ? "REVOKE CONNECT ON DATABASE \"\(database)\" FROM PUBLIC" : "GRANT CONNECT ON DATABASE \"\(database)\" TO PUBLIC")
             case .databaseWrong: try await postgres.rename(database: database, away: isOn)
             default: break
             }
@@ -93,16 +95,23 @@ package actor Faults {
 
     private func check(_ fault: Fault, target: String?, value: Int?) throws {
         if let target {
-            guard fault.part != .identity else { throw LabError("\(fault.name) concerns the identity endpoint, which all targets share: name no target.") }
+            guard fault.part != .identity else {
+                throw LabError("\(fault.name) concerns the identity endpoint, which all targets share: name no target.")
+            }
+            let known = targets.prefix(8).map(\.name)
             guard targets.contains(where: { $0.name == target }) else {
-                throw LabError("The lab has no target \(target). It has: \(targets.prefix(8).map(\.name).joined(separator: ", "))\(targets.count > 8 ? ", …" : "").")
+                throw LabError(
+                    "The lab has no target \(target). It has: \(known.joined(separator: ", "))\(targets.count > 8 ? ", …" : "")."
+                )
             }
         }
         if let value {
             guard fault.row.value != nil else { throw LabError("\(fault.name) takes no value.") }
             guard value >= 0 else { throw LabError("The value of \(fault.name) cannot be negative.") }
         }
-        if fault.part == .server, postgres == nil { throw LabError("\(fault.name) needs the real server, and this lab was started without it.") }
+        if fault.part == .server, postgres == nil {
+            throw LabError("\(fault.name) needs the real server, and this lab was started without it.")
+        }
         if fault.part == .proxy || fault == .deadAddress, proxies.isEmpty {
             throw LabError("\(fault.name) is played by the proxy, and this lab was started without it (direct).")
         }
@@ -112,6 +121,9 @@ package actor Faults {
         if let fault = Fault(rawValue: name) { return fault }
         let word = name.split(separator: "_").first.map(String.init) ?? name
         let near = Fault.allCases.map(\.name).filter { $0.hasPrefix(word) }
-        throw LabError("There is no fault \(name).\(near.isEmpty ? "" : " Similar: \(near.joined(separator: ", ")).") `agent-lab fault list` shows all.")
+        let hint = near.isEmpty ? "" : " Similar: \(near.joined(separator: ", "))."
+        throw LabError(
+            "There is no fault \(name).\(hint) `agent-lab fault list` shows all."
+        )
     }
 }

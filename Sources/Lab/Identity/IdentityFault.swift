@@ -1,4 +1,5 @@
-// What the identity endpoints do while one of their faults is on: refusals with the platform's words, and replies that are no token replies.
+// What the identity endpoints do while one of their faults is on: refusals with the platform's words, and replies that are
+// no token replies.
 
 /// One spoiled answer.
 struct IdentityFault: Sendable {
@@ -33,7 +34,8 @@ struct IdentityFault: Sendable {
         case .identityThrottled: act = .reply(flavor.refusal(.throttled))
         case .identityFailing: act = .reply(flavor.refusal(.failing))
         case .identityHTML:
-            act = .reply(ok("<!DOCTYPE html><html><head><title>Sign in</title></head><body>Please sign in.</body></html>", type: "text/html"))
+            act = .reply(
+                ok("<!DOCTYPE html><html><head><title>Sign in</title></head><body>Please sign in.</body></html>", type: "text/html"))
         case .identityTruncated: act = .reply(ok(#"{"access_token":"eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJodHRwczov"#))
         case .identityNoExpiry: act = .reply(ok(#"{"access_token":"\#(opaque)","token_type":"Bearer"}"#))
         case .identityWrongTypes: act = .reply(ok(#"{"access_token":["\#(opaque)"],"expires_on":{"at":"soon"},"token_type":7}"#))

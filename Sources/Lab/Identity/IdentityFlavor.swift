@@ -8,17 +8,23 @@ struct IdentityQuestion: Sendable {
     var principal: Principal
 
     /// **Throws**: nothing; a refusal is an answer.
-    static func read(_ request: HTTPRequest, flavor: IdentityFlavor, secret: String, principals: [Principal]) -> Result<IdentityQuestion, IdentityRefusal> {
+    static func read(_ request: HTTPRequest, flavor: IdentityFlavor, secret: String, principals: [Principal]) -> Result<
+        IdentityQuestion, IdentityRefusal
+    > {
         switch flavor {
         case .imds:
-            guard request.headers["metadata"] == "true", request.headers["x-forwarded-for"] == nil else { return .failure(.metadataMissing) }
+            guard request.headers["metadata"] == "true", request.headers["x-forwarded-for"] == nil else {
+                return .failure(.metadataMissing)
+            }
             guard request.query["api-version"] != nil else { return .failure(.versionMissing) }
         case .appService:
             guard request.headers["x-identity-header"] == secret else { return .failure(.headerWrong) }
             guard request.query["api-version"] == "2019-08-01" else { return .failure(.versionMissing) }
         }
         guard let resource = request.query["resource"], !resource.isEmpty else { return .failure(.resourceMissing) }
-        guard Self.knownResources.contains(resource.hasSuffix("/") ? String(resource.dropLast()) : resource) else { return .failure(.resourceUnknown) }
+        guard Self.knownResources.contains(resource.hasSuffix("/") ? String(resource.dropLast()) : resource) else {
+            return .failure(.resourceUnknown)
+        }
         let named = flavor.idParameters.compactMap { name in request.query[name].map { (name, $0.lowercased()) } }
         guard named.count <= 1 else { return .failure(.identityUnknown) }
         if let (name, value) = named.first {
@@ -32,7 +38,9 @@ struct IdentityQuestion: Sendable {
             guard let found else { return .failure(.identityUnknown) }
             return .success(IdentityQuestion(resource: resource, principal: found))
         }
-        if let system = principals.first(where: { $0.kind == .systemAssigned }) { return .success(IdentityQuestion(resource: resource, principal: system)) }
+        if let system = principals.first(where: { $0.kind == .systemAssigned }) {
+            return .success(IdentityQuestion(resource: resource, principal: system))
+        }
         // IMDS takes the only user-assigned identity when none is named; App Service never does.
         guard let first = principals.first else { return .failure(.identityUnknown) }
         guard flavor == .imds, principals.count == 1 else { return .failure(.identityAmbiguous) }
@@ -40,7 +48,8 @@ struct IdentityQuestion: Sendable {
     }
 
     private static let knownResources: Set<String> = [
-        "https://ossrdbms-aad.database.windows.net", "https://database.windows.net", "https://management.azure.com", "https://graph.microsoft.com",
+        "https://ossrdbms-aad.database.windows.net", "https://database.windows.net", "https://management.azure.com",
+        "https://graph.microsoft.com",
         "https://vault.azure.net", "https://storage.azure.com", "api://AzureADTokenExchange",
     ]
 }
@@ -98,20 +107,25 @@ enum IdentityFlavor: Sendable {
     }
 
     private func imds(_ refusal: IdentityRefusal) -> HTTPReply {
-        func error(_ code: String, _ text: String, status: Int = 400) -> HTTPReply { reply(["error": code, "error_description": text], status: status) }
+        func error(_ code: String, _ text: String, status: Int = 400) -> HTTPReply {
+            reply(["error": code, "error_description": text], status: status)
+        }
         return switch refusal {
         case .metadataMissing: error("invalid_request", "Required metadata header not specified")
         case .headerWrong, .versionMissing: error("invalid_request", "Required query variable 'api-version' is missing")
         case .resourceMissing: error("invalid_request", "Required audience parameter not specified")
         case .resourceUnknown:
-            error("invalid_resource", "AADSTS500011: The resource principal named in the request was not found in the tenant \(Principal.tenant).")
+            error(
+                "invalid_resource",
+                "AADSTS500011: The resource principal named in the request was not found in the tenant \(Principal.tenant).")
         case .identityUnknown: error("invalid_request", "Identity not found")
         case .identityAmbiguous:
             error(
                 "invalid_request",
                 "Multiple user assigned identities exist, please specify the clientId / resourceId of the identity in the token request")
         case .gone: error("gone", "The metadata service is being updated", status: 410)
-        case .throttled: reply(["error": "too_many_requests", "error_description": "Rate limit exceeded"], status: 429, extra: [("Retry-After", "2")])
+        case .throttled:
+            reply(["error": "too_many_requests", "error_description": "Rate limit exceeded"], status: 429, extra: [("Retry-After", "2")])
         case .failing: error("unknown", "Failed to retrieve token from the Active directory. For details see logs", status: 500)
         }
     }
@@ -126,7 +140,8 @@ enum IdentityFlavor: Sendable {
         case .resourceMissing: message(400, "The resource parameter is missing.")
         // The spelling is the service's.
         case .resourceUnknown, .failing: message(500, "An unexpected error occured while fetching the AAD Token.")
-        case .identityUnknown: message(400, "No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId/PrincipalId.")
+        case .identityUnknown:
+            message(400, "No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId/PrincipalId.")
         case .identityAmbiguous: message(400, "Unable to load the proper Managed Identity.")
         case .gone: message(410, "The token service is being updated.")
         case .throttled: reply(["statusCode": 429, "message": "Too many requests."], status: 429, extra: [("Retry-After", "2")])

@@ -69,12 +69,14 @@ struct DNSAnswer: Sendable {
                     let target = Self.encode(name: other)
                     bytes += Self.encode(name: name) + pair(5) + pair(1) + life + pair(UInt16(target.count)) + target
                 case .address(let name, let address):
-                    bytes += Self.encode(name: name) + pair(1) + pair(1) + life + pair(4) + address.split(separator: ".").map { UInt8($0) ?? 0 }
+                    bytes +=
+                        Self.encode(name: name) + pair(1) + pair(1) + life + pair(4) + address.split(separator: ".").map { UInt8($0) ?? 0 }
                 }
             }
         }
         if isNegative {
-            let data = Self.encode(name: "ns.lab.invalid") + Self.encode(name: "hostmaster.lab.invalid")
+            let data =
+                Self.encode(name: "ns.lab.invalid") + Self.encode(name: "hostmaster.lab.invalid")
                 + [0, 0, 0, 1] + [0, 0, 14, 16] + [0, 0, 3, 132] + [0, 9, 58, 128] + [0, 0, 0, 30]
             bytes += Self.encode(name: "database.azure.com") + pair(6) + pair(1) + life + pair(UInt16(data.count)) + data
         }

@@ -4,8 +4,8 @@ import NIOPosix
 
 /// A listening socket that accepts nothing and whose queue is full, so that the kernel drops every further SYN.
 ///
-/// **Source**: tcp(7) and Linux `tcp_conn_request`: with a full accept queue (`backlog` 0 holds one connection) and `tcp_abort_on_overflow` 0
-/// a SYN is dropped without an answer.
+/// **Source**: tcp(7) and Linux `tcp_conn_request`: with a full accept queue (`backlog` 0 holds one connection) and
+/// `tcp_abort_on_overflow` 0 a SYN is dropped without an answer.
 final class BlackHole: Sendable {
     let port: Int
     private let server: any Channel
@@ -31,7 +31,8 @@ final class BlackHole: Sendable {
         }
         for filler in fillers { try? await filler.close().get() }
         try? await server.close().get()
-        throw LabError("This kernel answers connections beyond a full queue (net.ipv4.tcp_abort_on_overflow?), so packets cannot be dropped.")
+        throw LabError(
+            "This kernel answers connections beyond a full queue (net.ipv4.tcp_abort_on_overflow?), so packets cannot be dropped.")
     }
 
     private init(port: Int, server: any Channel, fillers: [any Channel]) {

@@ -13,7 +13,8 @@ enum PostgresMessage {
     /// An authentication request by its code: 0 ok, 3 clear text, 5 MD5, 7 GSS, 10 SASL.
     static func authentication(_ code: UInt32, _ rest: [UInt8] = []) -> [UInt8] { message("R", number(code) + rest) }
 
-    static func error(_ sqlState: String, _ text: String, severity: String = "FATAL", detail: String? = nil, hint: String? = nil) -> [UInt8] {
+    static func error(_ sqlState: String, _ text: String, severity: String = "FATAL", detail: String? = nil, hint: String? = nil) -> [UInt8]
+    {
         message("E", fields(sqlState, text, severity: severity, detail: detail, hint: hint))
     }
 
@@ -34,12 +35,14 @@ enum PostgresMessage {
     static func complete(_ tag: String) -> [UInt8] { message("C", text(tag)) }
 
     /// One column of type text.
-    static let rowDescription = message("T", short(1) + text("filler") + number(0) + short(0) + number(25) + short(-1 & 0xFFFF) + number(0xFFFF_FFFF) + short(0))
+    static let rowDescription = message(
+        "T", short(1) + text("filler") + number(0) + short(0) + number(25) + short(-1 & 0xFFFF) + number(0xFFFF_FFFF) + short(0))
 
     static func row(_ value: String) -> [UInt8] { message("D", short(1) + number(UInt32(value.utf8.count)) + Array(value.utf8)) }
 
     /// What a server says between a successful login and the first statement.
     static let welcome: [UInt8] =
-        authentication(0) + parameter("server_version", "16.4") + parameter("server_encoding", "UTF8") + parameter("client_encoding", "UTF8")
+        authentication(0) + parameter("server_version", "16.4") + parameter("server_encoding", "UTF8")
+        + parameter("client_encoding", "UTF8")
         + parameter("standard_conforming_strings", "on") + parameter("integer_datetimes", "on") + parameter("TimeZone", "UTC") + key + ready
 }

@@ -42,7 +42,8 @@ struct Route: Sendable {
         // Not listening: a connection that came in while the listener was being closed.
         case .tcpRefused, .tcpDropped: try await connection.reset()
         case .some(let fault):
-            try await ScriptedPostgres(fault: fault, value: entry?.value ?? 0, tls: tls.context(for: fault)) { isInsideTLS = true }.play(on: connection)
+            try await ScriptedPostgres(fault: fault, value: entry?.value ?? 0, tls: tls.context(for: fault)) { isInsideTLS = true }.play(
+                on: connection)
         }
     }
 

@@ -18,13 +18,15 @@ struct ScriptedPostgres {
         guard let first = try await connection.read(8) else { return }
         if fault == .notPostgres {
             let page = "<html><body>400 Bad Request</body></html>"
-            try await connection.write("HTTP/1.1 400 Bad Request\r\nServer: nginx\r\nContent-Type: text/html\r\nContent-Length: \(page.utf8.count)\r\n\r\n\(page)")
+            try await connection.write(
+                "HTTP/1.1 400 Bad Request\r\nServer: nginx\r\nContent-Type: text/html\r\nContent-Length: \(page.utf8.count)\r\n\r\n\(page)")
             return try await end(connection)
         }
         guard first == Self.sslRequest else {
             // As a server with `require_secure_transport`: no line of pg_hba.conf matches.
             try await connection.write(
-                PostgresMessage.error("28000", "no pg_hba.conf entry for host \"127.0.0.1\", user \"unknown\", database \"unknown\", no encryption"))
+                PostgresMessage.error(
+                    "28000", "no pg_hba.conf entry for host \"127.0.0.1\", user \"unknown\", database \"unknown\", no encryption"))
             return try await end(connection)
         }
         switch fault {
@@ -37,7 +39,8 @@ struct ScriptedPostgres {
             guard try await connection.next() != nil else { return }
             return try await end(connection)
         case .stuffedBeforeTLS:
-            try await connection.startTLS(tls, after: [UInt8(ascii: "S")] + PostgresMessage.error("28000", "stuffed by somebody in the middle"))
+            try await connection.startTLS(
+                tls, after: [UInt8(ascii: "S")] + PostgresMessage.error("28000", "stuffed by somebody in the middle"))
         default: try await connection.startTLS(tls, after: [UInt8(ascii: "S")])
         }
         tlsIsUp()
@@ -146,18 +149,21 @@ struct ScriptedPostgres {
         return (head[0], content)
     }
 
-    /// The sentences of Azure's extension. **Source**: reports and Microsoft's troubleshooting page; only 28000 is confirmed for the token type.
+    /// The sentences of Azure's extension. **Source**: reports and Microsoft's troubleshooting page; the SQLSTATE is confirmed for the
+    /// token type only.
     private static let refusals: [Fault: (sqlState: String, text: @Sendable (String) -> String, hint: String?)] = [
         .tokenExpired: ("28000", { _ in "The access token has expired. Please acquire a new token and retry." }, nil),
         .tokenWrongAudience: (
             "28000",
             { _ in
-                "The access token does not have a valid audience claim. Please acquire a new token for the resource \"https://ossrdbms-aad.database.windows.net\"."
+                "The access token does not have a valid audience claim. "
+                    + "Please acquire a new token for the resource \"https://ossrdbms-aad.database.windows.net\"."
             }, nil
         ),
         .tokenWrongTenant: (
             "28000",
-            { _ in "The access token isn't valid for this server's tenant. Acquire a new token for tenant \(Principal.foreignTenant)." }, nil
+            { _ in "The access token isn't valid for this server's tenant. Acquire a new token for tenant \(Principal.foreignTenant)." },
+            nil
         ),
         .tokenGroupMissing: (
             "28000", { "Azure AD access token not valid for role \($0) (does not contain group ID \(Principal.readersGroup))" },
@@ -165,7 +171,10 @@ struct ScriptedPostgres {
         ),
         .tokenType: (
             "28000",
-            { "Microsoft Entra user token for role \"\($0)\" is neither an AAD_AUTH_TOKENTYPE_APP_USER or an AAD_AUTH_TOKENTYPE_APP_OBO token." },
+            {
+                "Microsoft Entra user token for role \"\($0)\" "
+                    + "is neither an AAD_AUTH_TOKENTYPE_APP_USER or an AAD_AUTH_TOKENTYPE_APP_OBO token."
+            },
             nil
         ),
         .identityRecreated: (

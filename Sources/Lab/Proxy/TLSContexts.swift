@@ -12,7 +12,9 @@ struct TLSContexts: Sendable {
 
     init(_ certificates: LabCertificates) throws {
         func context(_ pair: CertifiedKey, _ minimum: TLSVersion = .tlsv12, _ maximum: TLSVersion? = nil) throws -> NIOSSLContext {
-            let chain = try pair.certificates.map { NIOSSLCertificateSource.certificate(try NIOSSLCertificate(bytes: Array($0.utf8), format: .pem)) }
+            let chain = try pair.certificates.map {
+                NIOSSLCertificateSource.certificate(try NIOSSLCertificate(bytes: Array($0.utf8), format: .pem))
+            }
             var configuration = TLSConfiguration.makeServerConfiguration(
                 certificateChain: chain, privateKey: .privateKey(try NIOSSLPrivateKey(bytes: Array(pair.key.utf8), format: .pem)))
             configuration.minimumTLSVersion = minimum

@@ -22,9 +22,15 @@ struct PostgresInstallation: Sendable {
         candidates += ["/usr/local/pgsql/bin", "/usr/bin"]
         for folder in candidates {
             let found = PostgresInstallation(folder: folder)
-            if ["initdb", "postgres", "psql"].allSatisfy({ FileManager.default.isExecutableFile(atPath: found.program($0)) }) { return found }
+            if ["initdb", "postgres", "psql"].allSatisfy({ FileManager.default.isExecutableFile(atPath: found.program($0)) }) {
+                return found
+            }
         }
         throw LabError(
-            "No PostgreSQL server was found on this machine. Install one (Debian and Ubuntu: apt install postgresql; Fedora: dnf install postgresql-server).")
+            """
+            No PostgreSQL server was found on this machine. Install one \
+            (Debian and Ubuntu: apt install postgresql; Fedora: dnf install postgresql-server).
+            """
+        )
     }
 }

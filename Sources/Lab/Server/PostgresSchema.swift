@@ -14,8 +14,8 @@ enum PostgresSchema {
         ]
     }()
 
-    /// `aad_closed` may not log in, `aad_full` has no connections left, `local_app` has a password of its own; database `closed` admits nobody,
-    /// `fenced` is refused by pg_hba.conf.
+    /// `aad_closed` may not log in, `aad_full` has no connections left, `local_app` has a password of its own; database `closed` admits
+    /// nobody, `fenced` is refused by pg_hba.conf.
     static func script(roles: TokenGate) -> String {
         var lines = [
             "CREATE ROLE entra_principals NOLOGIN;", "CREATE ROLE local_accounts NOLOGIN;", "CREATE ROLE shop_owner NOLOGIN;",
@@ -25,7 +25,8 @@ enum PostgresSchema {
             "ALTER ROLE aad_closed NOLOGIN;", "ALTER ROLE aad_full CONNECTION LIMIT 0;",
             "SET password_encryption = 'scram-sha-256';",
             "CREATE ROLE local_app LOGIN PASSWORD 'native password' IN ROLE local_accounts;",
-            "CREATE DATABASE orders OWNER shop_owner;", "CREATE DATABASE billing OWNER shop_owner;", "CREATE DATABASE closed OWNER shop_owner;",
+            "CREATE DATABASE orders OWNER shop_owner;", "CREATE DATABASE billing OWNER shop_owner;",
+            "CREATE DATABASE closed OWNER shop_owner;",
             "CREATE DATABASE fenced OWNER shop_owner;", "REVOKE CONNECT ON DATABASE closed FROM PUBLIC;",
         ]
         lines += furnish("orders", tables: ["customers", "orders", "order_lines"], writers: ["aad_orders", "aad_batch"])
@@ -45,7 +46,8 @@ enum PostgresSchema {
             "CREATE SCHEMA audit;", "CREATE TABLE audit.log (id bigserial PRIMARY KEY, said text);",
             "GRANT USAGE ON SCHEMA public TO \(writers), \(readers);",
             "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO \(writers);",
-            "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO \(writers);", "GRANT SELECT ON ALL TABLES IN SCHEMA public TO \(readers);",
+            "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO \(writers);",
+            "GRANT SELECT ON ALL TABLES IN SCHEMA public TO \(readers);",
             "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO \(writers);",
             "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO \(writers);", "RESET ROLE;",
         ]

@@ -35,11 +35,17 @@ package actor PostgresServer {
         if Account.isRoot {
             account = Account(name: "postgres")
             guard account != nil else {
-                throw LabError("PostgreSQL does not run as root, and this machine has no user postgres. Install the package postgresql, or start the lab as another user.")
+                throw LabError(
+                    """
+                    PostgreSQL does not run as root, and this machine has no user postgres. \
+                    Install the package postgresql, or start the lab as another user.
+                    """
+                )
             }
         }
         guard options.tokenCheck != .pam || Account.isRoot else {
-            throw LabError("Token checks through PAM need root, for a file in /etc/pam.d. Use the token check \"password\", or start the lab as root.")
+            throw LabError(
+                "Token checks through PAM need root, for a file in /etc/pam.d. Use the token check \"password\", or start the lab as root.")
         }
         let adminPassword = Base64URL.encode((0..<18).map { _ in UInt8.random(in: .min ... .max) })
         try scratch.makeFolder(folder, mode: 0o700)
@@ -69,7 +75,8 @@ package actor PostgresServer {
                 for name in given { try scratch.give(folder + name, to: account) }
             }
             return try await PostgresServer(
-                options: options, installation: installation, scratch: scratch, block: block, gate: gate, service: service, notice: notice, desk: desk,
+                options: options, installation: installation, scratch: scratch, block: block, gate: gate, service: service, notice: notice,
+                desk: desk,
                 adminPassword: adminPassword)
         } catch {
             if let service { try? FileManager.default.removeItem(atPath: service.file) }
@@ -163,7 +170,8 @@ package actor PostgresServer {
     @discardableResult
     package func execute(_ sql: String, in database: String = "postgres") async throws -> String {
         try await Command(
-            program: installation.program("psql"), arguments: ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1", "--file", "-"],
+            program: installation.program("psql"),
+            arguments: ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1", "--file", "-"],
             environment: [
                 "PGHOST": scratch.file(Self.folder), "PGPORT": String(port), "PGUSER": Self.admin, "PGPASSWORD": adminPassword,
                 "PGDATABASE": database, "PGOPTIONS": "-c client_min_messages=warning", "PGAPPNAME": "agent-lab",
@@ -183,7 +191,11 @@ package actor PostgresServer {
     func restorePasswords(of roles: [String]) async throws {
         let statements = roles.compactMap { role in
             passwords[role]?.reveal { token in
-                "DO $lab$ BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = '\(role)') THEN ALTER ROLE \"\(role)\" PASSWORD '\(token)'; END IF; END $lab$;"
+                """
+                DO $lab$ BEGIN
+                    IF EXISTS (SELECT FROM pg_roles WHERE rolname = '\(role)') THEN ALTER ROLE "\(role)" PASSWORD '\(token)'; END IF;
+                END $lab$;
+                """
             }
         }
         if !statements.isEmpty { try await execute(statements.joined(separator: "\n")) }

@@ -67,7 +67,8 @@ package final class TokenGate: Sendable {
             switch mapping(of: role) {
             case nil: decision.reason = "the role is not mapped to Entra"
             case .principal(let id) where id != claims.oid: decision.reason = "the token belongs to another principal than the role"
-            case .group(let id) where !(claims.groups ?? []).contains(id): decision.reason = "the token does not contain the group of the role"
+            case .group(let id) where !(claims.groups ?? []).contains(id):
+                decision.reason = "the token does not contain the group of the role"
             default: break
             }
         } catch {

@@ -21,7 +21,8 @@ package struct TokenIssuer: Sendable {
     package struct Request: Sendable, Hashable {
         package var audience: String
         package var tenant = Principal.tenant
-        /// When Entra would have issued it. `iat` and `nbf` are set five minutes earlier. Source: Entra, observed tokens of managed identities.
+        /// When Entra would have issued it. `iat` and `nbf` are set five minutes earlier.
+        /// Source: Entra, observed tokens of managed identities.
         package var issued: Timestamp
         /// **Unit**: seconds.
         package var lifetime: Int

@@ -16,7 +16,8 @@ final class Connection {
     typealias Stream = NIOAsyncChannel<ByteBuffer, ByteBuffer>
 
     let channel: any Channel
-    // Guarded by the one task that owns this object. NIO's iterator leaves the caller's isolation in `next()`, which the compiler takes for sharing.
+    // Guarded by the one task that owns this object. NIO's iterator leaves the caller's isolation in `next()`, which the compiler
+    // takes for sharing.
     nonisolated(unsafe) private var inbound: NIOAsyncChannelInboundStream<ByteBuffer>.AsyncIterator
     private let outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
     private(set) var buffer = ByteBuffer()
@@ -83,8 +84,8 @@ final class Connection {
 
     /// Sends `bytes` in the clear and speaks TLS as a server from the next byte on.
     func startTLS(_ context: NIOSSLContext, after bytes: [UInt8]) async throws {
-        // In one turn of the event loop, so that nothing can arrive between the two. A piece that the peer sent too early would already be in
-        // `buffer` and is lost to the handshake, which then fails as it should.
+        // In one turn of the event loop, so that nothing can arrive between the two. A piece that the peer sent too early would already
+        // be in `buffer` and is lost to the handshake, which then fails as it should.
         try await channel.eventLoop.submit { [channel] in
             channel.writeAndFlush(ByteBuffer(bytes: bytes), promise: nil)
             try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context), position: .first)
