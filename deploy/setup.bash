@@ -31,9 +31,11 @@ need_swift() {
         stop "Swift is not installed, or not on PATH." \
             "Install Swift $swift_wanted or later (6.3 is what the tests run with) from https://www.swift.org/install/linux/ and start this again."
     fi
-    local version oldest
-    version=$(swift --version 2>/dev/null | sed -nE 's/.*Swift version ([0-9]+(\.[0-9]+)+).*/\1/p' | head -n 1)
-    [ -n "$version" ] || stop "'swift --version' tells no version; is this a complete toolchain? $(command -v swift)"
+    local told version oldest
+    told=$(swift --version 2>&1) || stop "$(command -v swift) does not start; it says:" "    $told" \
+        "Install what Swift itself needs (see https://www.swift.org/install/linux/) and start this again."
+    version=$(sed -nE 's/.*Swift version ([0-9]+(\.[0-9]+)+).*/\1/p' <<<"$told" | head -n 1)
+    [ -n "$version" ] || stop "'swift --version' tells no version: $told"
     oldest=$(printf '%s\n%s\n' "$swift_wanted" "$version" | sort -V | head -n 1)
     [ "$oldest" = "$swift_wanted" ] || stop "Swift $version is too old; $swift_wanted or later is needed (https://www.swift.org/install/linux/)."
 }
@@ -73,6 +75,7 @@ need_capabilities() {
         libc-ares-dev) pkg-config --exists libcares ;;
         libssl-dev) pkg-config --exists openssl ;;
         libsqlite3-dev) pkg-config --exists sqlite3 ;;
+        zlib1g-dev) pkg-config --exists zlib ;;
         libc6-dev) [ -e /usr/include/stdio.h ] ;;
         postgresql) compgen -G '/usr/lib/postgresql/*/bin/initdb' || compgen -G '/usr/pgsql-*/bin/initdb' || command -v initdb ;;
         prometheus) command -v promtool ;;
@@ -86,7 +89,7 @@ need_capabilities() {
 
 # What a build needs, and what the lab needs to run a real PostgreSQL that asks it about tokens.
 # shellcheck disable=SC2034  # read by the scripts that source this
-build_packages=(git ca-certificates pkg-config gcc libc6-dev libcurl4-openssl-dev libpq-dev libc-ares-dev libssl-dev libsqlite3-dev)
+build_packages=(git ca-certificates pkg-config gcc g++ libc6-dev libcurl4-openssl-dev libpq-dev libc-ares-dev libssl-dev libsqlite3-dev zlib1g-dev)
 # shellcheck disable=SC2034
 lab_packages=(postgresql)
 # shellcheck disable=SC2034

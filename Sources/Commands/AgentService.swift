@@ -33,7 +33,8 @@ final class AgentService: Sendable {
         self.sink = sink
         let metrics = Metrics()
         self.metrics = metrics
-        let store = HistoryStore(path: configuration.history.path, logger: logger)
+        let store = HistoryStore(
+            path: configuration.history.path, logger: logger, onCommit: { metrics.commit($0.duration) })
         self.store = store
         let workbench = try Workbench(configuration, logger: logger) { event in
             guard case .request(let result) = event else { return }

@@ -68,7 +68,7 @@ struct HistoryCommand: AsyncParsableCommand {
         }
         switch output {
         case .json:
-            let next = items.count == limit ? items.last.map(\.time) : nil
+            let next = items.count >= limit ? items.last.map { $0.time + $0.duration } : nil
             Terminal.print(Report.listJSON(items: items.map(\.json), next: next?.description).pretty)
         case .text:
             Terminal.print(items.isEmpty ? "Nothing recorded in \(path)." : StatusText.render(history: items, now: .now, style: Terminal.style))

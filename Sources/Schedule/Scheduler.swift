@@ -164,7 +164,8 @@ package final class Scheduler: Service {
         if let observation {
             onEvent(.finished(observation))
         } else {
-            onEvent(.missed(probes[start.entry].id, reason: .shutdown))
+            // Without a stop, a probe ends without a result only because the gate had no place for it in time.
+            onEvent(.missed(probes[start.entry].id, reason: state.withLock { $0.isStopping } || Task.isCancelled ? .shutdown : .concurrency))
         }
         if rests {
             logger.notice(

@@ -7,10 +7,11 @@ enum Connection {
     /// Begins a store in memory.
     static func memory(maximumSize: Int64) throws(StoreRefusal) -> DatabaseQueue {
         try refusing("memory") {
-            let queue = try DatabaseQueue(configuration: configuration { db in
-                try db.execute(sql: "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -256")
-                try setMaximum(maximumSize, db)
-            })
+            let queue = try DatabaseQueue(
+                configuration: configuration { db in
+                    try db.execute(sql: "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -256")
+                    try setMaximum(maximumSize, db)
+                })
             try queue.inDatabase { try Schema.migrate($0, now: Timestamp.now.milliseconds) }
             return queue
         }
@@ -22,16 +23,18 @@ enum Connection {
     static func writer(_ file: StoreFile, maximumSize: Int64) throws(StoreRefusal) -> DatabaseQueue {
         let isShared = file.isOnNetwork
         return try refusing(file.path) {
-            let queue = try DatabaseQueue(path: file.path, configuration: configuration { db in
-                // Exclusive locking has to be chosen before the first access. Without shared memory there is no write-ahead log.
-                if isShared { try db.execute(sql: "PRAGMA locking_mode = EXCLUSIVE") }
-                // No checkpoint but those we ask for: the same connection does all of them (SQLite before 3.51.3 may damage a file when
-                // two connections checkpoint at once). No memory map: a damaged page would end the process, not the call.
-                try db.execute(
-                    sql: """
-                        PRAGMA wal_autocheckpoint = 0; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -1024
-                        """)
-            })
+            let queue = try DatabaseQueue(
+                path: file.path,
+                configuration: configuration { db in
+                    // Exclusive locking has to be chosen before the first access. Without shared memory there is no write-ahead log.
+                    if isShared { try db.execute(sql: "PRAGMA locking_mode = EXCLUSIVE") }
+                    // No checkpoint but those we ask for: the same connection does all of them (SQLite before 3.51.3 may damage a file when
+                    // two connections checkpoint at once). No memory map: a damaged page would end the process, not the call.
+                    try db.execute(
+                        sql: """
+                            PRAGMA wal_autocheckpoint = 0; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -1024
+                            """)
+                })
             try queue.inDatabase { db in
                 switch try Schema.origin(db) {
                 case .empty: try db.execute(sql: "PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL")

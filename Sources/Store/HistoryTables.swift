@@ -172,12 +172,11 @@ enum HistoryTables {
                 sql: """
                     SELECT check_id, first, last, data FROM block
                     WHERE \(check == nil ? "" : "check_id = :check AND") last >= :since AND last < :before + \(Schema.blockSpan)
-                    ORDER BY last DESC
+                    AND first < :before ORDER BY last DESC
                     """, arguments: arguments(range, check))
             while let row = try rows.next() {
                 let (first, last): (Int64, Int64) = (row[1], row[2])
                 if let oldest = page.oldest, last < oldest { break }
-                guard first < range.before else { continue }
                 for (ended, record) in Block.unpack(first: first, data: [UInt8](row[3] as Data)) where range.contains(ended) {
                     page.add(Candidate(ended: ended, check: row[0], record: record))
                 }

@@ -31,7 +31,7 @@ enum Schema {
                     id INTEGER PRIMARY KEY, check_id INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
                     count INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
                 CREATE INDEX block_by_check ON block (check_id, last);
-                CREATE INDEX block_by_time ON block (last);
+                CREATE INDEX block_by_time ON block (last, first);
                 -- What was said about a failure; failures in a row that say the same share one report.
                 CREATE TABLE report (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, failure TEXT NOT NULL) STRICT;
                 CREATE TABLE failure (

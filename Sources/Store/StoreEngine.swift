@@ -4,32 +4,6 @@ import GRDB
 import Logging
 import Synchronization
 
-/// What the store and its engine share: the only state that callers on other threads touch.
-final class StoreState: Sendable {
-    let queue: Mutex<RecordQueue>
-    let status: Mutex<StoreStatus>
-
-    init(path: String?, queueLimit: Int) {
-        queue = Mutex(RecordQueue(limit: queueLimit))
-        status = Mutex(StoreStatus(path: path, queueLimit: queueLimit))
-    }
-}
-
-/// How often the store does what.
-package struct StorePace: Sendable, Hashable {
-    /// One transaction in this time.
-    package var write: Duration = .seconds(1)
-    /// The pause after a refused write; it doubles up to the limit.
-    package var retry: Duration = .seconds(1)
-    package var retryLimit: Duration = .seconds(15)
-    /// How often a file that could not be opened is tried again while memory stands in for it.
-    package var reopen: Duration = .seconds(15)
-    /// How old changes in the write-ahead log may get.
-    package var checkpoint: Duration = .seconds(300)
-
-    package init() {}
-}
-
 /// **Isolation**: every method runs on the queue of the store, so each may wait for the disk.
 actor StoreEngine {
     private nonisolated let executor = QueueExecutor(label: "agent.store")
@@ -55,13 +29,14 @@ actor StoreEngine {
     private var reopenAt: ContinuousClock.Instant?
     private var pruneAt: ContinuousClock.Instant?
     private var checkpointAt: ContinuousClock.Instant?
+    private var truncateAt: ContinuousClock.Instant?
     private var recoveredAt: ContinuousClock.Instant?
     private var published: StoreStatus?
 
     /// Records of one transaction at most.
     static let batchLimit = 500
-    /// The write-ahead log is copied back at the first size, and cut off at the second. **Unit**: bytes.
-    private static let walLimits: (copy: Int64, cut: Int64) = (4 << 20, 64 << 20)
+    /// The write-ahead log is copied back and cut off at this size. **Unit**: bytes.
+    private static let walLimit: Int64 = 1 << 20
 
     init(
         state: StoreState, path: String?, retention: Retention, pace: StorePace, now: @escaping @Sendable () -> Timestamp,
@@ -99,7 +74,8 @@ actor StoreEngine {
                 status.failures[cause, default: 0] += UInt64(lost)
                 return cause
             }
-            logger.error("Records could not be written before the end", metadata: ["store.records": "\(lost)", "failure.cause": "\(cause.rawValue)"])
+            logger.error(
+                "Records could not be written before the end", metadata: ["store.records": "\(lost)", "failure.cause": "\(cause.rawValue)"])
         }
         checkpoint(.truncate)
         publish()
@@ -269,6 +245,7 @@ actor StoreEngine {
                 state.status.withLock { $0.records += UInt64(commit.records) }
                 if file == nil || isInFile { noteWell() }
                 onCommit?(commit)
+                limitLog()
             } catch {
                 guard goesOn(after: error) else { break }
             }
@@ -303,10 +280,14 @@ actor StoreEngine {
 
     private static let unfit: [ResultCode] = [.SQLITE_CONSTRAINT, .SQLITE_TOOBIG, .SQLITE_MISMATCH, .SQLITE_ERROR]
 
-    /// The file has its largest size, or the disk is full: old records make room inside the file.
+    /// The file has its largest size, or the disk is full: the log is cut off, old records make room inside the file.
     /// - Returns: whether there is room now.
     private func makeRoom() -> Bool {
         let limit = isInFile ? retention.maximumSize : retention.maximumMemory
+        if walSize > 0, checkpoint(.truncate) {
+            retryAt = nil
+            return true
+        }
         guard let pruned = try? writer?.prune(retention, now: now(), maximumSize: limit), pruned.deleted > 0 else { return false }
         state.status.withLock { $0.pruned += UInt64(pruned.deleted) }
         retryAt = nil
@@ -319,6 +300,7 @@ actor StoreEngine {
         if isInFile, let file, !StoreFile.exists(file.path) { return vanished(file) }
         do {
             if let writer, writer.recentCount > writer.recentLimit, retryAt == nil { try self.writer?.packRecent() }
+            limitLog()
             try prune()
         } catch {
             let trouble = Connection.trouble(error)
@@ -326,13 +308,17 @@ actor StoreEngine {
             if trouble == .corrupt, isInFile { return recover() }
             retryAt = .now + retryPause
         }
-        let wal = isInFile ? file.map { StoreFile.size(of: $0.wal) } ?? 0 : 0
-        if wal > Self.walLimits.cut {
-            checkpoint(.truncate)
-        } else if wal > Self.walLimits.copy || checkpointAt.map({ $0 <= .now }) ?? true {
-            checkpoint(.passive)
-        }
+        if checkpointAt.map({ $0 <= .now }) ?? true { checkpoint(.passive) }
     }
+
+    /// Copies the log back before it takes more room than the database itself: on a disk that is nearly full it could not be copied later.
+    private func limitLog() {
+        guard walSize > Self.walLimit, truncateAt.map({ $0 <= .now }) ?? true else { return }
+        checkpoint(.truncate)
+    }
+
+    /// **Unit**: bytes.
+    private var walSize: Int64 { isInFile ? file.map { StoreFile.size(of: $0.wal) } ?? 0 : 0 }
 
     private func prune() throws {
         guard pruneAt.map({ $0 <= .now }) ?? true, retryAt == nil else { return }
@@ -345,12 +331,23 @@ actor StoreEngine {
         }
     }
 
-    private func checkpoint(_ mode: Database.CheckpointMode) {
-        guard isInFile, let queue = writer?.queue else { return }
+    /// - Returns: whether everything is in the database file now.
+    @discardableResult
+    private func checkpoint(_ mode: Database.CheckpointMode) -> Bool {
+        guard isInFile, let queue = writer?.queue else { return false }
         checkpointAt = .now + pace.checkpoint
-        let frames = try? queue.inDatabase { try $0.checkpoint(mode) }
-        guard let frames, frames.walFrameCount == frames.checkpointedFrameCount else { return }
-        state.status.withLock { $0.lastCheckpoint = now() }
+        truncateAt = nil
+        do {
+            let frames = try queue.inDatabase { try $0.checkpoint(mode) }
+            guard frames.walFrameCount == frames.checkpointedFrameCount else { return false }
+            state.status.withLock { $0.lastCheckpoint = now() }
+            return true
+        } catch {
+            // A reader in the middle of something long: each attempt waits for it a while, so not at every turn. For want of space it is
+            // tried again at once: the next commits would only make it worse.
+            if Connection.trouble(error) == .busy { truncateAt = .now + .seconds(10) }
+            return false
+        }
     }
 
     /// Somebody removed the file: what is written now would be gone at the end.
@@ -387,7 +384,7 @@ actor StoreEngine {
 
     private func publish() {
         let size = (try? writer?.size()) ?? 0
-        let wal = isInFile ? file.map { StoreFile.size(of: $0.wal) } ?? 0 : 0
+        let wal = walSize
         let waiting = held.count + state.queue.withLock(\.count)
         let status = state.status.withLock { status in
             (status.size, status.walSize, status.queue) = (size, wal, waiting)

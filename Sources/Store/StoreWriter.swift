@@ -181,7 +181,8 @@ struct StoreWriter {
                     ("token", "time", isFullOfFailures ? .max : cutoff(retention.changes)),
                 ] {
                     try db.execute(
-                        sql: "DELETE FROM \(table) WHERE id IN (SELECT id FROM \(table) WHERE \(column) < ? ORDER BY \(column) LIMIT \(step))",
+                        sql:
+                            "DELETE FROM \(table) WHERE id IN (SELECT id FROM \(table) WHERE \(column) < ? ORDER BY \(column) LIMIT \(step))",
                         arguments: [oldest])
                     deleted += db.changesCount
                     more = more || db.changesCount == step

@@ -68,12 +68,17 @@ import TestSupport
             #expect(report["exit"] as? Int == exit, "\(fault.name): exit in the report")
             #expect(check["state"] as? String == "down", "\(fault.name)")
             #expect(check["cause"] as? String == cause.rawValue, "\(fault.name): cause of diagnose\n\(result.output)")
-            #expect(check["phase"] as? String == phase.rawValue, "\(fault.name): phase of diagnose")
+            // A reset comes while the connection is made or just after it; only the kernel knows.
+            let phases = fault == .tcpReset ? [Phase.tcp, .negotiate] : [phase]
+            #expect(phases.contains { check["phase"] as? String == $0.rawValue }, "\(fault.name): phase of diagnose")
             #expect(seen["state"] as? String == "down", "\(fault.name): state in the API")
             #expect(seen["cause"] as? String == cause.rawValue, "\(fault.name): cause in the API")
-            let label = "target=\"orders\",identity=\"app\",phase=\"\(phase.rawValue)\",cause=\"\(cause.rawValue)\"} 1"
-            #expect(metrics.contains(label), "\(fault.name): dbprobe_failure_cause")
-            #expect(metrics.contains("dbprobe_up{target=\"orders\",identity=\"app\"} 0"), "\(fault.name): dbprobe_up")
+            let hasCause = phases.contains { phase in
+                metrics.contains("target=\"orders\",identity=\"app\",phase=\"\(phase.rawValue)\",cause=\"\(cause.rawValue)\"} 1")
+            }
+            #expect(hasCause, "\(fault.name): dbprobe_failure_cause")
+            let isDown = metrics.contains("dbprobe_up{target=\"orders\",identity=\"app\"} 0")
+            #expect(isDown, "\(fault.name): dbprobe_up")
         default:
             row = Row(fault: fault, cause: "healthy", phase: "", exit: 0)
             #expect(result.status == 0, "\(fault.name): exit status\n\(result.output)")

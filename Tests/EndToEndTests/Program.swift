@@ -8,7 +8,7 @@ struct ProgramResult: Sendable {
     var errors: String
 }
 
-/// A program of this package, out of the folder that the tests were built into.
+/// A program of this package, out of the folder that the tests were built into; or any other, by its path.
 struct Program: Sendable {
     let name: String
     var environment: [String: String] = [:]
@@ -18,7 +18,7 @@ struct Program: Sendable {
 
     private func process(_ arguments: [String]) throws -> Process {
         let process = Process()
-        process.executableURL = Self.products.appendingPathComponent(name)
+        process.executableURL = name.hasPrefix("/") ? URL(fileURLWithPath: name) : Self.products.appendingPathComponent(name)
         process.arguments = arguments
         // Nothing of the surroundings of the test leaks in but what every program needs.
         var variables = ["PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"]

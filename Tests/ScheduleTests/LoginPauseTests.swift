@@ -90,7 +90,7 @@ import Testing
         #expect(!pause.isResting)
     }
 
-    @Test("A transient refusal neither begins a rest nor moves one", .enabled(if: Cause.allCases.contains { $0.isTransient }))
+    @Test("A transient refusal neither begins a rest nor moves one")
     func transient() {
         var pause = LoginPause()
         pause.apply(Self.observation(.transient), slot: Self.minute(0))

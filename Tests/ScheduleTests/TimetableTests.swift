@@ -78,9 +78,11 @@ import Testing
 
     @Test("Each interval is kept apart from the others")
     func intervalsAreKept() {
-        let mixed = entries(3, every: .seconds(10)) + entries(2, every: .seconds(60)).map {
-            Timetable.Entry(check: CheckID(target: "slow-" + $0.check.target, identity: "app"), interval: $0.interval)
-        }
+        let mixed =
+            entries(3, every: .seconds(10))
+            + entries(2, every: .seconds(60)).map {
+                Timetable.Entry(check: CheckID(target: "slow-" + $0.check.target, identity: "app"), interval: $0.interval)
+            }
         var table = Timetable(mixed, seed: 0, start: start, wall: wall)
         let counts = Dictionary(grouping: starts(&table, until: start + .seconds(600)), by: \.entry).mapValues(\.count)
         #expect(counts == [0: 60, 1: 60, 2: 60, 3: 10, 4: 10])

@@ -5,7 +5,6 @@ import Store
 import Synchronization
 import Testing
 
-
 @Suite("What may happen to the file", .timeLimit(.minutes(3))) struct DamageTests {
     /// A closed history with enough in it to be worth damaging.
     private func filled(_ scratch: Scratch, _ count: Int = 6000) async {
@@ -209,7 +208,9 @@ import Testing
         let store = HistoryStore(path: scratch.path, logger: quiet)
         store.record(Sample.success(at: 0))
         await store.flush()
-        for name in scratch.names where name != "history.db.lock" { try FileManager.default.removeItem(atPath: scratch.folder + "/" + name) }
+        for name in scratch.names where name != "history.db.lock" {
+            try FileManager.default.removeItem(atPath: scratch.folder + "/" + name)
+        }
         await store.flush()
         store.record(Sample.success(at: 1))
         await store.close()
@@ -301,10 +302,13 @@ import Testing
         // Every number up to the last is there.
         var numbers: Set<Int64> = []
         var query = HistoryQuery(limit: 5000)
-        while let last = try await HistoryFile(path: scratch.path).observations(query).reduce(into: HistoryItem?.none, { last, item in
-            numbers.insert(item.time.milliseconds / 1000)
-            last = item
-        }) {
+        while let last = try await HistoryFile(path: scratch.path).observations(query).reduce(
+            into: HistoryItem?.none,
+            { last, item in
+                numbers.insert(item.time.milliseconds / 1000)
+                last = item
+            })
+        {
             query.before = last.time + last.duration
         }
         #expect(numbers == Set(1...committed))

@@ -60,7 +60,8 @@ struct History {
     func everyWord(kind: Kind) async throws {
         let recorded = Cause.allCases.enumerated().map { index, cause in
             var observation = Sample.failure(at: Double(index), cause, during: Phase.allCases[index % Phase.allCases.count])
-            let evidence = Evidence(Evidence.Kind.allCases[index % Evidence.Kind.allCases.count], code: index, text: "said \"\(index)\"\u{E9}")
+            let evidence = Evidence(
+                Evidence.Kind.allCases[index % Evidence.Kind.allCases.count], code: index, text: "said \"\(index)\"\u{E9}")
             observation.outcome = .failed(
                 Failure(cause, during: Phase.allCases[index % Phase.allCases.count], evidence: [evidence]))
             return observation
@@ -119,7 +120,9 @@ struct History {
         var recorded: [Observation] = []
         for round in 0..<500 {
             for check in [Sample.orders, Sample.reports, Sample.billing] { recorded.append(Sample.success(check, at: Double(round) * 30)) }
-            for number in 0..<2 { recorded.append(Sample.success(CheckID(target: "t\(number)", identity: "app"), at: Double(round) * 30 + 3)) }
+            for number in 0..<2 {
+                recorded.append(Sample.success(CheckID(target: "t\(number)", identity: "app"), at: Double(round) * 30 + 3))
+            }
             if round % 50 == 0 { recorded.append(Sample.failure(at: Double(round) * 30)) }
         }
         let history = try await History(kind, recorded)

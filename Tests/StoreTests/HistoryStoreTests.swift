@@ -92,10 +92,11 @@ import Testing
         observe(store, at: 4) { ($0.addresses, $0.serverVersion) = (["10.0.0.9"], "15.4") }
         await store.flush()
         let changes = try await store.factChanges(of: Sample.orders)
-        #expect(changes.map(\.fact) == [
-            FactValue(name: "addresses", value: #"["10.0.0.9"]"#), FactValue(name: "server_version", value: #""15.4""#),
-            FactValue(name: "addresses", value: #"["10.0.0.1","10.0.0.2"]"#),
-        ])
+        #expect(
+            changes.map(\.fact) == [
+                FactValue(name: "addresses", value: #"["10.0.0.9"]"#), FactValue(name: "server_version", value: #""15.4""#),
+                FactValue(name: "addresses", value: #"["10.0.0.1","10.0.0.2"]"#),
+            ])
         await store.close()
     }
 
@@ -105,7 +106,8 @@ import Testing
         let store = HistoryStore(path: scratch.path, logger: quiet)
         let requests = [
             Sample.request(at: 0, .acquired(expires: Sample.time(3600), isSameToken: false)),
-            Sample.request(at: 1, .failed(Failure(.identityNotAssigned, during: .token, evidence: [Evidence(.http, code: 400, text: "no")]))),
+            Sample.request(
+                at: 1, .failed(Failure(.identityNotAssigned, during: .token, evidence: [Evidence(.http, code: 400, text: "no")]))),
             Sample.request(at: 2, .acquired(expires: Sample.time(3600), isSameToken: true)),
         ]
         for request in requests { store.record(request) }
@@ -127,7 +129,8 @@ import Testing
         store.record(observation)
         store.record(
             Sample.request(
-                at: 0, .failed(Failure(.identityReplyInvalid, during: .token, detail: "said \(token)", values: ["x": "password=\(token)"]))))
+                at: 0, .failed(Failure(.identityReplyInvalid, during: .token, detail: "said \(token)", values: ["x": "password=\(token)"])))
+        )
         await store.flush()
         for name in scratch.names {
             let text = String(decoding: try scratch.bytes(scratch.folder + "/" + name), as: UTF8.self)
@@ -179,6 +182,18 @@ import Testing
         #expect(store.status.pruned > 0)
         await store.close()
         #expect(scratch.size(scratch.path) <= 512 << 10)
+    }
+
+    @Test("The write-ahead log is copied back before it grows large, also within one turn")
+    func logIsLimited() async throws {
+        let scratch = try Scratch()
+        let store = HistoryStore(path: scratch.path, queueLimit: 20_000, logger: quiet)
+        for second in 0..<20_000 { store.record(Sample.success(CheckID(target: "t\(second % 97)", identity: "app"), at: Double(second))) }
+        await store.flush()
+        #expect(store.status.walSize <= 2 << 20)
+        #expect(store.status.lastCheckpoint != nil)
+        #expect(store.status.size > 0)
+        await store.close()
     }
 
     @Test("A routine success costs at most 60 bytes of file, a thousand checks in turn")

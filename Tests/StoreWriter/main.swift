@@ -25,7 +25,6 @@ guard arguments.count >= 2 else {
 }
 let first = arguments.count > 2 ? Int64(arguments[2]) ?? 1 : 1
 
-
 var retention = Retention()
 // The observations are as old as the epoch on purpose; nothing may be deleted for its age.
 retention.successes = .seconds(1 << 40)
