@@ -172,7 +172,8 @@ struct CheckSelection {
         guard !names.isEmpty else { return targets }
         for name in names where !targets.contains(where: { $0.name == name || $0.checks.contains { $0.description == name } }) {
             let known = targets.flatMap { [$0.name] + $0.checks.map(\.description) }
-            Terminal.note("agent: there is no target or check '\(Redactor.scrub(name))'. Known: \(known.prefix(20).joined(separator: ", "))")
+            Terminal.note(
+                "agent: there is no target or check '\(Redactor.scrub(name))'. Known: \(known.prefix(20).joined(separator: ", "))")
             throw ExitCode(ExitStatus.usage.rawValue)
         }
         return targets.compactMap { target in
