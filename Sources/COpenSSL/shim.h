@@ -9,6 +9,7 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -118,3 +119,13 @@ static inline BIO *copenssl_anchor(SSL *ssl) {
     return memory;
 }
 static inline long copenssl_memory(BIO *memory, const char **bytes) { return BIO_get_mem_data(memory, (char **)bytes); }
+
+// Where SSL_CTX_set_default_verify_paths() looks: the same variables, the same defaults.
+static inline const char *copenssl_store_file(void) {
+    const char *path = getenv(X509_get_default_cert_file_env());
+    return path ? path : X509_get_default_cert_file();
+}
+static inline const char *copenssl_store_directory(void) {
+    const char *path = getenv(X509_get_default_cert_dir_env());
+    return path ? path : X509_get_default_cert_dir();
+}

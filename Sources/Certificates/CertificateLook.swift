@@ -43,10 +43,12 @@ package struct CertificateLook: Sendable {
         let sent = unsafe preamble.withUnsafeBytes { unsafe Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
         guard sent == preamble.count else { throw .errno(errno) }
         try await wait(.read, descriptor, deadline)
-        var answer: UInt8 = 0
-        let received = unsafe Glibc.recv(descriptor, &answer, 1, 0)
-        guard received == 1 else { throw received == 0 ? .closed : .errno(errno) }
-        guard answer == reply else { throw .refusedTLS(answer) }
+        var answer = [UInt8](repeating: 0, count: 16)
+        let received = unsafe answer.withUnsafeMutableBytes { unsafe Glibc.recv(descriptor, $0.baseAddress, $0.count, 0) }
+        guard received > 0 else { throw received == 0 ? .closed : .errno(errno) }
+        guard answer[0] == reply else { throw .refusedTLS(answer[0]) }
+        // Nothing may come in the clear between the answer and the handshake. Source: CVE-2021-23222.
+        guard received == 1 else { throw .stuffed(Array(answer.prefix(received))) }
         return try await shakeHands(descriptor, name: name, caFile: caFile, until: deadline)
     }
 
@@ -117,10 +119,11 @@ package struct CertificateLook: Sendable {
         return (Int(clamping: code), String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
     }
 
-    /// Where OpenSSL's default store lives: the file and the directory, by its own word or by the standard variables.
-    static let defaultStorePaths: [String] = {
-        unsafe [X509_get_default_cert_file(), X509_get_default_cert_dir()].compactMap { unsafe $0.map { unsafe String(cString: $0) } }
-    }()
+    /// Where the system's store lives: the file and the directory, by the standard variables or by OpenSSL's own word.
+    /// Source: `X509_get_default_cert_file(3)`.
+    static let storePaths: [String] = unsafe [copenssl_store_file(), copenssl_store_directory()].compactMap { path in
+        unsafe path.map { unsafe String(cString: $0) }
+    }
 }
 
 /// Why a look saw nothing.
@@ -130,6 +133,8 @@ package enum LookFailure: Error, Sendable, Hashable {
     case closed
     /// The peer answered something else than yes to the wish for TLS.
     case refusedTLS(UInt8)
+    /// Bytes came in the clear after the yes. **Shape**: at most 16, the yes first.
+    case stuffed([UInt8])
     /// OpenSSL's packed error code and its reason.
     case openssl(Int, String)
 }

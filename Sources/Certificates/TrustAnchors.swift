@@ -8,74 +8,101 @@ package import Diagnosis
 import Glibc
 import Synchronization
 
+/// A file with trust anchors, for a library that wants a path. A private one lives in memory and goes with the last who holds it, so a
+/// connection keeps the file that its library has yet to open.
+package final class AnchorFile: Sendable {
+    package let path: String
+    private let descriptor: Int32
+    private let pem = Mutex<[UInt8]>([])
+
+    /// A file of somebody else's.
+    package init(path: String) {
+        self.path = path
+        descriptor = -1
+    }
+
+    /// A private file, empty until ``fill(with:)``. **Throws**: `probe_internal` when the system gives none.
+    package init() throws(Failure) {
+        descriptor = unsafe clinux_memory_file("anchors")
+        guard descriptor >= 0 else {
+            throw Failure(.probeInternal, during: .tls, evidence: [Evidence(.errno, code: errno, text: "memfd_create")])
+        }
+        path = "/proc/self/fd/\(descriptor)"
+    }
+
+    deinit {
+        if descriptor >= 0 { _ = close(descriptor) }
+    }
+
+    /// Whether nothing is in it yet.
+    package var isEmpty: Bool { descriptor >= 0 && pem.withLock(\.isEmpty) }
+
+    /// Whether it holds exactly these anchors.
+    func holds(_ bytes: [UInt8]) -> Bool { pem.withLock { $0 == bytes } }
+
+    /// Puts the anchors in, once, before anybody reads. **Throws**: `probe_internal`.
+    func fill(with bytes: [UInt8]) throws(Failure) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = unsafe rest.withUnsafeBytes { unsafe write(descriptor, $0.baseAddress, $0.count) }
+            guard count > 0 else {
+                throw Failure(.probeInternal, during: .tls, evidence: [Evidence(.errno, code: errno, text: "write of anchors")])
+            }
+            rest = rest.dropFirst(count)
+        }
+        pem.withLock { $0 = bytes }
+    }
+}
+
 /// The trust anchors of one server: `tls.ca_file`, and what the system's store vouched for.
 package final class TrustAnchors: Sendable {
     /// The configured file; added to the system's store, never instead of it.
     package let caFile: String?
+    private let configured: AnchorFile?
     private let state = Mutex(State())
 
     private struct State {
-        var descriptor: Int32 = -1
+        var adopted: AnchorFile?
+        /// The store's times of change when `adopted` was filled.
         var stamp: [Int64] = []
         /// When the stores were last looked at, and what their times were then.
         var looked: (at: ContinuousClock.Instant, stamp: [Int64])?
-
-        mutating func close() {
-            if descriptor >= 0 { _ = Glibc.close(descriptor) }
-            descriptor = -1
-        }
     }
 
-    package init(caFile: String?) { self.caFile = caFile }
-
-    deinit {
-        let descriptor = state.withLock { $0.descriptor }
-        if descriptor >= 0 { _ = Glibc.close(descriptor) }
+    package init(caFile: String?) {
+        self.caFile = caFile
+        configured = caFile.map(AnchorFile.init(path:))
     }
 
-    /// A file with the anchors to verify against, for a library that wants a path; nil when none is known yet and the server has to be
-    /// looked at first.
-    package var path: String? {
-        return state.withLock { state -> String? in
-            guard state.descriptor >= 0 else { return nil }
+    /// The file to verify against; nil when no anchor is known yet and the server has to be looked at.
+    package var file: AnchorFile? {
+        state.withLock { state -> AnchorFile? in
+            guard state.adopted != nil else { return nil }
             let now = ContinuousClock.now
             if state.looked.map({ now - $0.at > .seconds(1) }) ?? true { state.looked = (now, currentStamp()) }
-            if state.stamp != state.looked?.stamp { state.close() }
-            return state.descriptor >= 0 ? "/proc/self/fd/\(state.descriptor)" : nil
-        } ?? caFile
+            if state.stamp != state.looked?.stamp { state.adopted = nil }
+            return state.adopted
+        } ?? configured
     }
 
-    /// Keeps what the whole store vouched for, beside the configured file.
+    /// Keeps what the whole store vouched for, beside the configured file, and fills `file` with it when one waits for it.
     ///
     /// **Throws**: `config_invalid` when the configured file cannot be read, `probe_internal` when the system gives no memory file.
-    package func adopt(anchorPEM: [UInt8]) throws(Failure) {
+    package func adopt(anchorPEM: [UInt8], filling file: AnchorFile? = nil) throws(Failure) {
         var bytes = anchorPEM
         if let caFile { bytes += try Self.read(caFile) }
-        let descriptor = unsafe clinux_memory_file("anchors")
-        guard descriptor >= 0 else {
-            throw Failure(.probeInternal, during: .tls, evidence: [Evidence(.errno, code: errno, text: "memfd_create")])
-        }
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            guard count > 0 else {
-                let code = errno
-                _ = Glibc.close(descriptor)
-                throw Failure(.probeInternal, during: .tls, evidence: [Evidence(.errno, code: code, text: "write of anchors")])
-            }
-            rest = rest.dropFirst(count)
-        }
+        let new: AnchorFile
+        if let file { new = file } else { new = try AnchorFile() }
+        try new.fill(with: bytes)
         let stamp = currentStamp()
         state.withLock { state in
-            state.close()
-            state.descriptor = descriptor
+            // An equal file stays: whoever connects with it goes on.
+            if let known = state.adopted, known.holds(bytes), state.stamp == stamp { return }
+            state.adopted = new
             state.stamp = stamp
             state.looked = nil
         }
     }
-
-    /// Whether anchors beyond the configured file are in use.
-    package var hasAdopted: Bool { state.withLock { $0.descriptor >= 0 } }
 
     private static func read(_ path: String) throws(Failure) -> [UInt8] {
         let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
@@ -84,7 +111,7 @@ package final class TrustAnchors: Sendable {
                 .configInvalid, during: .config, detail: "The trust anchor file \(path) cannot be read.",
                 evidence: [Evidence(.errno, code: errno, text: path)])
         }
-        defer { _ = Glibc.close(file) }
+        defer { _ = close(file) }
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 65536)
         while bytes.count < 4 << 20 {
@@ -97,12 +124,10 @@ package final class TrustAnchors: Sendable {
 
     /// Times of change of everything trust is read from. **Unit**: nanoseconds.
     private func currentStamp() -> [Int64] {
-        (Self.storePaths + [caFile].compactMap { $0 }).map { path in
+        (CertificateLook.storePaths + [caFile].compactMap { $0 }).map { path in
             var status = stat()
             guard unsafe stat(path, &status) == 0 else { return 0 }
             return Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
         }
     }
-
-    private static let storePaths = CertificateLook.defaultStorePaths
 }

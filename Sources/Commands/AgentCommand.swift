@@ -3,6 +3,8 @@ package import ArgumentParser
 import Curl
 import Diagnosis
 import Glibc
+import Readiness
+import Settings
 
 /// `agent`, the diagnostics agent for passwordless database connections.
 package struct AgentCommand: AsyncParsableCommand {
@@ -40,19 +42,18 @@ package struct AgentCommand: AsyncParsableCommand {
 
     /// What has to be true of the process before a second thread exists.
     private static func prepareProcess() {
+        // A closed standard stream must not become the number of a socket or a database.
+        for stream in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(stream, F_GETFD) == -1 {
+            _ = unsafe open("/dev/null", O_RDWR)
+        }
         // A peer or a reader that goes away is an error code, never the end of the process.
         signal(SIGPIPE, SIG_IGN)
         // libpq would take anything that is left out from these.
-        for name in [
-            "HOST", "HOSTADDR", "PORT", "DATABASE", "USER", "PASSWORD", "PASSFILE", "SERVICE", "SERVICEFILE", "OPTIONS",
-            "APPNAME", "SSLMODE", "SSLCERT", "SSLKEY", "SSLROOTCERT", "SSLCRL", "SSLCRLDIR", "SSLSNI", "SSLMINPROTOCOLVERSION",
-            "SSLMAXPROTOCOLVERSION", "REQUIREPEER", "REQUIRESSL", "SSLCOMPRESSION", "GSSENCMODE", "KRBSRVNAME", "GSSLIB",
-            "CONNECT_TIMEOUT", "CLIENTENCODING", "TARGETSESSIONATTRS", "CHANNELBINDING", "TZ", "DATESTYLE", "GEQO", "SYSCONFDIR",
-            "LOCALEDIR",
-        ] { unsafe unsetenv("PG\(name)") }
+        for name in Surroundings.variables.keys where name.hasPrefix("PG") { unsafe unsetenv(name) }
         // Tokens live in this memory: no core file, no ptrace by other processes of the same user.
         var none = rlimit(rlim_cur: 0, rlim_max: 0)
         unsafe setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
+        ProcessMemory.hide()
         CurlClient.prepareLibrary()
     }
 }

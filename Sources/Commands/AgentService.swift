@@ -27,7 +27,7 @@ final class AgentService: Sendable {
     private let logger: Logger
     private let isListening = Atomic(false)
 
-    init(_ configuration: Configuration, logger: Logger, sink: LogSink) throws(Failure) {
+    init(_ configuration: Configuration, descriptors: Int, logger: Logger, sink: LogSink) throws(Failure) {
         self.configuration = configuration
         self.logger = logger
         self.sink = sink
@@ -51,6 +51,8 @@ final class AgentService: Sendable {
         let engines = Dictionary(uniqueKeysWithValues: workbench.probes.map { ($0.id, $0.target.engine) })
         scheduler = Scheduler(
             probes: workbench.probes, gate: gate, seed: CheckID(target: Terminal.hostName, identity: "").stableHash, drain: Self.drain,
+            // A probe holds one or two descriptors; some are kept for the page, the metrics and the database.
+            limit: max(8, descriptors / 2 - 64),
             onEvent: { event in
                 switch event {
                 case .started(_, let lag): metrics.schedulerLag(lag)

@@ -2,7 +2,6 @@
 import ArgumentParser
 import Diagnosis
 import Logging
-import Schedule
 import Settings
 import Synchronization
 import Telemetry
@@ -79,7 +78,9 @@ struct DiagnoseCommand: AsyncParsableCommand {
         } catch {
             throw error.exit()
         }
-        let end = await probeAll(workbench, logger)
+        var end = await probeAll(workbench, logger)
+        // A check without a result is not healthy.
+        if end == .finished, workbench.board.snapshot.checks.contains(where: { $0.state == .unknown }) { end = .timedOut }
         // One look has no past: since when something is so, only the history of a running agent knows.
         var snapshot = workbench.board.snapshot
         for index in snapshot.checks.indices {
@@ -118,19 +119,21 @@ struct DiagnoseCommand: AsyncParsableCommand {
 
     enum End: Sendable { case finished, timedOut, interrupted }
 
-    /// Probes all at once, under the same cap as the service, until all are done, the time is over or a signal comes.
+    /// Probes as many at once as the service would, until all are done, the time is over or a signal comes.
     private func probeAll(_ workbench: Workbench, _ logger: Logger) async -> End {
-        let gate = Gate(limit: workbench.configuration.limits.concurrency)
+        let atOnce = workbench.configuration.limits.concurrency
         let longest = workbench.probes.map(\.target.timeout).max() ?? .seconds(1)
-        // By itself the command ends soon after the last probe must; the cap may make probes wait for each other.
-        let rounds = max(1, workbench.probes.count / workbench.configuration.limits.concurrency + 1)
-        let limit = timeout.map { Duration.seconds(fraction: $0) } ?? longest * rounds + .seconds(5)
+        // By itself the command ends soon after the last probe must; the cap makes probes wait for each other.
+        let rounds = (workbench.probes.count + atOnce - 1) / atOnce
+        let limit = timeout.map { Duration.seconds(fraction: $0) } ?? longest * max(1, rounds) + .seconds(5)
         return await withTaskGroup(of: End.self) { group in
             group.addTask {
-                await withTaskGroup(of: Void.self) { probes in
-                    for probe in workbench.probes {
-                        probes.addTask {
-                            let run = ProbeRun(deadline: .in(probe.target.timeout), gate: gate, logger: logger)
+                await withTaskGroup(of: Void.self) { running in
+                    for (index, probe) in workbench.probes.enumerated() {
+                        if index >= atOnce { await running.next() }
+                        running.addTask {
+                            // The time of a probe begins when it begins, not while it waits for its turn.
+                            let run = ProbeRun(deadline: .in(probe.target.timeout), logger: logger)
                             if let observation = await probe.observe(run) { _ = workbench.board.record(observation) }
                         }
                     }

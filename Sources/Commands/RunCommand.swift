@@ -34,13 +34,13 @@ struct RunCommand: AsyncParsableCommand {
         if shard != nil { throw notInThisVersion("agent run --shard") }
         var configuration = try options.load()
         if !listen.isEmpty { configuration.server.listen = try listen.map(Self.endpoint) }
-        Self.raiseDescriptorLimit()
+        let descriptors = Self.raiseDescriptorLimit()
         let sink = LogSink(level: Logger.Level(configuration.log.level))
         let format = configuration.log.format == .json ? LogFormat.json : .text
         let logger = Logger(label: "agent") { AgentLogHandler(label: $0, sink: sink, format: format) }
         let service: AgentService
         do {
-            service = try AgentService(configuration, logger: logger, sink: sink)
+            service = try AgentService(configuration, descriptors: descriptors, logger: logger, sink: sink)
         } catch {
             throw error.exit()
         }
@@ -52,8 +52,15 @@ struct RunCommand: AsyncParsableCommand {
                 if count == 2 { _exit(signal == .sigint ? 130 : 143) }
             }
         }
+        // Ends with the process, too: the default of this signal would end the service.
+        let reload = Task {
+            for await _ in await UnixSignalsSequence(trapping: .sighup) {
+                logger.warning("reloading the configuration is not in this version; restart the agent instead")
+            }
+        }
         defer {
             impatience.cancel()
+            reload.cancel()
             _ = sink.flush(within: .seconds(1))
         }
         do {
@@ -75,11 +82,13 @@ struct RunCommand: AsyncParsableCommand {
     }
 
     /// A probe that waits costs a descriptor, so take as many as the system grants.
-    private static func raiseDescriptorLimit() {
+    /// - Returns: how many there are.
+    private static func raiseDescriptorLimit() -> Int {
         var limit = rlimit()
-        guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+        guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1024 }
         limit.rlim_cur = min(limit.rlim_max, 65536)
         _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        return Int(limit.rlim_cur)
     }
 }
 

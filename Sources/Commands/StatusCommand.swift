@@ -27,7 +27,7 @@ struct StatusCommand: AsyncParsableCommand {
 
     func run() async throws {
         let place: String
-        if let address { place = address } else { place = try options.load().server.listen.first.map(reachable) ?? "127.0.0.1:9745" }
+        if let address { place = address } else { place = configuredPlace }
         let http = CurlClient()
         do {
             let alive = try await http.send(HTTPRequest(url: "http://\(place)/livez"), until: .in(.seconds(5)))
@@ -45,6 +45,14 @@ struct StatusCommand: AsyncParsableCommand {
             await http.close()
             throw unhealthy("No agent answers at \(place): \(failure).")
         }
+    }
+
+    /// Where the file says, or the default: a file that has been edited badly says nothing about the agent that runs.
+    private var configuredPlace: String {
+        guard case .success(let configuration, _) = Configuration.load(path: options.config, environment: Surroundings.variables) else {
+            return "127.0.0.1:9745"
+        }
+        return configuration.server.listen.first.map(reachable) ?? "127.0.0.1:9745"
     }
 
     /// An agent that listens everywhere is asked on loopback.

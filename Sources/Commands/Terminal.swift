@@ -5,8 +5,15 @@ import Settings
 
 /// The two streams of a command.
 enum Terminal {
-    static func print(_ text: String) { write(text.hasSuffix("\n") ? text : text + "\n", to: STDOUT_FILENO) }
-    static func note(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
+    /// A report that cannot be written must not pass for success: ends the program with 70 then.
+    static func print(_ text: String) {
+        let code = write(text.hasSuffix("\n") ? text : text + "\n", to: STDOUT_FILENO)
+        guard code != 0 else { return }
+        note("agent: the result could not be written to standard output (errno \(code)).")
+        exit(ExitStatus.internal.rawValue)
+    }
+
+    static func note(_ text: String) { _ = write(text + "\n", to: STDERR_FILENO) }
 
     static var showsProgress: Bool { isatty(STDERR_FILENO) == 1 }
 
@@ -25,19 +32,23 @@ enum Terminal {
         return Redactor.scrub(String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
     }
 
-    /// A reader that went away is no error of the command.
-    private static func write(_ text: String, to descriptor: Int32) {
+    /// - Returns: 0, or the `errno` of what could not be written; a reader that went away is no error of the command.
+    private static func write(_ text: String, to descriptor: Int32) -> Int32 {
         var bytes = Array(text.utf8)[...]
         while !bytes.isEmpty {
             let count = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            let code = errno
             if count > 0 {
                 bytes = bytes.dropFirst(count)
-            } else if errno == EAGAIN {
+            } else if code == EAGAIN {
                 var waiting = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
                 _ = unsafe poll(&waiting, 1, 1000)
-            } else if errno != EINTR {
-                return
+            } else if code == EPIPE {
+                return 0
+            } else if code != EINTR {
+                return code
             }
         }
+        return 0
     }
 }

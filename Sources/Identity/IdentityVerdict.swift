@@ -122,8 +122,8 @@ extension IdentityVerdict {
             case .imds, .appService: source.rawValue
             }
         return Failure(
-            .identityEndpointUnreachable, during: .token,
-            detail: "Managed identities come from \(product) here, and this version cannot ask it for a token",
+            .configInvalid, during: .token,
+            detail: "Managed identities come from \(product) here, and this version of the agent cannot ask it; applications can.",
             evidence: [Evidence(.agent, code: source.rawValue, text: reason)])
     }
 }

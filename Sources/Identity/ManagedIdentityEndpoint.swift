@@ -54,8 +54,17 @@ struct ManagedIdentityEndpoint: Sendable {
         let parts = bare.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         self.source = source
         self.header = header
-        place = String(parts[0])
+        place = Self.withoutUserInformation(parts[0])
         query = parts.count > 1 && !parts[1].isEmpty ? String(parts[1]) : nil
+    }
+
+    /// User information has no meaning for these endpoints; whatever stands there may be a secret and goes nowhere.
+    private static func withoutUserInformation(_ address: Substring) -> String {
+        guard let scheme = address.firstRange(of: "://") else { return String(address) }
+        let rest = address[scheme.upperBound...]
+        let authority = rest.prefix { $0 != "/" }
+        guard let at = authority.lastIndex(of: "@") else { return String(address) }
+        return address[..<scheme.upperBound] + String(rest[rest.index(after: at)...])
     }
 
     var apiVersion: String { source == .imds ? "2018-02-01" : "2019-08-01" }

@@ -8,7 +8,7 @@ import Glibc
 package import Readiness
 
 /// What a connection needs to know. Built as keys and values for libpq, never by joining text.
-package struct PostgresEndpoint: Sendable, Hashable {
+package struct PostgresEndpoint: Sendable {
     /// The name that the certificate has to be for.
     package var host: String
     /// The numeric address that is connected to, so that libpq looks nothing up.
@@ -16,14 +16,14 @@ package struct PostgresEndpoint: Sendable, Hashable {
     package var port: Int
     package var database: String
     package var user: String
-    /// A file with the trust anchors.
-    package var anchorPath: String
+    /// The trust anchors; read by libpq in ``PostgresConnection/startTLS(on:until:)`` and not before.
+    package var anchors: AnchorFile
     package var applicationName: String
     /// **Unit**: milliseconds, enforced by the server.
     package var statementTimeout: Int
 
     package init(
-        host: String, address: String, port: Int, database: String, user: String, anchorPath: String, applicationName: String,
+        host: String, address: String, port: Int, database: String, user: String, anchors: AnchorFile, applicationName: String,
         statementTimeout: Int
     ) {
         self.host = host
@@ -31,7 +31,7 @@ package struct PostgresEndpoint: Sendable, Hashable {
         self.port = port
         self.database = database
         self.user = user
-        self.anchorPath = anchorPath
+        self.anchors = anchors
         self.applicationName = applicationName
         self.statementTimeout = statementTimeout
     }
@@ -46,19 +46,23 @@ package struct PostgresEndpoint: Sendable, Hashable {
     package static let byteBudget = 256 * 1024
 
     private let connection: OpaquePointer
+    /// Held because libpq opens the file only in the handshake.
+    package let anchors: AnchorFile
     private var budgetBase = 0
 
     /// Starts connecting. `token` stays inside libpq until the server asks for it in ``login(on:until:)``; nil when the probe ends before.
     ///
     /// **Throws**: `library` when an option is refused or the connection fails at once.
     package init(_ endpoint: PostgresEndpoint, token: Secret<String>?) throws(PostgresFailure) {
+        anchors = endpoint.anchors
         var parameters: [(String, String)] = [
             ("host", endpoint.host), ("hostaddr", endpoint.address), ("port", String(endpoint.port)), ("dbname", endpoint.database),
-            ("user", endpoint.user), ("sslmode", "verify-full"), ("sslrootcert", endpoint.anchorPath), ("gssencmode", "disable"),
+            ("user", endpoint.user), ("sslmode", "verify-full"), ("sslrootcert", endpoint.anchors.path), ("gssencmode", "disable"),
             ("ssl_min_protocol_version", "TLSv1.2"), ("channel_binding", "disable"), ("target_session_attrs", "any"),
             ("client_encoding", "UTF8"), ("application_name", endpoint.applicationName), ("fallback_application_name", "agent"),
             // A path without a file: no client certificate from the home directory.
             ("sslcert", "/proc/self/no-client-certificate"), ("sslkey", "/proc/self/no-client-certificate"),
+            ("sslcrl", "/proc/self/no-revocation-list"),
         ]
         if PQlibVersion() >= 160_000 { parameters.append(("require_auth", "password")) }
         // PgBouncer refuses unknown startup options.

@@ -35,7 +35,9 @@ package struct PostgresError: Error, Sendable, Hashable {
     }
 
     /// Whether libpq refused the peer's certificate, for a reason it does not tell.
-    package var isCertificateRefusal: Bool { sqlState == nil && text.contains("certificate") }
+    package var isCertificateRefusal: Bool {
+        sqlState == nil && (text.contains("certificate verify failed") || text.contains("server certificate for \""))
+    }
 }
 
 /// What a server can ask for in place of a clear-text password.

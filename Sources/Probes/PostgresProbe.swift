@@ -1,6 +1,7 @@
 // The PostgreSQL probe: who asks whom, and what is kept between two runs. The run itself is `PostgresRun`.
 package import Certificates
 package import Diagnosis
+import Logging
 package import Readiness
 import Synchronization
 
@@ -54,6 +55,26 @@ package final class PostgresProbe: Probe {
     }
 
     package func observe(_ run: ProbeRun) async -> Observation? {
+        var logger = run.logger
+        logger[metadataKey: "check.id"] = "\(id)"
+        logger.trace("probe begins", metadata: ["server.host": "\(target.host)", "probe.depth": "\(run.depth)"])
+        let observation = await observation(of: run)
+        guard let observation else {
+            logger.debug("probe was cancelled")
+            return nil
+        }
+        let phases = observation.phases.compactMap { result in result.duration.map { "\(result.phase.rawValue) \(Span.short($0))" } }
+        logger.debug(
+            "probe is over",
+            metadata: [
+                "probe.phases": "\(phases.joined(separator: ", "))", "server.address": "\(observation.facts.address ?? "")",
+                "failure.cause": "\(observation.failure?.cause.rawValue ?? "none")",
+                "failure.evidence": "\(observation.failure?.evidence.first?.line ?? "none")",
+            ])
+        return observation
+    }
+
+    private func observation(of run: ProbeRun) async -> Observation? {
         var attempt = PostgresRun(probe: self, run: run)
         do {
             try await attempt.perform()

@@ -122,12 +122,18 @@ struct PostgresRun {
     private mutating func connect(
         to address: String, _ token: Secret<String>, by deadline: Deadline
     ) async throws(ProbeEnd) -> PostgresConnection {
-        if probe.anchors.path == nil { try await findAnchor(at: address, by: deadline) }
         record.enter(.tcp)
         record.facts.address = address
+        let anchors: AnchorFile
+        do {
+            // A server that is seen for the first time gets an empty file, which is filled before the handshake.
+            if let known = probe.anchors.file { anchors = known } else { anchors = try AnchorFile() }
+        } catch {
+            throw .failed(error)
+        }
         let connection: PostgresConnection
         do {
-            connection = try PostgresConnection(endpoint(address), token: run.depth == .query ? token : nil)
+            connection = try PostgresConnection(endpoint(address, anchors), token: run.depth == .query ? token : nil)
             try await connection.connectTCP(on: tools.reactor, until: deadline)
         } catch {
             throw end(of: error, during: .tcp)
@@ -142,12 +148,10 @@ struct PostgresRun {
         return connection
     }
 
-    private func endpoint(_ address: String) -> PostgresEndpoint {
+    private func endpoint(_ address: String, _ anchors: AnchorFile) -> PostgresEndpoint {
         PostgresEndpoint(
-            host: target.host, address: address, port: target.port, database: target.database, user: target.user ?? "",
-            // Without a known anchor the whole bundle is parsed, for this one connection.
-            anchorPath: probe.anchors.path ?? "/etc/ssl/certs/ca-certificates.crt", applicationName: tools.applicationName,
-            statementTimeout: max(500, min(5000, run.deadline.remainingMilliseconds)))
+            host: target.host, address: address, port: target.port, database: target.database, user: target.user ?? "", anchors: anchors,
+            applicationName: tools.applicationName, statementTimeout: max(500, min(5000, run.deadline.remainingMilliseconds)))
     }
 
     // MARK: tls
@@ -158,23 +162,16 @@ struct PostgresRun {
         _ connection: PostgresConnection, at address: String, _ token: Secret<String>
     ) async throws(ProbeEnd) -> PostgresConnection {
         record.enter(.tls)
+        if connection.anchors.isEmpty { try await findAnchor(at: address, filling: connection.anchors) }
         do {
             try await connection.startTLS(on: tools.reactor, until: run.deadline)
             note(connection)
             return connection
         } catch {
             guard case .library(let refusal) = error, refusal.isCertificateRefusal else { throw end(of: error, during: .tls) }
-            guard let view = try await look(at: address, until: run.deadline) else { throw end(of: error, during: .tls) }
-            record.facts.certificate = view.certificate
-            record.facts.tlsVersion = view.tlsVersion
-            let verdict = Classifier.verify(
-                code: view.verifyCode, host: target.host, certificate: view.certificate, now: .now, text: view.verifyText)
-            if var verdict {
-                verdict.evidence.append(Evidence(.agent, text: "seen in a second handshake, made without a token"))
-                throw .failed(verdict)
-            }
-            guard let anchor = view.anchorPEM else { throw end(of: error, during: .tls) }
-            try adopt(anchor)
+            // Also when nothing can be seen, it is known that the certificate was refused.
+            guard let view = try? await look(at: address) else { throw Task.isCancelled ? .cancelled : end(of: error, during: .tls) }
+            try adopt(anchorOf: view)
         }
         record.reopen(.tcp)
         let second = try await connect(to: address, token, by: run.deadline)
@@ -188,35 +185,53 @@ struct PostgresRun {
         return second
     }
 
-    /// Lets the whole store find the anchor of a server that is seen for the first time. A failure to look decides nothing: the real
-    /// connection follows and meets the same trouble.
-    private mutating func findAnchor(at address: String, by deadline: Deadline) async throws(ProbeEnd) {
-        record.enter(.tls)
-        let view = try await look(at: address, until: deadline)
-        record.reopen(.tls)
-        if let view, view.verifyCode == 0, let anchor = view.anchorPEM { try adopt(anchor) }
+    /// Lets the whole store find the anchor of a server that is seen for the first time. What this handshake meets, the real one would.
+    private mutating func findAnchor(at address: String, filling file: AnchorFile) async throws(ProbeEnd) {
+        let view: CertificateView
+        do {
+            view = try await look(at: address)
+        } catch {
+            switch error {
+            case .wait(let wait): throw end(of: wait, during: .tls)
+            case .errno(let code): throw .failed(located(Classifier.errno(code, phase: .tls, address: address)))
+            case .closed: throw .failed(located(Classifier.closed(phase: .tls)))
+            case .refusedTLS(let byte):
+                throw end(of: .negotiation([byte], text: "server does not support SSL, but SSL was required"), during: .tls)
+            case .stuffed(let bytes):
+                throw end(
+                    of: .violation(bytes, text: "bytes in the clear between the agreement on TLS and the handshake"), during: .negotiate)
+            case .openssl(_, let reason):
+                throw .failed(Classifier.libpq(text: "SSL error: \(reason)", phase: .tls, context: context(usedPassword: false)))
+            }
+        }
+        try adopt(anchorOf: view, filling: file)
     }
 
-    private func adopt(_ anchor: [UInt8]) throws(ProbeEnd) {
+    /// Takes the anchor over that the whole store found. **Throws**: what is wrong with the certificate.
+    private mutating func adopt(anchorOf view: CertificateView, filling file: AnchorFile? = nil) throws(ProbeEnd) {
+        record.facts.certificate = view.certificate
+        record.facts.tlsVersion = view.tlsVersion
+        let verdict = Classifier.verify(
+            code: view.verifyCode, host: target.host, certificate: view.certificate, now: .now, text: view.verifyText)
+        if var verdict {
+            verdict.evidence.append(Evidence(.agent, text: "seen in a second handshake, made without a token"))
+            throw .failed(verdict)
+        }
+        guard let anchor = view.anchorPEM else {
+            throw .failed(Failure(.probeInternal, during: .tls, detail: "The verified chain has no anchor that can be kept."))
+        }
         do {
-            try probe.anchors.adopt(anchorPEM: anchor)
+            try probe.anchors.adopt(anchorPEM: anchor, filling: file)
         } catch {
             throw .failed(error)
         }
     }
 
-    /// - Returns: nil when nothing could be seen.
-    private func look(at address: String, until deadline: Deadline) async throws(ProbeEnd) -> CertificateView? {
-        do {
-            // Source: PostgreSQL documentation, "Message Formats", SSLRequest: length 8, code 80877103; the answer to it is one byte.
-            return try await tools.look.look(
-                at: address, port: target.port, name: target.host, caFile: probe.anchors.caFile,
-                preamble: [0, 0, 0, 8, 0x04, 0xD2, 0x16, 0x2F], reply: UInt8(ascii: "S"), until: deadline)
-        } catch .wait(.cancelled) {
-            throw .cancelled
-        } catch {
-            return nil
-        }
+    /// Source: PostgreSQL documentation, "Message Formats", SSLRequest: length 8, code 80877103; the answer to it is one byte.
+    private func look(at address: String) async throws(LookFailure) -> CertificateView {
+        try await tools.look.look(
+            at: address, port: target.port, name: target.host, caFile: probe.anchors.caFile,
+            preamble: [0, 0, 0, 8, 0x04, 0xD2, 0x16, 0x2F], reply: UInt8(ascii: "S"), until: run.deadline)
     }
 
     private mutating func note(_ connection: PostgresConnection) {

@@ -60,12 +60,14 @@ package final class Reactor: Sendable {
     /// Ends the thread; every waiter gets `cancelled`, later calls too.
     package func close() {
         let waiters = state.withLock { state -> [Waiter] in
+            guard !state.isClosed else { return [] }
             state.isClosed = true
+            // Under the lock: the thread closes its descriptors only after it has seen `isClosed`.
+            clinux_wake(wakeup)
             defer { state.waiters = [:] }
             return Array(state.waiters.values)
         }
         for waiter in waiters { waiter.continuation.resume(returning: .failure(.cancelled)) }
-        clinux_wake(wakeup)
     }
 
     /// Waits until `descriptor` can be read or written, or has an error to report.

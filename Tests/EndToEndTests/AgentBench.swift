@@ -11,8 +11,12 @@ final class AgentBench: Sendable {
     let folder: URL
     let http = CurlClient()
 
-    init(lab: Lab) throws {
+    private let usesSystemStore: Bool
+
+    /// - Parameter usesSystemStore: the lab's authority is in the system's store (`SSL_CERT_FILE`), and no target names a file.
+    init(lab: Lab, usesSystemStore: Bool = false) throws {
         self.lab = lab
+        self.usesSystemStore = usesSystemStore
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("agent-bench-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let extra = """
@@ -22,14 +26,18 @@ final class AgentBench: Sendable {
             log: {level: trace}
 
             """
-        try (extra + lab.configurationYAML).write(toFile: configurationPath, atomically: true, encoding: .utf8)
+        let lines = lab.configurationYAML.split(separator: "\n").filter { !usesSystemStore || !$0.contains("ca_file") }
+        try (extra + lines.joined(separator: "\n") + "\n").write(toFile: configurationPath, atomically: true, encoding: .utf8)
     }
 
     deinit { try? FileManager.default.removeItem(at: folder) }
 
     var configurationPath: String { folder.appendingPathComponent("agent.yaml").path }
     var historyPath: String { folder.appendingPathComponent("history.db").path }
-    var agent: Program { Program(name: "agent", environment: lab.environment) }
+    var agent: Program {
+        let store = usesSystemStore ? ["SSL_CERT_FILE": lab.caFile] : [:]
+        return Program(name: "agent", environment: lab.environment.merging(store) { $1 })
+    }
 
     func diagnose(_ arguments: [String] = []) async throws -> ProgramResult {
         try await agent.run(["diagnose", "--config", configurationPath, "--log-level", "trace"] + arguments)
@@ -92,11 +100,13 @@ func jsonObject(_ text: String) throws -> [String: Any] {
 }
 
 /// Starts a lab for `body` and takes it away again.
-func withAgentBench(_ options: LabOptions = LabOptions(), _ body: (AgentBench) async throws -> Void) async throws {
+func withAgentBench(
+    _ options: LabOptions = LabOptions(), usesSystemStore: Bool = false, _ body: (AgentBench) async throws -> Void
+) async throws {
     let lab = try await Lab.start(options)
     let bench: AgentBench
     do {
-        bench = try AgentBench(lab: lab)
+        bench = try AgentBench(lab: lab, usesSystemStore: usesSystemStore)
         try await body(bench)
     } catch {
         await lab.stop()

@@ -101,7 +101,45 @@ import Testing
             }
             let service = AgentBench.Service(bench: bench, program: program, address: address)
             _ = try await eventually("orders is up") { try await service.check("orders/app")["state"] as? String == "up" ? true : nil }
+            let taken = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(program.identifier)/fd/1")
+            #expect(taken == "/dev/null", "no socket and no database has the number of standard output")
             #expect(await program.stop().status == 0)
+        }
+    }
+
+    @Test("A report that cannot be written is no success")
+    func fullOutput() async throws {
+        let shell = Program(name: "/bin/sh")
+        let agent = Program.products.appendingPathComponent("agent").path
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent("agent-full-\(UUID().uuidString).yaml")
+        try "identities: {app: {kind: managed_identity}}\ntargets: []\n".write(to: file, atomically: true, encoding: .utf8)
+        defer { try? FileManager.default.removeItem(at: file) }
+        let result = try await shell.run(["-c", "exec '\(agent)' config check --output json --config '\(file.path)' >/dev/full"])
+        #expect(result.status == 70, "\(result.errors)")
+        #expect(result.errors.contains("could not be written"))
+    }
+
+    @Test("SIGHUP does not end the service")
+    func hangup() async throws {
+        try await withAgentBench { bench in
+            let service = try await bench.startService()
+            service.program.signal(SIGHUP)
+            _ = try await eventually("the refusal to reload") { service.program.errors.contains("not in this version") ? true : nil }
+            #expect(try await service.get("/livez").status == 200)
+            #expect(await service.program.stop().status == 0)
+        }
+    }
+
+    @Test("More checks than may run at once are all run by diagnose, each with its own time")
+    func cap() async throws {
+        try await withAgentBench { bench in
+            let text = try String(contentsOfFile: bench.configurationPath, encoding: .utf8) + "limits: {concurrency: 1}\n"
+            try text.write(toFile: bench.configurationPath, atomically: true, encoding: .utf8)
+            try await bench.lab.faults.turnOn(.loginSilent, target: "orders")
+            let result = try await bench.diagnose(["--output", "json"])
+            let checks = try jsonObject(result.output)["checks"] as? [[String: Any]] ?? []
+            #expect(Set(checks.compactMap { $0["state"] as? String }) == ["up", "down"], "\(result.output)")
+            #expect(result.status == 40)
         }
     }
 

@@ -150,7 +150,7 @@ import Testing
             onEvent: { events.add($0) }, logger: IdentityBench.silent)
         let story = try await identities.acquire(named: "app", for: .ossrdbms, fresh: false, until: .in(.seconds(5)))
         guard case .failed(let failure) = story.outcome else { throw Unexpected("a token") }
-        #expect(failure.cause == .identityEndpointUnreachable)
+        #expect(failure.cause == .configInvalid)
         #expect(failure.detail?.contains("Azure Arc") == true)
         #expect(story.source == .azureArc && story.attempts.isEmpty && story.place == nil)
         await http.close()
