@@ -16,10 +16,10 @@ struct ConfigurationOptions: ParsableArguments {
     func load() throws -> Configuration {
         switch Configuration.load(path: config, environment: Surroundings.variables) {
         case .success(let configuration, let warnings):
-            for warning in warnings { Terminal.note("warning: \(warning)") }
+            for warning in warnings { Terminal.note("\(warning)") }
             return configuration
         case .failure(let issues):
-            for issue in issues { Terminal.note(issue.severity == .error ? "\(issue)" : "warning: \(issue)") }
+            for issue in issues { Terminal.note("\(issue)") }
             throw ExitCode(ExitStatus.configuration.rawValue)
         }
     }

@@ -34,7 +34,7 @@ struct ConfigCommand: ParsableCommand {
                 let document: JSON = ["schema": 1, "valid": summary != nil, "issues": result.issues, "summary": summary]
                 Terminal.print(document.pretty)
             case .text:
-                for issue in result.issues { Terminal.note(issue.severity == .error ? "\(issue)" : "warning: \(issue)") }
+                for issue in result.issues { Terminal.note("\(issue)") }
                 if let summary { Terminal.print(summary.text) }
             }
             if summary == nil { throw ExitCode(ExitStatus.configuration.rawValue) }
