@@ -62,7 +62,9 @@ package struct NameLookup: Sendable {
         return resolution
     }
 
-    private func ask(_ host: String, _ resolver: ResolverChannel, until deadline: Deadline) async throws(NameLookupFailure) -> NameResolution {
+    private func ask(_ host: String, _ resolver: ResolverChannel, until deadline: Deadline) async throws(NameLookupFailure)
+        -> NameResolution
+    {
         let channel = unsafe resolver.channel
         let answer = Answer()
         // The callback may run once more while a failed lookup's channel is destroyed, so the channel keeps its answer alive.
