@@ -53,7 +53,9 @@ struct Measure: AsyncParsableCommand {
     var quick = false
 
     func validate() throws {
-        if let seconds, !(1...3600).contains(seconds) { throw ValidationError("--seconds \(seconds) is out of bounds; it takes 1 to 3600.") }
+        if let seconds, !(1...3600).contains(seconds) {
+            throw ValidationError("--seconds \(seconds) is out of bounds; it takes 1 to 3600.")
+        }
         guard (1...256).contains(connections) else { throw ValidationError("--connections takes 1 to 256.") }
         if let rows, !(10_000...100_000_000).contains(rows) { throw ValidationError("--rows takes 10000 to 100000000.") }
     }
@@ -90,14 +92,15 @@ struct Measure: AsyncParsableCommand {
         case .probe:
             return try await LabProcess().lend { lab in
                 try await ProbeFigures(
-                    lab: lab, connections: connections, seconds: seconds ?? (quick ? 1 : 10), rounds: quick ? 1 : 3, scratch: scratch,
+                    lab: lab, connections: connections, seconds: seconds ?? (quick ? 1 : 6), rounds: quick ? 1 : 5, scratch: scratch,
                     systemStore: systemStore, sink: sink
                 ).measure()
             }
         case .schedule:
             return try await ScheduleFigures(seconds: seconds ?? (quick ? 10 : 90), scratch: scratch, sink: sink).measure()
         case .memory:
-            return try await ServiceFigures(scratch: scratch, settle: quick ? 1 : 30, repetitions: 0, checks: quick ? 100 : 1000).measureMemory()
+            return try await ServiceFigures(scratch: scratch, settle: quick ? 1 : 30, repetitions: 0, checks: quick ? 100 : 1000)
+                .measureMemory()
         case .diagnose:
             return try await ServiceFigures(scratch: scratch, settle: 0, repetitions: quick ? 3 : 21).measureDiagnose()
         case .history:
@@ -109,7 +112,8 @@ struct Measure: AsyncParsableCommand {
 
     /// Debian keeps pgbench in the server's own folder, off PATH for some users.
     private func addServerPrograms() {
-        let versions = ((try? FileManager.default.contentsOfDirectory(atPath: "/usr/lib/postgresql")) ?? []).compactMap { Int($0) }.sorted(by: >)
+        let versions = ((try? FileManager.default.contentsOfDirectory(atPath: "/usr/lib/postgresql")) ?? []).compactMap { Int($0) }.sorted(
+            by: >)
         guard let newest = versions.first, let path = ProcessInfo.processInfo.environment["PATH"] else { return }
         unsafe setenv("PATH", "\(path):/usr/lib/postgresql/\(newest)/bin", 1)
     }

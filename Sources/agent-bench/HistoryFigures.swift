@@ -37,7 +37,8 @@ struct HistoryFigures {
         var times: [Double] = []
         for id in ids.prefix(9) {
             let begin = ContinuousClock.now
-            let items = try await HistoryFile(path: file).observations(HistoryQuery(check: id, since: end + .seconds(-86_400), limit: 10_000))
+            let items = try await HistoryFile(path: file).observations(
+                HistoryQuery(check: id, since: end + .seconds(-86_400), limit: 10_000))
             times.append((ContinuousClock.now - begin).seconds * 1000)
             guard items.count >= min(perCheck, 1439) else { throw BenchError("only \(items.count) observations of a day came back") }
         }
@@ -72,10 +73,13 @@ struct HistoryFigures {
         return facts
     }
 
-    private static func success(_ id: CheckID, _ started: Timestamp, _ facts: Facts, _ noise: inout SystemRandomNumberGenerator) -> Observation {
+    private static func success(_ id: CheckID, _ started: Timestamp, _ facts: Facts, _ noise: inout SystemRandomNumberGenerator)
+        -> Observation
+    {
         // Of phases on a network of a data centre, in microseconds; the sum is the duration.
         let ranges: [(Phase, ClosedRange<Int>)] = [
-            (.token, 5...60), (.dns, 300...3_000), (.tcp, 500...2_500), (.negotiate, 500...2_500), (.tls, 3_000...9_000), (.login, 8_000...30_000),
+            (.token, 5...60), (.dns, 300...3_000), (.tcp, 500...2_500), (.negotiate, 500...2_500), (.tls, 3_000...9_000),
+            (.login, 8_000...30_000),
             (.query, 700...3_000),
         ]
         let phases = ranges.map { phase, range in

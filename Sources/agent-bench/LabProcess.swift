@@ -48,8 +48,9 @@ struct LabProcess: Sendable {
         ) { execution in
             let outcome: Result<R, any Error>
             do {
-                guard let line = try await execution.standardOutput.strings(bufferingPolicy: .maxLineLength(4 << 20)).first(where: { _ in true })
-                else { throw BenchError("the lab did not start; its reason is above") }
+                let lines = execution.standardOutput.strings(bufferingPolicy: .maxLineLength(4 << 20))
+                let announcement = try await lines.first { _ in true }
+                guard let line = announcement else { throw BenchError("the lab did not start; its reason is above") }
                 outcome = .success(try await body(try JSONDecoder().decode(LabFacts.self, from: Data(line.utf8))))
             } catch {
                 outcome = .failure(error)

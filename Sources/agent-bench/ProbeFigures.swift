@@ -44,14 +44,17 @@ struct ProbeFigures {
         return [
             Figure("CPU per PostgreSQL probe", cpu, "ms", peer: peerCPU, peerName: "pgbench -C", bar: .atMost(1.25 * peerCPU)),
             Figure(
-                "the same, system's trust store", median(stores.map(\.cpuPerRound)), "ms", peer: cpu, peerName: "with a CA file", bar: .atMost(1.2 * cpu)),
+                "the same, system's trust store", median(stores.map(\.cpuPerRound)), "ms", peer: cpu, peerName: "with a CA file",
+                bar: .atMost(1.2 * cpu)),
             Figure(
-                "PostgreSQL probes, \(connections) at once", rate, "per s", peer: peerRate, peerName: "pgbench -C", bar: .atLeast(0.95 * peerRate)),
+                "PostgreSQL probes, \(connections) at once", rate, "per s", peer: peerRate, peerName: "pgbench -C",
+                bar: .atLeast(0.95 * peerRate)),
         ]
     }
 
     private func probing(_ name: String, usesCAFile: Bool) async throws -> Load {
-        let rig = try ProbeRig(lab, historyFile: "\(scratch)/probes-\(name).db", usesCAFile: usesCAFile, concurrency: connections, sink: sink)
+        let rig = try ProbeRig(
+            lab, historyFile: "\(scratch)/probes-\(name).db", usesCAFile: usesCAFile, concurrency: connections, sink: sink)
         let load = try await rig.use {
             // The first probe acquires the token and, without a CA file, finds the anchor; both are cached in a service's life.
             let probe = rig.probes[0]
@@ -88,7 +91,8 @@ struct ProbeFigures {
         let before = Usage.children
         let output = try await Program.run(
             [
-                "pgbench", "--no-vacuum", "--connect", "--client=\(connections)", "--jobs=\(connections)", "--time=\(seconds)", "--file=\(script)",
+                "pgbench", "--no-vacuum", "--connect", "--client=\(connections)", "--jobs=\(connections)", "--time=\(seconds)",
+                "--file=\(script)",
                 "\(place) sslmode=verify-full sslrootcert=\(lab.caFile)",
             ], environment: ["PGPASSWORD": lab.token])
         let cpu = Usage.children - before
@@ -111,7 +115,8 @@ struct SystemStore {
     private static let systemFile = "/etc/ssl/certs/ca-certificates.crt"
 
     func add(caFile: String) throws {
-        guard let system = FileManager.default.contents(atPath: Self.systemFile), let own = FileManager.default.contents(atPath: caFile) else {
+        guard let system = FileManager.default.contents(atPath: Self.systemFile), let own = FileManager.default.contents(atPath: caFile)
+        else {
             throw BenchError("\(Self.systemFile) or \(caFile) cannot be read; install ca-certificates")
         }
         try (system + own).write(to: URL(filePath: file))

@@ -98,10 +98,15 @@ final class ProbeRig: Sendable {
         if let change = board.record(observation) {
             logger.notice(
                 "The state of a check changed",
-                metadata: ["check.id": "\(change.check)", "check.state": "\(change.to.rawValue)", "failure.cause": "\(change.cause?.rawValue ?? "-")"])
+                metadata: [
+                    "check.id": "\(change.check)", "check.state": "\(change.to.rawValue)",
+                    "failure.cause": "\(change.cause?.rawValue ?? "-")",
+                ])
         }
         if let failure = observation.failure {
-            trouble.withLock { $0 = $0 ?? "\(observation.check): \(failure.cause.rawValue) in \(failure.phase.rawValue): \(failure.evidence.map(\.line))" }
+            trouble.withLock {
+                $0 = $0 ?? "\(observation.check): \(failure.cause.rawValue) in \(failure.phase.rawValue): \(failure.evidence.map(\.line))"
+            }
         }
     }
 

@@ -38,9 +38,11 @@ struct ScheduleFigures {
             Figure("\(name), lateness p99", percentile(healthy.lags, 0.99), "ms", bar: .atMost(250)),
             Figure(
                 "\(dead) of them black-holed, lateness p99 of the healthy \(checks - dead)", percentile(holed.healthyLags, 0.99), "ms",
-                peer: percentile(healthy.healthyLags, 0.99), peerName: "all healthy", bar: .atMost(1.2 * percentile(healthy.healthyLags, 0.99))),
+                peer: percentile(healthy.healthyLags, 0.99), peerName: "all healthy",
+                bar: .atMost(1.2 * percentile(healthy.healthyLags, 0.99))),
             Figure(
-                "\(dead) of them black-holed, threads", Double(holed.threads), "", peer: Double(healthy.threads), peerName: "all healthy", bar: .atMost(threads)),
+                "\(dead) of them black-holed, threads", Double(holed.threads), "", peer: Double(healthy.threads), peerName: "all healthy",
+                bar: .atMost(threads)),
             Figure("/metrics of \(checks) checks", healthy.render, "ms", bar: .atMost(15)),
         ]
     }
@@ -81,7 +83,8 @@ struct ScheduleFigures {
                 let begin = ContinuousClock.now
                 _ = Exposition.render(
                     ExpositionInput(
-                        board: rig.board.snapshot, metrics: rig.metrics.snapshot, build: BuildInfo(version: "bench"), store: nil, process: ProcessStats.current(),
+                        board: rig.board.snapshot, metrics: rig.metrics.snapshot, build: BuildInfo(version: "bench"), store: nil,
+                        process: ProcessStats.current(),
                         log: nil))
                 return (ContinuousClock.now - begin).seconds * 1000
             }

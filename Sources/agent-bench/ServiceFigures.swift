@@ -39,7 +39,8 @@ struct ServiceFigures {
     private func memory(_ lab: LabFacts, checks: Int, interval: Int) async throws -> Usage.Memory {
         let base = try prepare(lab, "memory-\(checks)", interval: interval)
         let result = try await Subprocess.run(
-            .name("env"), arguments: Arguments([base[0], "run"] + base.dropFirst()), environment: .inherit.updating(Program.variables(lab.environment)),
+            .name("env"), arguments: Arguments([base[0], "run"] + base.dropFirst()),
+            environment: .inherit.updating(Program.variables(lab.environment)),
             input: .none, output: .sequence, error: .discarded
         ) { execution in
             let outcome: Result<Usage.Memory, any Error>
@@ -77,7 +78,9 @@ struct ServiceFigures {
                         ["PGPASSWORD": lab.token]))
             }
             return [
-                Figure("agent diagnose of one healthy target", median(own), "ms", peer: median(peer), peerName: "psql", bar: .atMost(median(peer) + 30))
+                Figure(
+                    "agent diagnose of one healthy target", median(own), "ms", peer: median(peer), peerName: "psql",
+                    bar: .atMost(median(peer) + 30))
             ]
         }
     }
