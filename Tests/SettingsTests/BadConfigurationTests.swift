@@ -362,9 +362,6 @@ extension BadFile {
             "wake", target("wake: auto"),
             "agent.yaml:10:5: targets[0].wake: waking of serverless databases: not in this version; remove the key"),
         later(
-            "privileges", target("privileges: {require: [connect]}"),
-            "agent.yaml:10:5: targets[0].privileges: privilege checks: not in this version; remove the key"),
-        later(
             "server.socket", top("server: {socket: /run/agent.sock}"),
             "agent.yaml:10:10: server.socket: the local socket: not in this version; remove the key"),
         later(
