@@ -278,28 +278,31 @@ struct PostgresRun {
     private mutating func askPrivileges(_ connection: PostgresConnection) async throws(ProbeEnd) {
         guard let question = probe.privilegeQuestion else { return }
         record.enter(.privileges)
-        let role = record.facts.currentUser ?? target.user ?? ""
         do {
-            let answer: [[String?]]
-            do {
-                answer = try await connection.query(
-                    question, limit: PrivilegeStatement.rowLimit, on: tools.reactor, until: run.deadline)
-            } catch {
-                throw end(of: error, during: .privileges)
-            }
-            guard let report = PrivilegeReport(target.privileges, answer: answer) else {
-                throw ProbeEnd.failed(
-                    Failure(
-                        .protocolViolation, during: .privileges,
-                        detail: "The answer to the question for rights has not the shape that was asked for.",
-                        evidence: [Evidence(.agent, code: answer.count, text: "rows in the answer")]))
-            }
+            record.facts.privileges = try await rights(connection, question)
             record.leave()
-            record.facts.privileges = report
-        } catch .failed(let failure) {
+        } catch {
+            guard case .failed(let failure) = error else { throw error }
             record.leaveFailed()
-            record.facts.privileges = PrivilegeReport(role: role, problem: failure)
+            record.facts.privileges = PrivilegeReport(role: record.facts.currentUser ?? target.user ?? "", problem: failure)
         }
+    }
+
+    private func rights(_ connection: PostgresConnection, _ question: String) async throws(ProbeEnd) -> PrivilegeReport {
+        let answer: [[String?]]
+        do {
+            answer = try await connection.query(question, limit: PrivilegeStatement.rowLimit, on: tools.reactor, until: run.deadline)
+        } catch {
+            throw end(of: error, during: .privileges)
+        }
+        guard let report = PrivilegeReport(target.privileges, answer: answer) else {
+            throw .failed(
+                Failure(
+                    .protocolViolation, during: .privileges,
+                    detail: "The answer to the question for rights has not the shape that was asked for.",
+                    evidence: [Evidence(.agent, code: answer.count, text: "rows in the answer")]))
+        }
+        return report
     }
 
     // MARK: how it ends
