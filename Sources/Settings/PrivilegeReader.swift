@@ -21,7 +21,7 @@ struct PrivilegeReader {
                 section.path, at: section.position,
                 "has \(count) entries, at most \(PrivilegeRules.limit) are possible; one entry may list several grants")
         }
-        if section.value("require") == nil && section.value("deny") == nil {
+        if section.entries.isEmpty {
             issues.error(section.path, at: section.position, "says nothing: it has \"require\" and \"deny\", as in require: [connect]")
         }
         return rules

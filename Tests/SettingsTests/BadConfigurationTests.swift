@@ -367,8 +367,7 @@ extension BadFile {
             "agent.yaml:10:17: targets[0].privileges: says nothing: it has \"require\" and \"deny\", as in require: [connect]"),
         rights("an empty list", "{require: []}", "agent.yaml:10:27: targets[0].privileges.require: must have at least one entry"),
         rights(
-            "an unknown key", "{requires: [connect]}", "agent.yaml:10:18: targets[0].privileges.requires: unknown key; did you mean \"require\"?",
-            "agent.yaml:10:17: targets[0].privileges: says nothing: it has \"require\" and \"deny\", as in require: [connect]"),
+            "an unknown key", "{requires: [connect]}", "agent.yaml:10:18: targets[0].privileges.requires: unknown key; did you mean \"require\"?"),
         rights(
             "a misspelt word", "{deny: [superuesr]}",
             """
@@ -405,7 +404,7 @@ extension BadFile {
             """),
         rights(
             "a name twice", "{require: [{on: database, grants: [connect], name: a}], deny: [{on: role, grants: [createdb], name: a}]}",
-            "agent.yaml:10:116: targets[0].privileges.deny[0].name: the name \"a\" is taken by the entry on line 10"),
+            "agent.yaml:10:117: targets[0].privileges.deny[0].name: the name \"a\" is taken by the entry on line 10"),
         rights(
             "too many", "{require: [\(Array(repeating: "connect", count: 21).joined(separator: ", "))]}",
             "agent.yaml:10:17: targets[0].privileges: has 21 entries, at most 20 are possible; one entry may list several grants"),

@@ -1,5 +1,5 @@
 // The metrics page: rules of series, numbers, escaping, and what promtool says.
-@testable import Diagnosis
+import Diagnosis
 import Foundation
 import Testing
 

@@ -114,7 +114,6 @@ extension CauseRow {
                 for: .postgresql),
             .look("SHOW GRANTS FOR \(literal: .user)@'%';", for: .mysql),
             .look("SELECT * FROM sys.database_permissions WHERE class_desc = 'SCHEMA';", for: .azuresql),
-            .widens("GRANT SELECT, INSERT, UPDATE, DELETE ON SCHEMA::<schema> TO [<identity's display name>];", for: .azuresql),
         ],
         next: ["which login runs migrations", "whether the newest objects are missing already"])
 

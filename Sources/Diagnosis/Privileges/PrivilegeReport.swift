@@ -98,6 +98,13 @@ package struct PrivilegeReport: Sendable, Hashable, JSONRepresentable {
         package var rule: PrivilegeRule
         package var rows: [PrivilegeRow]
 
+        package init(label: String, demand: PrivilegeDemand, rule: PrivilegeRule, rows: [PrivilegeRow]) {
+            self.label = label
+            self.demand = demand
+            self.rule = rule
+            self.rows = rows
+        }
+
         /// Whether the rule held. What only threatens objects to come does not break it.
         package var isPassed: Bool { rows.allSatisfy { $0.kind == .future } }
         /// Objects that break the rule, also those that are not named.
