@@ -60,6 +60,7 @@ package enum Cause: String, Sendable, Hashable, Codable, CaseIterable, JSONRepre
     case serviceThrottled = "service_throttled"
     // privilege
     case privilegeMissing = "privilege_missing"
+    case privilegeFutureObjects = "privilege_future_objects"
     case databaseReadOnly = "database_read_only"
     // query
     case queryTimeout = "query_timeout"

@@ -8,6 +8,8 @@ package enum FindingCode: String, Sendable, Hashable, Codable, CaseIterable, JSO
     case tokenUnchanged = "token_unchanged"
     case storeNotPersistent = "store_not_persistent"
     case identityAmbiguous = "identity_ambiguous"
+    case probingAsAdmin = "probing_as_admin"
+    case overPrivileged = "over_privileged"
 }
 
 /// A thing to do, with what it does to the world.

@@ -64,6 +64,9 @@ package struct PhaseResult: Sendable, Hashable, JSONRepresentable {
         self.isCached = isCached
     }
 
+    /// Why a phase is skipped that the configuration asks nothing of.
+    package static let nothingConfigured = "nothing configured"
+
     package enum Outcome: Sendable, Hashable {
         case ok, failed
         case skipped(String)
@@ -126,6 +129,8 @@ package struct Facts: Sendable, Hashable, JSONRepresentable {
     package var objectID: String?
     package var appID: String?
     package var tenant: String?
+    /// Nil when nothing about rights is configured or the probe did not get that far.
+    package var privileges: PrivilegeReport?
 
     package init() {}
 
@@ -137,6 +142,7 @@ package struct Facts: Sendable, Hashable, JSONRepresentable {
             "current_user": currentUser.map(Redactor.scrub), "database": database.map(Redactor.scrub), "in_recovery": isInRecovery,
             "clock_skew_seconds": clockSkew,
             "token_expires": tokenExpires, "principal": principal, "object_id": objectID, "app_id": appID, "tenant_id": tenant,
+            "privileges": privileges,
         ]
     }
 }

@@ -8,7 +8,7 @@ package enum Phase: String, Sendable, Hashable, Codable, CaseIterable {
     case `internal`
 
     /// The steps that a probe of any engine runs through, in order.
-    package static let probed: [Phase] = [.token, .dns, .tcp, .negotiate, .tls, .login, .query]
+    package static let probed: [Phase] = [.token, .dns, .tcp, .negotiate, .tls, .login, .query, .privileges]
 }
 
 /// The database products that can be probed.

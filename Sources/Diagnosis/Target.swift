@@ -16,10 +16,13 @@ package struct Target: Sendable, Hashable {
     package var timeout: Duration
     /// A file with additional trust anchors (PEM).
     package var caFile: String?
+    /// Rights that the identities must have and must not have.
+    package var privileges: PrivilegeRules
 
     package init(
         name: String, engine: Engine, host: String, port: Int, database: String, user: String?, identities: [String],
-        interval: Duration = .seconds(60), timeout: Duration = .seconds(15), caFile: String? = nil
+        interval: Duration = .seconds(60), timeout: Duration = .seconds(15), caFile: String? = nil,
+        privileges: PrivilegeRules = PrivilegeRules()
     ) {
         self.name = name
         self.engine = engine
@@ -31,6 +34,7 @@ package struct Target: Sendable, Hashable {
         self.interval = interval
         self.timeout = timeout
         self.caFile = caFile
+        self.privileges = privileges
     }
 
     package var checks: [CheckID] { identities.map { CheckID(target: name, identity: $0) } }

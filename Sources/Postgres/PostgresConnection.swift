@@ -174,8 +174,10 @@ package struct PostgresEndpoint: Sendable {
 
     /// Runs one statement and returns the rows of its first result as text.
     ///
-    /// **Shape**: at most 100 rows; a null is nil. **Throws**: `library` with the SQLSTATE, `budget`, `wait`.
-    package func query(_ sql: String, on reactor: Reactor, until deadline: Deadline) async throws(PostgresFailure) -> [[String?]] {
+    /// **Shape**: at most `limit` rows; a null is nil. **Throws**: `library` with the SQLSTATE, `budget`, `wait`.
+    package func query(
+        _ sql: String, limit: Int = 100, on reactor: Reactor, until deadline: Deadline
+    ) async throws(PostgresFailure) -> [[String?]] {
         guard unsafe PQsetnonblocking(connection, 1) == 0, unsafe PQsendQuery(connection, sql) == 1 else { throw .library(lastError) }
         while true {
             let left = unsafe PQflush(connection)
@@ -195,7 +197,7 @@ package struct PostgresEndpoint: Sendable {
             defer { unsafe PQclear(result) }
             switch unsafe PQresultStatus(result) {
             case PGRES_TUPLES_OK:
-                if rows.isEmpty { unsafe rows = Self.rows(of: result) }
+                if rows.isEmpty { unsafe rows = Self.rows(of: result, limit: limit) }
             case PGRES_COMMAND_OK, PGRES_EMPTY_QUERY: break
             default:
                 // A killed session brings several results; the first with a code says why.
@@ -259,9 +261,9 @@ package struct PostgresEndpoint: Sendable {
             sqlState: field("C"), text: text.isEmpty ? String(cString: PQresultErrorMessage(result)) : text, usedPassword: true)
     }
 
-    private static func rows(of result: OpaquePointer) -> [[String?]] {
+    private static func rows(of result: OpaquePointer, limit: Int) -> [[String?]] {
         let columns = unsafe PQnfields(result)
-        return (0..<min(unsafe PQntuples(result), 100)).map { row in
+        return (0..<min(unsafe PQntuples(result), Int32(clamping: limit))).map { row in
             (0..<min(columns, 64)).map { column in
                 guard unsafe PQgetisnull(result, row, column) == 0 else { return nil }
                 return unsafe Redactor.scrub(String(cString: PQgetvalue(result, row, column)))

@@ -34,6 +34,8 @@ package final class PostgresProbe: Probe {
 
     package let target: Target
     package let id: CheckID
+    /// The statement that asks for the configured rights; nil when there are none.
+    let privilegeQuestion: String?
     let tokens: any TokenSource
     /// Whose token it should be.
     let identity: IdentityDefinition
@@ -47,6 +49,7 @@ package final class PostgresProbe: Probe {
     ///   - anchors: shared by all probes of the same server.
     package init(target: Target, identity: IdentityDefinition, tokens: any TokenSource, anchors: TrustAnchors, tools: ProbeTools) {
         self.target = target
+        self.privilegeQuestion = target.privileges.isEmpty ? nil : PrivilegeStatement.text(target.privileges)
         self.identity = identity
         self.id = CheckID(target: target.name, identity: identity.name)
         self.tokens = tokens

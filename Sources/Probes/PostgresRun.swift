@@ -15,7 +15,7 @@ struct PostgresRun {
     init(probe: PostgresProbe, run: ProbeRun) {
         self.probe = probe
         self.run = run
-        self.record = ProbeRecord(check: probe.id)
+        self.record = ProbeRecord(check: probe.id, unasked: probe.privilegeQuestion == nil ? [.privileges] : [])
     }
 
     private var target: Target { probe.target }
@@ -38,6 +38,7 @@ struct PostgresRun {
         guard run.depth == .query else { return }
         try await login(session)
         try await ask(session)
+        try await askPrivileges(session)
     }
 
     // MARK: token
@@ -283,6 +284,40 @@ struct PostgresRun {
             let skew = server - (received.seconds - roundTrip.seconds / 2)
             record.facts.clockSkew = (skew * 1000).rounded() / 1000
         }
+    }
+
+    // MARK: privileges
+
+    /// Asks for the configured rights in one statement. Whatever comes of it, the probe has succeeded: up means from token to query, and
+    /// a question that found no answer is a fact of its own. **Throws**: only when the caller was cancelled.
+    private mutating func askPrivileges(_ connection: PostgresConnection) async throws(ProbeEnd) {
+        guard let question = probe.privilegeQuestion else { return }
+        record.enter(.privileges)
+        do {
+            record.facts.privileges = try await rights(connection, question)
+            record.leave()
+        } catch {
+            guard case .failed(let failure) = error else { throw error }
+            record.leaveFailed()
+            record.facts.privileges = PrivilegeReport(role: record.facts.currentUser ?? target.user ?? "", problem: failure)
+        }
+    }
+
+    private func rights(_ connection: PostgresConnection, _ question: String) async throws(ProbeEnd) -> PrivilegeReport {
+        let answer: [[String?]]
+        do {
+            answer = try await connection.query(question, limit: PrivilegeStatement.rowLimit, on: tools.reactor, until: run.deadline)
+        } catch {
+            throw end(of: error, during: .privileges)
+        }
+        guard let report = PrivilegeReport(target.privileges, answer: answer) else {
+            throw .failed(
+                Failure(
+                    .protocolViolation, during: .privileges,
+                    detail: "The answer to the question for rights has not the shape that was asked for.",
+                    evidence: [Evidence(.agent, code: answer.count, text: "rows in the answer")]))
+        }
+        return report
     }
 
     // MARK: how it ends

@@ -10,11 +10,14 @@ struct ProbeRecord {
     private var outcomes: [Phase: PhaseResult.Outcome] = [:]
     private var cached: Set<Phase> = []
     private var running: (phase: Phase, since: ContinuousClock.Instant)?
+    /// Phases that the configuration asks nothing of.
+    private let unasked: Set<Phase>
     var facts = Facts()
     var notices: [Notice] = []
 
-    init(check: CheckID) {
+    init(check: CheckID, unasked: Set<Phase> = []) {
         self.check = check
+        self.unasked = unasked
         started = .now
         begin = ContinuousClock.now
     }
@@ -31,6 +34,9 @@ struct ProbeRecord {
 
     /// Ends the running phase, so that what follows belongs to none.
     mutating func leave() { finishRunning(.ok) }
+
+    /// Ends the running phase, which failed without ending the probe.
+    mutating func leaveFailed() { finishRunning(.failed) }
 
     /// Goes back: what `phase` and everything after it said so far does not count; their time does.
     mutating func reopen(_ phase: Phase) {
@@ -55,7 +61,10 @@ struct ProbeRecord {
         record.finishRunning(ended)
         let phases = Phase.probed.map { phase -> PhaseResult in
             guard let result = record.outcomes[phase] else {
-                let reason = if case .partial = outcome { "logins pause" } else { "not reached" }
+                let reason =
+                    if unasked.contains(phase) { PhaseResult.nothingConfigured } else if case .partial = outcome { "logins pause" } else {
+                        "not reached"
+                    }
                 return PhaseResult(phase, .skipped(reason))
             }
             let isCached = record.cached.contains(phase)

@@ -25,12 +25,14 @@ package struct ConfigurationSummary: Sendable, Hashable, JSONRepresentable {
         package var timeout: Duration
         package var loginsPerDay: Int
         package var peakConnections: Int
+        /// Entries under `privileges`, each a verdict per probe of every check.
+        package var privileges: Int
 
         package var json: JSON {
             [
                 "target": name, "engine": engine, "host": endpoint.host, "port": endpoint.port, "checks": checks,
                 "interval_seconds": interval, "timeout_seconds": timeout, "logins_per_day": loginsPerDay,
-                "peak_connections": peakConnections,
+                "peak_connections": peakConnections, "privileges": privileges,
             ]
         }
     }
@@ -46,7 +48,8 @@ package struct ConfigurationSummary: Sendable, Hashable, JSONRepresentable {
                 name: target.name, engine: target.engine, endpoint: Endpoint(host: target.host, port: target.port),
                 checks: target.identities.count, interval: target.interval, timeout: target.timeout,
                 loginsPerDay: Int((86400 / target.interval.seconds * Double(target.identities.count * instances)).rounded()),
-                peakConnections: min(target.identities.count, configuration.limits.concurrency) * instances)
+                peakConnections: min(target.identities.count, configuration.limits.concurrency) * instances,
+                privileges: target.privileges.entries.count)
         }
         self.checks = configuration.targets.reduce(0) { $0 + $1.identities.count }
         self.probesPerMinute = configuration.targets.reduce(0) {
@@ -70,6 +73,7 @@ package struct ConfigurationSummary: Sendable, Hashable, JSONRepresentable {
             "\(target.name): \(target.engine.rawValue) \(target.endpoint), \(counted(target.checks, "check"))"
                 + " every \(Durations.text(target.interval)), \(counted(target.loginsPerDay, "login")) a day,"
                 + " at most \(counted(target.peakConnections, "connection"))"
+                + (target.privileges > 0 ? ", rights compared with \(target.privileges) \(target.privileges == 1 ? "entry" : "entries")" : "")
         }
         if !unusedIdentities.isEmpty { lines.append("watched without a target: \(unusedIdentities.joined(separator: ", "))") }
         let rate = (probesPerMinute * 10).rounded() / 10

@@ -10,9 +10,9 @@ struct TargetReader {
     /// Folder that relative file names start from.
     let base: String
 
-    static let keys = ["name", "engine", "host", "port", "database", "user", "identities", "interval", "timeout", "tls"]
+    static let keys = ["name", "engine", "host", "port", "database", "user", "identities", "interval", "timeout", "tls", "privileges"]
     static let laterKeys = [
-        "privileges": "privilege checks", "wake": "waking of serverless databases", "query": "queries of one's own",
+        "wake": "waking of serverless databases", "query": "queries of one's own",
     ]
     static let intervalRange: ClosedRange<Duration> = .seconds(1) ... .seconds(86400)
     static let timeoutRange: ClosedRange<Duration> = .seconds(1) ... .seconds(120)
@@ -79,10 +79,12 @@ struct TargetReader {
             tls.allow(["ca_file"], later: ["verify": "a switch for verification", "insecure": "a switch for verification"])
             return tls.text("ca_file").map(check(caFile:))
         }
+        let privileges = PrivilegeReader(issues: issues).read(fields)
         guard let name, let engine, let host, let database, let identities else { return nil }
         return Target(
             name: name, engine: engine, host: host.value, port: port?.value ?? engine.defaultPort, database: database.value,
-            user: user?.value, identities: identities, interval: effective.interval, timeout: effective.timeout, caFile: caFile)
+            user: user?.value, identities: identities, interval: effective.interval, timeout: effective.timeout, caFile: caFile,
+            privileges: privileges)
     }
 
     private func required(_ key: String, _ fields: Section, like example: String) -> Placed<String>? {

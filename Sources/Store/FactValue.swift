@@ -49,6 +49,8 @@ extension Facts {
         steady.objectID = objectID ?? steady.objectID
         steady.appID = appID ?? steady.appID
         steady.tenant = tenant ?? steady.tenant
+        // A look that failed is no news about rights.
+        if let seen = privileges, seen.problem == nil { steady.privileges = seen }
         return steady
     }
 
@@ -72,6 +74,7 @@ extension Facts {
         add("object_id", objectID)
         add("app_id", appID)
         add("tenant_id", tenant)
+        add("privileges", privileges?.summary)
         return values
     }
 }

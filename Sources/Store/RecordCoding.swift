@@ -19,12 +19,16 @@ struct Record: Sendable, Hashable {
 }
 
 enum RecordCoding {
-    /// Every phase of ``Phase/probed`` succeeded and was timed.
+    /// Every phase up to `query` succeeded and was timed; nothing was asked of the rights.
     private static let allTimed: UInt8 = 0
     /// The same with the token out of the cache.
     private static let cachedToken: UInt8 = 1
     /// Each phase is written out.
     private static let listed: UInt8 = 2
+    /// Every phase up to `privileges` succeeded and was timed.
+    private static let allTimedWithRights: UInt8 = 3
+    /// The same with the token out of the cache.
+    private static let cachedTokenWithRights: UInt8 = 4
 
     static func encode(_ record: Record) -> [UInt8] {
         var bytes: [UInt8] = []
@@ -35,7 +39,7 @@ enum RecordCoding {
         let sum = record.phases.reduce(0) { $0 &+ ($1.duration.map(ticks) ?? 0) }
         bytes.append(signed: total &- sum)
         switch form {
-        case allTimed, cachedToken:
+        case allTimed, cachedToken, allTimedWithRights, cachedTokenWithRights:
             for phase in record.phases { if let duration = phase.duration { bytes.append(signed: ticks(duration)) } }
         default:
             bytes.append(varint: UInt64(record.phases.count))
@@ -48,16 +52,19 @@ enum RecordCoding {
     static func decode(_ reader: inout ByteReader) -> Record? {
         guard let head = reader.byte(), let kind = RecordKind(rawValue: head >> 4), let rest = reader.signed() else { return nil }
         var phases: [PhaseResult] = []
-        switch head & 0x0F {
-        case allTimed, cachedToken:
-            for phase in Phase.storedRoutine {
-                if phase == .token, head & 0x0F == cachedToken {
+        let form = head & 0x0F
+        switch form {
+        case allTimed, cachedToken, allTimedWithRights, cachedTokenWithRights:
+            let hasRights = form == allTimedWithRights || form == cachedTokenWithRights
+            for phase in hasRights ? Phase.storedRoutine + [.privileges] : Phase.storedRoutine {
+                if phase == .token, form == cachedToken || form == cachedTokenWithRights {
                     phases.append(PhaseResult(.token, .ok, isCached: true))
                 } else {
                     guard let length = reader.signed() else { return nil }
                     phases.append(PhaseResult(phase, .ok, duration: duration(length)))
                 }
             }
+            if !hasRights { phases.append(unasked) }
         case listed:
             guard let count = reader.varint(), count <= 32 else { return nil }
             for _ in 0..<count {
@@ -74,19 +81,24 @@ enum RecordCoding {
     static func rounded(_ length: Duration) -> Duration { duration(ticks(length)) }
 
     private static func form(of phases: [PhaseResult]) -> UInt8 {
-        guard phases.count == Phase.storedRoutine.count else { return listed }
-        var form = allTimed
-        for (phase, expected) in zip(phases, Phase.storedRoutine) {
+        let hasRights = phases.count > Phase.storedRoutine.count && phases.last != unasked
+        let routine = hasRights ? Phase.storedRoutine + [.privileges] : Phase.storedRoutine
+        guard phases.count == routine.count || (phases.count == routine.count + 1 && phases.last == unasked) else { return listed }
+        var form = hasRights ? allTimedWithRights : allTimed
+        for (phase, expected) in zip(phases, routine) {
             guard phase.phase == expected, phase.outcome == .ok else { return listed }
             if phase.isCached {
                 guard expected == .token, phase.duration == nil else { return listed }
-                form = cachedToken
+                form = hasRights ? cachedTokenWithRights : cachedToken
             } else if phase.duration == nil {
                 return listed
             }
         }
         return form
     }
+
+    /// What stands for `privileges` where nothing was asked of them; also true of records from before there was such a phase.
+    private static let unasked = PhaseResult(.privileges, .skipped(PhaseResult.nothingConfigured))
 
     /// **Shape**: code, a byte of flags (1 timed, 2 cached, high four bits the outcome), the duration, the reason.
     private static func append(_ result: PhaseResult, to bytes: inout [UInt8]) {
@@ -140,7 +152,7 @@ enum RecordCoding {
     }
 
     /// Reasons that need one byte. The position is stored: only add at the end.
-    private static let usualReasons = ["not reached", "login paused", "not needed"]
+    private static let usualReasons = ["not reached", "login paused", "not needed", PhaseResult.nothingConfigured]
 
     private static func ticks(_ duration: Duration) -> Int64 {
         let (seconds, attoseconds) = duration.components

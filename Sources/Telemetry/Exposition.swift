@@ -110,6 +110,7 @@ package enum Exposition {
             let failure = ["phase": row.status.phase?.rawValue ?? "internal", "cause": row.status.cause?.rawValue ?? ""] as KeyValuePairs
             writer.sample(name, labels: plus(row.labels, failure), 1)
         }
+        privileges(probed, &writer)
         each("dbprobe_consecutive_failures", .gauge, "Failed probes in a row, 0 while up.", probed) {
             $0.sample($1, labels: $2.labels, $2.status.consecutiveFailures)
         }
@@ -122,6 +123,19 @@ package enum Exposition {
                     [
                         "engine": target.engine.rawValue, "host": target.host, "port": String(target.port), "database": target.database,
                     ]), 1)
+        }
+    }
+
+    /// No series while there is no verdict: nothing configured, not reached, not to be seen, or an administrator.
+    private static func privileges(_ rows: [Row], _ writer: inout ExpositionWriter) {
+        let name = "dbprobe_privilege_passed"
+        var isAnnounced = false
+        for row in rows {
+            for (label, isPassed) in row.status.last?.facts.privileges?.verdicts ?? [] {
+                if !isAnnounced { writer.family(name, .gauge, "Whether the named privilege requirement held in the last probe.") }
+                isAnnounced = true
+                writer.sample(name, labels: plus(row.labels, ["privilege": label]), isPassed)
+            }
         }
     }
 

@@ -52,5 +52,7 @@ enum PossibleFailures {
                 .privilegeMissing, .serviceThrottled,
             ] + anywhere
         ),
+        // Rights never decide whether a check is up.
+        (.privileges, []),
     ]
 }

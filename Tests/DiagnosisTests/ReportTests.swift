@@ -266,7 +266,7 @@ import Testing
 }
 
 @Suite struct ReportJSONTests {
-    private static let phases = ["token", "dns", "tcp", "negotiate", "tls", "login", "query"]
+    private static let phases = ["token", "dns", "tcp", "negotiate", "tls", "login", "query", "privileges"]
 
     private var report: Report {
         Fixture.report(

@@ -14,12 +14,15 @@ struct ProbeBench: Sendable {
     let tools: ProbeTools
     let tokens: LabTokens
 
-    func probe(_ name: String = "orders", trustsLab: Bool = true) -> PostgresProbe {
+    func probe(
+        _ name: String = "orders", trustsLab: Bool = true, privileges: PrivilegeRules = PrivilegeRules()
+    ) -> PostgresProbe {
         let target = lab.target(name).map { target in
             let endpoint = lab.endpoint(of: target)
             return Target(
                 name: target.name, engine: .postgresql, host: target.host, port: endpoint.port, database: target.database,
-                user: target.role, identities: target.identities)
+                user: target.role, identities: target.identities,
+                privileges: privileges)
         }
         let identity = IdentityDefinition(name: "app", kind: .managedIdentity(.systemAssigned))
         guard let target else { preconditionFailure("the lab has no target \(name)") }

@@ -55,7 +55,7 @@ private func identity(_ yaml: String) -> String {
 }
 
 extension BadFile {
-    static let all: [BadFile] = structure + names + targets + hosts + users + identities + durations + sections + later
+    static let all: [BadFile] = structure + names + targets + hosts + users + identities + durations + sections + rights + later
 
     private static let structure = [
         BadFile(
@@ -354,6 +354,62 @@ extension BadFile {
         BadFile("a section that is a list", top("log: []"), "agent.yaml:10:6: log: must be a mapping of keys and values, not a list"),
     ]
 
+    private static func rights(_ what: String, _ yaml: String, _ issues: String...) -> BadFile {
+        var file = BadFile("rights: \(what)", target("privileges: \(yaml)"))
+        file.issues = issues
+        return file
+    }
+
+    private static let rights = [
+        rights("a word", "connect", "agent.yaml:10:17: targets[0].privileges: must be a mapping of keys and values, not text"),
+        rights(
+            "nothing in it", "{}",
+            "agent.yaml:10:17: targets[0].privileges: says nothing: it has \"require\" and \"deny\", as in require: [connect]"),
+        rights("an empty list", "{require: []}", "agent.yaml:10:27: targets[0].privileges.require: must have at least one entry"),
+        rights(
+            "an unknown key", "{requires: [connect]}", "agent.yaml:10:18: targets[0].privileges.requires: unknown key; did you mean \"require\"?"),
+        rights(
+            "a misspelt word", "{deny: [superuesr]}",
+            """
+            agent.yaml:10:25: targets[0].privileges.deny[0]: "superuesr": is no right that stands alone; those are connect, create, \
+            temporary, superuser, createdb, createrole, replication, bypassrls; did you mean "superuser"?
+            """),
+        rights(
+            "a right without an object", "{require: [select]}",
+            """
+            agent.yaml:10:28: targets[0].privileges.require[0]: "select": "select" needs an object, as in \
+            {on: "table sales.orders", grants: [select]}
+            """),
+        rights(
+            "a table without a schema", "{require: [{on: table orders, grants: [select]}]}",
+            "agent.yaml:10:33: targets[0].privileges.require[0].on: \"table orders\": the schema is missing, as in table public.orders"),
+        rights(
+            "a right of another kind", "{require: [{on: schema sales, grants: [select]}]}",
+            """
+            agent.yaml:10:56: targets[0].privileges.require[0].grants[0]: "select": is no right on a schema; a schema has usage, create
+            """),
+        rights(
+            "a right twice", "{require: [{on: table a.b, grants: [select, all]}]}",
+            "agent.yaml:10:61: targets[0].privileges.require[0].grants[1]: the right select is listed twice"),
+        rights(
+            "no grants", "{require: [{on: table a.b}]}",
+            """
+            agent.yaml:10:28: targets[0].privileges.require[0]: the key "grants" is missing, as in \
+            {on: "table sales.orders", grants: [select]}
+            """),
+        rights(
+            "a name that is no label", "{require: [{on: table a.b, grants: [select], name: \"a b\"}]}",
+            """
+            agent.yaml:10:68: targets[0].privileges.require[0].name: the name may hold letters, digits, ".", "_" and "-" only
+            """),
+        rights(
+            "a name twice", "{require: [{on: database, grants: [connect], name: a}], deny: [{on: role, grants: [createdb], name: a}]}",
+            "agent.yaml:10:117: targets[0].privileges.deny[0].name: the name \"a\" is taken by the entry on line 10"),
+        rights(
+            "too many", "{require: [\(Array(repeating: "connect", count: 21).joined(separator: ", "))]}",
+            "agent.yaml:10:17: targets[0].privileges: has 21 entries, at most 20 are possible; one entry may list several grants"),
+    ]
+
     private static func later(_ what: String, _ yaml: String, _ issue: String) -> BadFile { BadFile("not yet: \(what)", yaml, issue) }
 
     private static let later = [
@@ -361,9 +417,6 @@ extension BadFile {
         later(
             "wake", target("wake: auto"),
             "agent.yaml:10:5: targets[0].wake: waking of serverless databases: not in this version; remove the key"),
-        later(
-            "privileges", target("privileges: {require: [connect]}"),
-            "agent.yaml:10:5: targets[0].privileges: privilege checks: not in this version; remove the key"),
         later(
             "server.socket", top("server: {socket: /run/agent.sock}"),
             "agent.yaml:10:10: server.socket: the local socket: not in this version; remove the key"),

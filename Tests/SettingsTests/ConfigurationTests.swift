@@ -75,6 +75,44 @@ private struct Folder: ~Copyable {
 }
 
 @Suite struct ConfigurationTests {
+    @Test("Rights are read in the order of the file, with names, and cost is said beside logins")
+    func privileges() throws {
+        let text = """
+            identities: {app: {kind: managed_identity}}
+            targets:
+              - name: orders
+                engine: postgresql
+                host: orders.postgres.database.azure.com
+                database: orders
+                user: aad_orders
+                identities: [app]
+                privileges:
+                  require:
+                    - connect
+                    - {on: "schema public", grants: [usage]}
+                    - {on: "all tables in schema public", grants: [select, INSERT], name: app.writes}
+                    - {on: sequence public."Q", grants: [all]}
+                  deny:
+                    - superuser
+                    - {on: "table audit.log", grants: [update, delete]}
+            """
+        let configuration = try accepted(parse(text))
+        let rules = try #require(configuration.targets.first).privileges
+        #expect(
+            rules
+                == PrivilegeRules(
+                    require: [
+                        PrivilegeRule(object: .database, rights: [.connect]), PrivilegeRule(object: .schema("public"), rights: [.usage]),
+                        PrivilegeRule(name: "app.writes", object: .allTables(schema: "public"), rights: [.select, .insert]),
+                        PrivilegeRule(object: .sequence(schema: "public", name: "Q"), rights: [.usage, .select, .update]),
+                    ],
+                    deny: [
+                        PrivilegeRule(object: .role, rights: [.superuser]),
+                        PrivilegeRule(object: .table(schema: "audit", name: "log"), rights: [.update, .delete]),
+                    ]))
+        #expect(ConfigurationSummary(configuration).text.contains("rights compared with 6 entries"))
+    }
+
     @Test("A file with everything in it becomes the value it describes")
     func fullFile() throws {
         let configuration = try accepted(parse(full))

@@ -94,10 +94,45 @@ private let crm = ["target": "crm", "identity": "app"]
     @Test("Every cause that a probe can end with is in the table of possible failures")
     func tableIsComplete() {
         let listed = Set(PossibleFailures.pairs(.postgresql).flatMap(\.causes))
-        // A configuration that cannot be used is refused before there is a probe.
-        #expect(Set(Cause.allCases).subtracting(listed) == [.configInvalid])
+        // A configuration that cannot be used is refused before there is a probe; rights of tomorrow end no probe.
+        #expect(Set(Cause.allCases).subtracting(listed) == [.configInvalid, .privilegeFutureObjects])
         for (phase, causes) in PossibleFailures.pairs(.postgresql) { #expect(Set(causes).count == causes.count, "twice in \(phase)") }
         #expect(PossibleFailures.pairs(.postgresql).map(\.phase) == Phase.probed)
+    }
+
+    @Test("A verdict on rights is one series per name, and there is none without a verdict")
+    func privileges() throws {
+        func page(_ report: PrivilegeReport?) throws -> ParsedExposition {
+            let board = Board(targets: [Samples.target("orders")], identities: ["app"])
+            var observation = Samples.success(CheckID(target: "orders", identity: "app"))
+            observation.facts.privileges = report
+            _ = board.record(observation)
+            return try ParsedExposition(Exposition.render(Samples.exposition(board)))
+        }
+        func entry(_ label: String, _ demand: PrivilegeDemand, _ rows: [PrivilegeRow]) -> PrivilegeReport.Entry {
+            PrivilegeReport.Entry(label: label, demand: demand, rule: PrivilegeRule(object: .database, rights: [.connect]), rows: rows)
+        }
+        let missing = PrivilegeRow(.missing, sort: "table", schema: "s", name: "t", owner: "o", rights: ["SELECT"])
+        let future = PrivilegeRow(.future, sort: "role", schema: "s", name: "o", owner: "o", rights: ["SELECT"])
+        let parsed = try page(
+            PrivilegeReport(
+                role: "aad_orders",
+                entries: [
+                    entry("require", .require, []), entry("require", .require, [missing]), entry("writes", .require, [future]),
+                    entry("deny", .deny, []),
+                ]))
+        func value(_ label: String) -> Double? {
+            parsed.value("dbprobe_privilege_passed", ["target": "orders", "identity": "app", "privilege": label])
+        }
+        #expect(value("require") == 0)
+        #expect(value("writes") == 1)
+        #expect(value("deny") == 1)
+        #expect(parsed.value("dbprobe_up", ["target": "orders", "identity": "app"]) == 1)
+        let silent: [PrivilegeReport?] = [
+            nil, PrivilegeReport(role: "r", administrator: "superuser"),
+            PrivilegeReport(role: "r", entries: [entry("require", .require, [])], problem: Failure(.queryTimeout, during: .privileges)),
+        ]
+        for report in silent { #expect(try page(report).samples("dbprobe_privilege_passed").isEmpty) }
     }
 
     @Test("Histograms are cumulative, end at infinity and agree with their count and sum")

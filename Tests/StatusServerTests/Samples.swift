@@ -14,6 +14,7 @@ enum Samples {
     static func phases(until failed: Phase? = nil) -> [PhaseResult] {
         var isOver = false
         return Phase.probed.enumerated().map { index, phase in
+            if phase == .privileges { return PhaseResult(phase, .skipped(PhaseResult.nothingConfigured)) }
             if isOver { return PhaseResult(phase, .skipped("not reached")) }
             if phase == .token, failed != .token { return PhaseResult(.token, .ok, isCached: true) }
             isOver = phase == failed

@@ -53,6 +53,7 @@ extension Cause {
         case .serverUnavailable: .serverUnavailable
         case .serviceThrottled: .serviceThrottled
         case .privilegeMissing: .privilegeMissing
+        case .privilegeFutureObjects: .privilegeFutureObjects
         case .databaseReadOnly: .databaseReadOnly
         case .queryTimeout: .queryTimeout
         case .queryFailed: .queryFailed

@@ -85,7 +85,13 @@ extension CauseRow {
         means: "A right that is needed is absent or not active.",
         hint: "Grant what is named here, as the owner of the object; the right to use the schema is asked for first.",
         remedies: [
-            .look("SELECT * FROM information_schema.role_table_grants WHERE grantee = \(literal: .user);", for: .postgresql),
+            .look(
+                """
+                SELECT table_schema, table_name, privilege_type FROM information_schema.table_privileges WHERE grantee = \
+                \(literal: .user);  -- as the role itself; shows grants to its own name only: nothing that comes through other roles, \
+                PUBLIC or superuser, no sequences, no materialized views
+                """,
+                for: .postgresql),
             .look("SHOW GRANTS FOR \(literal: .user)@'%';", for: .mysql),
             .look("SELECT * FROM sys.fn_my_permissions(NULL, 'DATABASE');", for: .azuresql),
             .widens("GRANT USAGE ON SCHEMA \(identifier: .schema) TO \(identifier: .user);", for: .postgresql),
@@ -94,6 +100,22 @@ extension CauseRow {
                 for: .postgresql),
         ],
         next: ["who owns the object", "row-level security, when rows are missing and no error is shown"])
+
+    static let privilegeFutureObjects = CauseRow(
+        .privilege, severity: .warning, retry: .no,
+        means: "The objects of today are covered, those that are made tomorrow are not.",
+        hint: "GRANT ON ALL TABLES is a snapshot: add default privileges for every role that makes objects.",
+        remedies: [
+            .look(
+                """
+                SELECT defaclrole::regrole, defaclnamespace::regnamespace, defaclobjtype, defaclacl FROM pg_default_acl;  -- objtype r \
+                tables, S sequences, f functions; a dash is every schema
+                """,
+                for: .postgresql),
+            .look("SHOW GRANTS FOR \(literal: .user)@'%';", for: .mysql),
+            .look("SELECT * FROM sys.database_permissions WHERE class_desc = 'SCHEMA';", for: .azuresql),
+        ],
+        next: ["which login runs migrations", "whether the newest objects are missing already"])
 
     static let databaseReadOnly = CauseRow(
         .privilege, retry: .maybe,

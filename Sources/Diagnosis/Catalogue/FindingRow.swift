@@ -44,6 +44,30 @@ extension FindingCode {
                 severity: .info, exit: .healthy, means: "The history does not outlive this process.",
                 hint: "Name a path on a lasting disk in the configuration, if what happened before a restart matters.",
                 remedies: [.look("agent config check")], next: ["whether a volume is mounted for the history"])
+        case .probingAsAdmin:
+            FindingRow(
+                severity: .warning, exit: .privileges, means: "The role that is probed with is an administrator.",
+                hint: "An administrator may do everything, so nothing is learnt about rights: probe with the role of the application.",
+                remedies: [
+                    .look("SELECT rolname, rolsuper FROM pg_roles WHERE rolname = \(literal: .user);", for: .postgresql),
+                    .look("SELECT * FROM pgaadauth_list_principals(false);  -- in database postgres", for: .postgresql),
+                    .look("agent config check"),
+                ],
+                next: ["whether the application itself logs in as the administrator"])
+        case .overPrivileged:
+            FindingRow(
+                severity: .warning, exit: .privileges, means: "The role has rights that the configuration denies it.",
+                hint: "Take the right away where it comes from: a grant to the role, to a role it belongs to, or to PUBLIC.",
+                remedies: [
+                    .look(
+                        """
+                        SELECT r.rolname FROM pg_roles AS r WHERE pg_has_role(\(literal: .user), r.oid, 'MEMBER');  -- the roles it \
+                        belongs to
+                        """,
+                        for: .postgresql),
+                    .look("agent config check"),
+                ],
+                next: ["who else has the right through the same role or PUBLIC", "whether the application needs it after all"])
         case .identityAmbiguous:
             FindingRow(
                 severity: .error, exit: .token, means: "Several identities are present and none was chosen.",

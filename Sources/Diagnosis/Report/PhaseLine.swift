@@ -14,7 +14,7 @@ enum PhaseLine {
             defer { isUnitShown = true }
             return Span.milliseconds(duration) + (isUnitShown ? "" : " ms")
         }
-        for result in observation.phases {
+        for result in observation.phases where result.outcome.reason != PhaseResult.nothingConfigured {
             if case .skipped(let reason) = result.outcome {
                 let reason = reason == "not reached" ? reason : "skipped (\(reason))"
                 if pending.reason != reason { flush() }

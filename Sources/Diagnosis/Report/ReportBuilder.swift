@@ -44,6 +44,7 @@ struct ReportBuilder {
         for failure in failures { add(failure) }
         for index in snapshot.identities.indices { addIdentity(index) }
         for index in snapshot.checks.indices { addFailure(ofCheck: index) }
+        for index in snapshot.checks.indices { addPrivileges(ofCheck: index) }
         for index in snapshot.checks.indices { addNotices(ofCheck: index) }
         for notice in notices { add(notice, facts: Facts(), check: nil) }
         return finished()
@@ -148,6 +149,26 @@ struct ReportBuilder {
 
     private func isDownInToken(_ status: CheckStatus) -> Bool { status.state == .down && status.phase == .token }
 
+    // MARK: rights
+
+    /// What the last probe learnt about rights. The check itself is up: up means from token to query.
+    private mutating func addPrivileges(ofCheck index: Int) {
+        let status = snapshot.checks[index]
+        guard let last = status.last, let report = last.facts.privileges else { return }
+        var values = RemedyValues(target: status.target, identity: definitions[status.id.identity], facts: last.facts, cloud: cloud)
+        values[.user] = report.role
+        for finding in PrivilegeFindings.of(report, values: values) {
+            // The rules are the target's and the rights the role's: identities that share both share the finding.
+            let key = Key(code: finding.code, place: "\(status.target.name) \(report.role)")
+            if let known = draftOfKey[key] {
+                drafts[known].checks.append(index)
+            } else {
+                draftOfKey[key] = drafts.count
+                drafts.append(Draft(finding: finding, checks: [index]))
+            }
+        }
+    }
+
     // MARK: notices
 
     private mutating func addNotices(ofCheck index: Int) {
@@ -163,6 +184,7 @@ struct ReportBuilder {
             case .clockSkew, .storeNotPersistent: ""
             case .tokenUnchanged, .identityAmbiguous: status?.id.identity ?? ""
             case .certificateExpiresSoon, .addressDead: status?.target.host ?? ""
+            case .probingAsAdmin, .overPrivileged: "\(status?.target.name ?? "") \(status?.target.user ?? "")"
             }
         let key = Key(code: notice.code.rawValue, place: place)
         if let known = draftOfKey[key] {

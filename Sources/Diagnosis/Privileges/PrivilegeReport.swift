@@ -1,0 +1,193 @@
+// What a probe learnt about rights: one verdict per entry, and for what is wrong the objects with their owners.
+
+/// One row of the answer to ``PrivilegeStatement``.
+package struct PrivilegeRow: Sendable, Hashable, JSONRepresentable {
+    package enum Kind: String, Sendable, Hashable, CaseIterable, JSONRepresentable {
+        /// Required, and not there.
+        case missing
+        /// Required of something that does not exist.
+        case absent
+        /// Denied, and there.
+        case held
+        /// A role whose new objects will not carry the required rights.
+        case future
+    }
+
+    package var kind: Kind
+    /// What the object is: `table`, `view`, `schema`, `role`.
+    package var sort: String
+    package var schema: String?
+    package var name: String?
+    /// Who can give or take the right; nil where there is no object.
+    package var owner: String?
+    /// **Shape**: words of SQL, in the order of the rule.
+    package var rights: [String]
+    /// How a denied right was obtained.
+    package var way: String?
+    /// Objects of the same kind of trouble in this entry, this one included.
+    package var total: Int
+    /// Those of them that have the same owner.
+    package var owned: Int
+
+    package init(
+        _ kind: Kind, sort: String, schema: String? = nil, name: String? = nil, owner: String? = nil, rights: [String] = [],
+        way: String? = nil, total: Int = 1, owned: Int = 1
+    ) {
+        self.kind = kind
+        self.sort = sort
+        self.schema = schema
+        self.name = name
+        self.owner = owner
+        self.rights = rights
+        self.way = way
+        self.total = total
+        self.owned = owned
+    }
+
+    /// `table sales.orders`; quoted as SQL wants it.
+    package var object: String {
+        // A function's name carries its argument types, which must not end up inside the quotes.
+        let parts = [schema, sort == "function" ? nil : name].compactMap { $0 }.map(SQLText.identifierWhereNeeded)
+        if sort == "function", let name {
+            let bare = String(name.prefix { $0 != "(" })
+            let types = String(name.dropFirst(bare.count))
+            // The text is shown inside statements to run, and comes from the server.
+            let isPlain = types.hasPrefix("(") && types.hasSuffix(")") && types.dropFirst().dropLast().utf8.allSatisfy(Self.isTypePart)
+            return "function \((parts + [SQLText.identifierWhereNeeded(bare)]).joined(separator: "."))\(isPlain ? types : "(<types>)")"
+        }
+        return ([sort] + (parts.isEmpty ? [] : [parts.joined(separator: ".")])).joined(separator: " ")
+    }
+
+    private static func isTypePart(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+            UInt8(ascii: "_"), UInt8(ascii: " "), UInt8(ascii: ","), UInt8(ascii: "."), UInt8(ascii: "["), UInt8(ascii: "]"),
+            UInt8(ascii: "\""):
+            true
+        default: false
+        }
+    }
+
+    /// Kinds of objects that an answer can speak of.
+    static let sorts: Set<String> = [
+        "role", "database", "schema", "table", "view", "materialized view", "foreign table", "sequence", "function",
+    ]
+
+    package var json: JSON {
+        [
+            "kind": kind, "object": Redactor.scrub(object), "owner": owner.map(Redactor.scrub), "rights": rights.map(Redactor.scrub),
+            "way": way.map(Redactor.scrub), "total": total,
+        ]
+    }
+}
+
+/// The verdict on the rights of one check.
+package struct PrivilegeReport: Sendable, Hashable, JSONRepresentable {
+    /// The role that was asked about: the session's.
+    package var role: String
+    /// Through what the role is an administrator (`superuser`, `azure_pg_admin`); then there are no verdicts, for it may do everything.
+    package var administrator: String?
+    /// One per rule, in the order of ``PrivilegeRules/entries``.
+    package var entries: [Entry]
+    /// Why the rights could not be looked at; there are no verdicts then.
+    package var problem: Failure?
+
+    package struct Entry: Sendable, Hashable, JSONRepresentable {
+        package var label: String
+        package var demand: PrivilegeDemand
+        package var rule: PrivilegeRule
+        package var rows: [PrivilegeRow]
+
+        package init(label: String, demand: PrivilegeDemand, rule: PrivilegeRule, rows: [PrivilegeRow]) {
+            self.label = label
+            self.demand = demand
+            self.rule = rule
+            self.rows = rows
+        }
+
+        /// Whether the rule held. What only threatens objects to come does not break it.
+        package var isPassed: Bool { rows.allSatisfy { $0.kind == .future } }
+        /// Objects that break the rule, also those that are not named.
+        package var broken: Int {
+            // Rows of one kind and sort come from one branch and carry the same total.
+            var totals: [String: Int] = [:]
+            for row in rows where row.kind != .future {
+                let branch = row.sort == "schema" ? "schema" : row.sort == "role" ? row.rights.joined() : "object"
+                totals["\(row.kind.rawValue) \(branch)"] = row.total
+            }
+            return totals.values.reduce(0, +)
+        }
+
+        package var json: JSON {
+            [
+                "name": label, "demand": demand, "rule": Redactor.scrub(rule.description), "passed": isPassed, "broken": broken,
+                "objects": rows,
+            ]
+        }
+    }
+
+    package init(role: String, administrator: String? = nil, entries: [Entry] = [], problem: Failure? = nil) {
+        self.role = role
+        self.administrator = administrator
+        self.entries = entries
+        self.problem = problem
+    }
+
+    /// Reads the answer to ``PrivilegeStatement``.
+    /// - Returns: nil when the answer has not the shape that was asked for.
+    package init?(_ rules: PrivilegeRules, answer: [[String?]]) {
+        var role: String?
+        var administrator: String?
+        var entries = rules.entries.map { Entry(label: $0.rule.label($0.demand), demand: $0.demand, rule: $0.rule, rows: []) }
+        for row in answer {
+            guard row.count == 10, let index = row[0].flatMap({ Int($0) }), let kind = row[1], let sort = row[2] else { return nil }
+            if index == -1, kind == "self" {
+                (role, administrator) = (row[4], row[7])
+                continue
+            }
+            let rights = row[6].map { $0.split(separator: ",").map { String($0.drop { $0 == " " }) } } ?? []
+            guard let kind = PrivilegeRow.Kind(rawValue: kind), entries.indices.contains(index), PrivilegeRow.sorts.contains(sort),
+                rights.allSatisfy({ PrivilegeRight(rawValue: $0.lowercased()) != nil })
+            else { return nil }
+            entries[index].rows.append(
+                PrivilegeRow(
+                    kind, sort: sort, schema: row[3], name: row[4], owner: row[5],
+                    rights: rights, way: row[7], total: row[8].flatMap { Int($0) } ?? 1, owned: row[9].flatMap { Int($0) } ?? 1))
+        }
+        guard let role else { return nil }
+        self.init(role: role, administrator: administrator, entries: administrator == nil ? entries : [])
+    }
+
+    /// The series of the metric: one per label in use, true when every entry of that label held. Empty without a verdict.
+    package var verdicts: [(label: String, isPassed: Bool)] {
+        guard problem == nil, administrator == nil else { return [] }
+        return entries.reduce(into: [(label: String, isPassed: Bool)]()) { verdicts, entry in
+            if let known = verdicts.firstIndex(where: { $0.label == entry.label }) {
+                verdicts[known].isPassed = verdicts[known].isPassed && entry.isPassed
+            } else {
+                verdicts.append((entry.label, entry.isPassed))
+            }
+        }
+    }
+
+    package var json: JSON {
+        [
+            "role": Redactor.scrub(role), "administrator": administrator, "problem": problem?.cause, "entries": entries,
+        ]
+    }
+
+    /// What history keeps, written when it changes: verdicts and what is broken, without numbers that move every day.
+    package var summary: JSON {
+        [
+            "role": Redactor.scrub(role), "administrator": administrator,
+            "entries": entries.map { entry -> JSON in
+                [
+                    "name": entry.label, "demand": entry.demand, "passed": entry.isPassed, "rule": Redactor.scrub(entry.rule.description),
+                    "objects": entry.rows.map { row -> JSON in
+                        .string(Redactor.scrub("\(row.kind.rawValue) \(row.rights.joined(separator: ", ")) \(row.object)"))
+                    },
+                ]
+            },
+        ]
+    }
+}

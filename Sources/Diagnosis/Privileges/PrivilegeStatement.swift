@@ -1,0 +1,278 @@
+// From rules to one statement for PostgreSQL: pure text, every value quoted by `SQLText`, only what is wrong comes back.
+//
+// The catalogs are read by everybody, so a login with nothing but CONNECT can ask all of it. Rights are those of the session's role, and
+// effective ones: direct grants, roles that are inherited, PUBLIC, ownership. Objects are named by their row of the catalog, never by
+// `::regclass`, which fails where the schema may not be used; a function that gives NULL for a row that just vanished counts as nothing.
+
+package enum PrivilegeStatement {
+    /// Most objects that one entry names; the rest is a number.
+    package static let examples = 8
+    /// Most rows the statement can give: who is asking, and per entry objects, roles without default rights, the schema and what is absent.
+    package static let rowLimit = 1 + PrivilegeRules.limit * (2 * examples + 2)
+
+    /// **Shape** of the answer: entry, kind of row (``PrivilegeRow/Kind``), kind of object, schema, name, owner, rights, way, number of such
+    /// objects, number of those with the same owner. The first row, of entry -1, is the role itself.
+    package static func text(_ rules: PrivilegeRules) -> String {
+        var branches = [identity]
+        for (index, entry) in rules.entries.enumerated() { branches += self.branches(index, entry.demand, entry.rule) }
+        return """
+            WITH me AS (SELECT r.oid, r.rolname, r.rolsuper, EXISTS (SELECT FROM pg_catalog.pg_roles AS a \
+            WHERE a.rolname = 'azure_pg_admin' AND pg_catalog.pg_has_role(a.oid, 'MEMBER')) AS azure \
+            FROM pg_catalog.pg_roles AS r WHERE r.rolname = current_user)
+            \(branches.joined(separator: "\nUNION ALL "))
+            """
+    }
+
+    private static let identity = """
+        (SELECT -1, 'self', 'role', NULL::text, me.rolname::text, NULL::text, NULL::text, \
+        CASE WHEN me.rolsuper THEN 'superuser' WHEN me.azure THEN 'azure_pg_admin' END, 1::bigint, 1::bigint FROM me)
+        """
+
+    private static func branches(_ index: Int, _ demand: PrivilegeDemand, _ rule: PrivilegeRule) -> [String] {
+        if rule.object == .role { return rule.rights.map { attribute(index, demand, $0) } }
+        let source = Source(rule.object)
+        guard demand == .require else { return [held(index, source, rule.rights)] }
+        var branches = [missing(index, source, rule.rights)]
+        if let schema = rule.object.schema {
+            let place = Source(.schema(schema))
+            if rule.object.kind == .schema {
+                branches.append(absent(index, place))
+            } else {
+                // Without it every statement about the object is refused, whatever rights there are on the object itself.
+                branches.append(missing(index, place, [.usage]))
+                branches.append(absent(index, rule.object.isOpenEnded ? place : source))
+            }
+            if rule.object.isOpenEnded { branches.append(future(index, schema, rule)) }
+        }
+        return branches
+    }
+
+    // MARK: Branches
+
+    /// Rights that are not there, by object; every owner is among the examples as far as they reach.
+    private static func missing(_ index: Int, _ source: Source, _ rights: [PrivilegeRight]) -> String {
+        """
+        (SELECT \(index), 'missing', x.sort, x.schema, x.name, x.owner, x.rights, NULL, x.total, x.owned FROM (SELECT g.*, \
+        pg_catalog.count(*) OVER () AS total, pg_catalog.count(*) OVER (PARTITION BY g.owner) AS owned, \
+        pg_catalog.row_number() OVER (PARTITION BY g.owner ORDER BY g.name) AS place FROM (SELECT o.sort, o.schema, o.name, \
+        pg_catalog.pg_get_userbyid(o.ownerid)::text AS owner, pg_catalog.string_agg(p.word, ', ' ORDER BY p.rank) AS rights \
+        FROM \(source.rows) CROSS JOIN LATERAL \(words(rights)) WHERE (\(source.test)) IS FALSE \
+        GROUP BY o.oid, o.sort, o.schema, o.name, o.ownerid) AS g) AS x ORDER BY x.place, x.name LIMIT \(examples))
+        """
+    }
+
+    /// Rights that are there and should not be, by object, with the ways they were obtained.
+    private static func held(_ index: Int, _ source: Source, _ rights: [PrivilegeRight]) -> String {
+        """
+        (SELECT \(index), 'held', x.sort, x.schema, x.name, x.owner, x.rights, (SELECT pg_catalog.string_agg(DISTINCT \(way(source)), ', ') \
+        FROM me CROSS JOIN pg_catalog.unnest(x.words) AS w(word)), x.total, x.owned FROM (SELECT g.*, \
+        pg_catalog.count(*) OVER () AS total, pg_catalog.count(*) OVER (PARTITION BY g.owner) AS owned, \
+        pg_catalog.row_number() OVER (PARTITION BY g.owner ORDER BY g.name) AS place FROM (SELECT o.sort, o.schema, o.name, o.ownerid, \
+        o.acl, pg_catalog.pg_get_userbyid(o.ownerid)::text AS owner, pg_catalog.string_agg(p.word, ', ' ORDER BY p.rank) AS rights, \
+        pg_catalog.array_agg(p.word ORDER BY p.rank) AS words FROM \(source.rows) CROSS JOIN LATERAL \(words(rights)) \
+        WHERE (\(source.looseTest)) IS TRUE GROUP BY o.oid, o.sort, o.schema, o.name, o.ownerid, o.acl) AS g) AS x \
+        ORDER BY x.place, x.name LIMIT \(examples))
+        """
+    }
+
+    /// How `w.word` on `x` reached `me`: the first that applies of superuser, ownership, grants, predefined roles, columns.
+    private static func way(_ source: Source) -> String {
+        """
+        CASE WHEN me.rolsuper THEN 'superuser' WHEN x.ownerid = me.oid THEN 'ownership' \
+        WHEN pg_catalog.pg_has_role(x.ownerid, 'USAGE') THEN 'ownership by role ' || x.owner \
+        ELSE COALESCE((SELECT pg_catalog.string_agg(DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC' \
+        WHEN a.grantee = me.oid THEN 'direct grant' ELSE 'role ' || pg_catalog.pg_get_userbyid(a.grantee) END, ', ') \
+        FROM pg_catalog.aclexplode(COALESCE(x.acl, pg_catalog.acldefault('\(source.defaults)', x.ownerid))) AS a \
+        WHERE a.privilege_type = w.word AND (a.grantee = 0 OR pg_catalog.pg_has_role(a.grantee, 'USAGE'))), \
+        (SELECT pg_catalog.min('role ' || r.rolname) FROM pg_catalog.pg_roles AS r WHERE r.rolname = \
+        CASE WHEN w.word IN ('SELECT', 'USAGE') THEN 'pg_read_all_data' ELSE 'pg_write_all_data' END \
+        AND pg_catalog.pg_has_role(r.oid, 'USAGE')), 'grant on columns') END
+        """
+    }
+
+    /// A named object, or a named schema, that is not in the catalog.
+    private static func absent(_ index: Int, _ source: Source) -> String {
+        """
+        (SELECT \(index), 'absent', \(SQLText.literal(source.sort)), \(source.schema.map(SQLText.literal) ?? "NULL"), \
+        \(source.name.map(SQLText.literal) ?? "NULL"), NULL, NULL, NULL, 1, 1 WHERE NOT EXISTS (SELECT FROM \(source.rows)))
+        """
+    }
+
+    /// Roles that make such objects in the schema and have no default rights for the role that asks: what they make tomorrow is closed to it.
+    ///
+    /// Makers are the owners of what is there, of the schema while it is empty, and whoever may log in and was given CREATE on it by name.
+    /// Rights that come by ownership or by `pg_read_all_data` and `pg_write_all_data` reach new objects without default rights.
+    private static func future(_ index: Int, _ schema: String, _ rule: PrivilegeRule) -> String {
+        let (letter, kinds) =
+            switch rule.object.kind {
+            case .sequence: ("S", "c.relkind = 'S'")
+            case .function: ("f", "")
+            default: ("r", "c.relkind IN ('r', 'p', 'v', 'm', 'f')")
+            }
+        let name = SQLText.literal(schema)
+        let owners =
+            rule.object.kind == .function
+            ? "SELECT f.proowner AS oid FROM pg_catalog.pg_proc AS f WHERE f.pronamespace = n.oid AND \(noExtension("pg_proc", "f.oid"))"
+            : """
+            SELECT c.relowner AS oid FROM pg_catalog.pg_class AS c WHERE c.relnamespace = n.oid AND \(kinds) \
+            AND \(noExtension("pg_class", "c.oid"))
+            """
+        // The members of pg_database_owner make objects under their own name.
+        let schemaOwner = """
+            CASE WHEN pg_catalog.pg_get_userbyid(n.nspowner) = 'pg_database_owner' THEN (SELECT d.datdba FROM pg_catalog.pg_database AS d \
+            WHERE d.datname = pg_catalog.current_database()) ELSE n.nspowner END
+            """
+        // Everybody may run a new function unless its maker took that away by a default of his own for all schemas.
+        let builtIn =
+            rule.object.kind == .function
+            ? """
+             OR NOT EXISTS (SELECT FROM pg_catalog.pg_default_acl AS d WHERE d.defaclrole = m.oid AND d.defaclobjtype = 'f' \
+            AND d.defaclnamespace = 0)
+            """ : ""
+        return """
+            (SELECT \(index), 'future', 'role', \(name), pg_catalog.pg_get_userbyid(f.oid)::text, pg_catalog.pg_get_userbyid(f.oid)::text, \
+            pg_catalog.string_agg(f.word, ', ' ORDER BY f.rank), NULL, pg_catalog.count(*) OVER (), 1 FROM (SELECT m.oid, p.word, p.rank \
+            FROM pg_catalog.pg_namespace AS n CROSS JOIN LATERAL (\(owners) UNION SELECT \(schemaOwner) WHERE NOT EXISTS (\(owners)) \
+            UNION SELECT a.grantee FROM pg_catalog.aclexplode(n.nspacl) AS a JOIN pg_catalog.pg_roles AS r ON r.oid = a.grantee \
+            WHERE a.privilege_type = 'CREATE' AND r.rolcanlogin) AS m \
+            CROSS JOIN LATERAL \(words(rule.rights)) WHERE n.nspname = \(name) AND NOT (pg_catalog.pg_has_role(m.oid, 'USAGE') OR EXISTS \
+            (SELECT FROM pg_catalog.pg_default_acl AS d CROSS JOIN LATERAL pg_catalog.aclexplode(d.defaclacl) AS a \
+            WHERE d.defaclrole = m.oid AND d.defaclobjtype = '\(letter)' AND d.defaclnamespace IN (0, n.oid) AND a.privilege_type = p.word \
+            AND (a.grantee = 0 OR pg_catalog.pg_has_role(a.grantee, 'USAGE'))) OR EXISTS (SELECT FROM pg_catalog.pg_roles AS r \
+            WHERE r.rolname = CASE WHEN p.word = 'SELECT' THEN 'pg_read_all_data' WHEN p.word IN ('INSERT', 'UPDATE', 'DELETE') \
+            THEN 'pg_write_all_data' END AND '\(letter)' IN ('r', 'S') AND pg_catalog.pg_has_role(r.oid, 'USAGE'))\(builtIn))) AS f \
+            GROUP BY f.oid ORDER BY 5 LIMIT \(examples))
+            """
+    }
+
+    /// An attribute of the role. Required ones are its own, for attributes are not inherited; denied ones are also those of roles that it
+    /// could become by SET ROLE.
+    private static func attribute(_ index: Int, _ demand: PrivilegeDemand, _ right: PrivilegeRight) -> String {
+        let column = "rol" + (right == .superuser ? "super" : right.rawValue)
+        let word = SQLText.literal(right.sql)
+        switch demand {
+        case .require:
+            return """
+                (SELECT \(index), 'missing', 'role', NULL, r.rolname::text, NULL, \(word), NULL, 1, 1 FROM me \
+                JOIN pg_catalog.pg_roles AS r ON r.oid = me.oid WHERE NOT (r.\(column) OR r.rolsuper))
+                """
+        case .deny:
+            return """
+                (SELECT \(index), 'held', 'role', NULL, r.rolname::text, NULL, \(word), CASE WHEN r.oid = me.oid THEN 'attribute' \
+                ELSE 'SET ROLE' END, pg_catalog.count(*) OVER (), 1 FROM me CROSS JOIN pg_catalog.pg_roles AS r \
+                WHERE pg_catalog.pg_has_role(r.oid, 'MEMBER') AND (r.\(column)\(right == .superuser ? "" : " OR r.rolsuper")) \
+                ORDER BY r.oid <> me.oid, 5 LIMIT 2)
+                """
+        }
+    }
+
+    private static func words(_ rights: [PrivilegeRight]) -> String {
+        "pg_catalog.unnest(ARRAY[\(rights.map { SQLText.literal($0.sql) }.joined(separator: ", "))]) WITH ORDINALITY AS p(word, rank)"
+    }
+
+    fileprivate static func noExtension(_ catalog: String, _ oid: String) -> String {
+        """
+        NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS e WHERE e.classid = 'pg_catalog.\(catalog)'::pg_catalog.regclass \
+        AND e.objid = \(oid) AND e.deptype = 'e')
+        """
+    }
+}
+
+/// Where the objects of a rule are, as a piece of `FROM` with the columns oid, ownerid, acl, sort, schema, name, home of `o`.
+private struct Source {
+    var rows: String
+    /// Whether `p.word` is held on `o`; NULL where the right cannot exist, such as writing to a view that takes no rows.
+    var test: String
+    /// The same for rights that must not be there: a part is enough, and it counts only where the schema can be used.
+    var looseTest: String
+    /// The letter of `acldefault`.
+    var defaults: String
+    var sort: String
+    var schema: String?
+    var name: String?
+
+    init(_ object: PrivilegeObject) {
+        schema = object.schema
+        sort = object.kind.rawValue
+        let inSchema = "n.nspname = \(SQLText.literal(object.schema ?? ""))"
+        func relations(_ filter: String) -> String {
+            """
+            (SELECT c.oid, c.relowner AS ownerid, c.relacl AS acl, c.relkind AS kind, CASE c.relkind WHEN 'S' THEN 'sequence' \
+            WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table' ELSE 'table' END AS sort, \
+            n.nspname::text AS schema, c.relname::text AS name, n.oid AS home FROM pg_catalog.pg_class AS c \
+            JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE \(inSchema) AND \(filter)) AS o
+            """
+        }
+        func functions(_ filter: String) -> String {
+            """
+            (SELECT f.oid, f.proowner AS ownerid, f.proacl AS acl, 'function' AS sort, n.nspname::text AS schema, \
+            pg_catalog.left(f.proname || '(' || pg_catalog.oidvectortypes(f.proargtypes) || ')', 200) AS name, n.oid AS home \
+            FROM pg_catalog.pg_proc AS f JOIN pg_catalog.pg_namespace AS n ON n.oid = f.pronamespace WHERE \(inSchema) AND \(filter)) AS o
+            """
+        }
+        let tables = "c.relkind IN ('r', 'p', 'v', 'm', 'f')"
+        switch object {
+        case .role, .database:
+            rows = """
+                (SELECT d.oid, d.datdba AS ownerid, d.datacl AS acl, 'database' AS sort, NULL::text AS schema, d.datname::text AS name \
+                FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database()) AS o
+                """
+            (test, defaults) = ("pg_catalog.has_database_privilege(o.oid, p.word)", "d")
+        case .schema(let schema):
+            rows = """
+                (SELECT n.oid, n.nspowner AS ownerid, n.nspacl AS acl, 'schema' AS sort, n.nspname::text AS schema, NULL::text AS name \
+                FROM pg_catalog.pg_namespace AS n WHERE n.nspname = \(SQLText.literal(schema))) AS o
+                """
+            (test, defaults) = ("pg_catalog.has_schema_privilege(o.oid, p.word)", "n")
+        case .table(_, let table):
+            name = table
+            rows = relations("\(tables) AND c.relname = \(SQLText.literal(table))")
+            (test, defaults) = (Self.tableTest, "r")
+        case .allTables:
+            // Parts of a partitioned table are reached through it and need no rights of their own.
+            rows = relations("\(tables) AND NOT c.relispartition AND \(PrivilegeStatement.noExtension("pg_class", "c.oid"))")
+            (test, defaults) = (Self.tableTest, "r")
+        case .sequence(_, let sequence):
+            name = sequence
+            rows = relations("c.relkind = 'S' AND c.relname = \(SQLText.literal(sequence))")
+            (test, defaults) = (Self.sequenceTest, "s")
+        case .allSequences:
+            // Sequences behind identity columns (deptype i) are used without rights of one's own, those of serial columns are not.
+            rows = relations(
+                """
+                c.relkind = 'S' AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS e WHERE e.classid = \
+                'pg_catalog.pg_class'::pg_catalog.regclass AND e.objid = c.oid AND e.deptype IN ('i', 'e'))
+                """)
+            (test, defaults) = (Self.sequenceTest, "s")
+        case .function(_, let function, let arguments):
+            name = function
+            rows = functions(
+                "f.proname = \(SQLText.literal(function))"
+                    + (arguments.map { " AND pg_catalog.oidvectortypes(f.proargtypes) = \(SQLText.literal($0))" } ?? ""))
+            (test, defaults) = ("pg_catalog.has_function_privilege(o.oid, p.word)", "f")
+        case .allFunctions:
+            rows = functions(PrivilegeStatement.noExtension("pg_proc", "f.oid"))
+            (test, defaults) = ("pg_catalog.has_function_privilege(o.oid, p.word)", "f")
+        }
+        switch object.kind {
+        case .role, .database, .schema: looseTest = test
+        case .table:
+            looseTest = "pg_catalog.has_schema_privilege(o.home, 'USAGE') AND (\(test) OR \(Self.columnTest))"
+        case .sequence, .function: looseTest = "pg_catalog.has_schema_privilege(o.home, 'USAGE') AND \(test)"
+        }
+    }
+
+    // CASE keeps a function away from rows it would refuse, in whatever order the planner looks at conditions.
+
+    /// Views are written to where they can be; the bits of the answer: 4 update, 8 insert, 16 delete. **Source**: PostgreSQL, `CmdType`.
+    private static let tableTest = """
+        CASE WHEN o.kind = 'm' AND p.word <> 'SELECT' THEN NULL WHEN o.kind = 'v' AND p.word IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE') \
+        AND pg_catalog.pg_relation_is_updatable(o.oid, true) & CASE p.word WHEN 'UPDATE' THEN 4 WHEN 'INSERT' THEN 8 WHEN 'DELETE' THEN 16 \
+        ELSE 0 END = 0 THEN NULL ELSE pg_catalog.has_table_privilege(o.oid, p.word) END
+        """
+    private static let columnTest = """
+        CASE WHEN p.word IN ('SELECT', 'INSERT', 'UPDATE', 'REFERENCES') AND (\(tableTest)) IS NOT NULL \
+        THEN pg_catalog.has_any_column_privilege(o.oid, p.word) END
+        """
+    private static let sequenceTest = "CASE WHEN o.kind = 'S' THEN pg_catalog.has_sequence_privilege(o.oid, p.word) END"
+}

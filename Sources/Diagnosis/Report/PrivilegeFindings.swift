@@ -1,0 +1,206 @@
+// From verdicts on rights to findings: what is missing, whose it is, and the statement its owner has to run.
+
+enum PrivilegeFindings {
+    /// **Shape**: findings without a name or checks, the ones that hurt now first.
+    static func of(_ report: PrivilegeReport, values: RemedyValues) -> [Finding] {
+        if let problem = report.problem { return [unknown(problem, values)] }
+        if let administrator = report.administrator {
+            let row = FindingCode.probingAsAdmin.row
+            return [
+                Finding(
+                    id: "", code: FindingCode.probingAsAdmin.rawValue, severity: row.severity, phase: .privileges, certainty: .certain,
+                    affects: [],
+                    detail: """
+                        \(name(report.role)) is an administrator (\(Redactor.scrub(administrator))), so its rights say nothing about those of \
+                        an application and get no verdict.
+                        """,
+                    evidence: [], hint: row.hint, remedies: filled(row.remedies, values), next: row.next)
+            ]
+        }
+        var findings: [Finding] = []
+        let role = name(report.role)
+        let missing = report.entries.filter { !$0.isPassed && $0.demand == .require }
+        if !missing.isEmpty {
+            let row = Cause.privilegeMissing.row
+            let rows = missing.flatMap(\.rows).filter { $0.kind != .future }
+            let objects = distinct(rows.map { $0.kind == .absent ? "\($0.object), which does not exist" : lack($0) })
+            findings.append(
+                finding(
+                    Cause.privilegeMissing.rawValue, row.severity,
+                    "\(role) lacks \(listed(objects, of: missing.reduce(0) { $0 + $1.broken })). The login works and the check stays up.",
+                    rows.map(evidence), row.hint, looks(row.remedies, values) + grants(rows, missing, report.role), row.next))
+        }
+        let future = report.entries.filter { $0.demand == .require && $0.rows.contains { $0.kind == .future } }
+        if !future.isEmpty {
+            let row = Cause.privilegeFutureObjects.row
+            let rows = future.flatMap { entry in entry.rows.filter { $0.kind == .future }.map { (entry, $0) } }
+            let makers = distinct(
+                rows.map { entry, row in "\(plural(entry.rule.object)) of \(name(row.name ?? "")) in schema \(name(row.schema ?? ""))" })
+            findings.append(
+                finding(
+                    Cause.privilegeFutureObjects.rawValue, row.severity,
+                    "\(role) will lack rights on what is made from now on: \(listed(makers, of: rows.first?.1.total ?? makers.count)).",
+                    rows.map { evidence($0.1) }, row.hint,
+                    looks(row.remedies, values)
+                        + distinct(rows.map { defaults($0.0, $0.1, report.role) }).prefix(12).map { Remedy(.widens, $0) }, row.next))
+        }
+        let held = report.entries.filter { !$0.isPassed && $0.demand == .deny }
+        if !held.isEmpty {
+            let row = FindingCode.overPrivileged.row
+            let rows = held.flatMap(\.rows)
+            let objects = distinct(
+                rows.map { row in
+                    "\(row.rights.joined(separator: ", "))\(row.sort == "role" ? "" : " on \(row.object)")\(row.way.map { " (\($0))" } ?? "")"
+                })
+            findings.append(
+                finding(
+                    FindingCode.overPrivileged.rawValue, row.severity,
+                    "\(role) has what is denied to it: \(listed(objects, of: held.reduce(0) { $0 + $1.broken })).",
+                    rows.map(evidence), row.hint,
+                    looks(row.remedies, values)
+                        + distinct(rows.flatMap { revokes($0, report.role) }).prefix(12).map { Remedy(.destroys, $0) }, row.next))
+        }
+        return findings
+    }
+
+    /// The rights could not be looked at: known is only that.
+    private static func unknown(_ problem: Failure, _ values: RemedyValues) -> Finding {
+        let row = problem.cause.row
+        return Finding(
+            id: "", code: problem.cause.rawValue, severity: .warning, phase: .privileges, certainty: problem.certainty, affects: [],
+            detail: "The rights could not be looked at, so there is no verdict on them: \(problem.detail ?? row.means)",
+            evidence: problem.evidence, hint: row.hint, remedies: filled(row.remedies, values), next: row.next)
+    }
+
+    // MARK: Statements
+
+    /// One statement per owner and set of rights. Nobody but the owner (or a member of that role) can grant; a statement that also
+    /// names the objects of another owner would fail as a whole.
+    private static func grants(_ rows: [PrivilegeRow], _ entries: [PrivilegeReport.Entry], _ role: String) -> [Remedy] {
+        struct Batch: Hashable {
+            var owner: String
+            var rights: [String]
+            var family: String
+        }
+        var order: [Batch] = []
+        var objects: [Batch: [PrivilegeRow]] = [:]
+        var texts: [String] = []
+        // The right to use a schema is asked for before any other.
+        for row in rows.sorted(by: { ($0.sort == "schema" ? 0 : 1) < ($1.sort == "schema" ? 0 : 1) }) where row.kind == .missing {
+            if row.sort == "role" {
+                texts.append("ALTER ROLE \(name(role)) \(row.rights.joined(separator: " "));  -- as administrator")
+                continue
+            }
+            let batch = Batch(owner: row.owner ?? "", rights: row.rights, family: family(row.sort))
+            if objects[batch] == nil { order.append(batch) }
+            objects[batch, default: []].append(row)
+        }
+        for batch in order {
+            let rows = objects[batch] ?? []
+            let what: String
+            if let schema = rows[0].schema, let entry = entries.first(where: { $0.rule.object.isOpenEnded && $0.rows.contains(rows[0]) }),
+                rows[0].owned > rows.count, family(entry.rule.object.kind.rawValue) == batch.family
+            {
+                what = "ALL \(batch.family)S IN SCHEMA \(name(schema))"
+            } else {
+                let names = distinct(rows.map { String($0.object.dropFirst($0.sort.count + 1)) })
+                what = "\(batch.family) \(rows[0].sort == "database" ? rows.map { name($0.name ?? "") }[0] : names.joined(separator: ", "))"
+            }
+            let rights = batch.rights.joined(separator: ", ")
+            texts.append("GRANT \(rights) ON \(what) TO \(name(role));  -- as \(name(batch.owner)), the owner")
+        }
+        return distinct(texts).prefix(12).map { Remedy(.widens, $0) }
+    }
+
+    private static func defaults(_ entry: PrivilegeReport.Entry, _ row: PrivilegeRow, _ role: String) -> String {
+        let maker = name(row.name ?? "")
+        return """
+            ALTER DEFAULT PRIVILEGES FOR ROLE \(maker) IN SCHEMA \(name(row.schema ?? "")) GRANT \(row.rights.joined(separator: ", ")) \
+            ON \(plural(entry.rule.object).uppercased()) TO \(name(role));  -- as \(maker), or a member of that role
+            """
+    }
+
+    private static func revokes(_ row: PrivilegeRow, _ role: String) -> [String] {
+        if row.sort == "role" {
+            if row.way == "SET ROLE" { return ["REVOKE \(name(row.name ?? "")) FROM \(name(role));  -- as administrator"] }
+            return row.rights.map { "ALTER ROLE \(name(role)) NO\($0);  -- as administrator" }
+        }
+        let what = "\(family(row.sort)) \(row.sort == "database" ? name(row.name ?? "") : String(row.object.dropFirst(row.sort.count + 1)))"
+        let rights = row.rights.joined(separator: ", ")
+        return (row.way ?? "").split(separator: ",").map { String($0.drop { $0 == " " }) }.compactMap { way in
+            switch way {
+            case "direct grant": "REVOKE \(rights) ON \(what) FROM \(name(role));  -- as \(name(row.owner ?? "")), the owner"
+            case "PUBLIC":
+                "REVOKE \(rights) ON \(what) FROM PUBLIC;  -- as \(name(row.owner ?? "")), the owner; takes it from every role"
+            case _ where way.hasPrefix("role "):
+                "REVOKE \(name(String(way.dropFirst(5)))) FROM \(name(role));  -- as administrator; takes all that comes with that role"
+            default: nil
+            }
+        }
+    }
+
+    /// The word of GRANT for a kind of object: views and their like are tables to it.
+    private static func family(_ sort: String) -> String {
+        switch sort {
+        case "view", "materialized view", "foreign table": "TABLE"
+        default: sort.uppercased()
+        }
+    }
+
+    // MARK: Words
+
+    private static func finding(
+        _ code: String, _ severity: Severity, _ detail: String, _ evidence: [Evidence], _ hint: String, _ remedies: [Remedy], _ next: [String]
+    ) -> Finding {
+        Finding(
+            id: "", code: code, severity: severity, phase: .privileges, certainty: .certain, affects: [], detail: Redactor.scrub(detail),
+            evidence: Array(evidence.prefix(24)), hint: hint, remedies: remedies, next: next)
+    }
+
+    private static func lack(_ row: PrivilegeRow) -> String {
+        let rights = row.rights.joined(separator: ", ")
+        guard row.sort != "role" else { return "the attribute \(rights)" }
+        return "\(rights) on \(row.object)\(row.owner.map { " (owner \(name($0)))" } ?? "")"
+    }
+
+    private static func evidence(_ row: PrivilegeRow) -> Evidence {
+        let rights = row.rights.joined(separator: ", ")
+        let owner = row.owner.map { ", owner \(name($0))" } ?? ""
+        return switch row.kind {
+        case .missing: Evidence(.agent, text: "\(row.object) lacks \(rights)\(owner)")
+        case .absent: Evidence(.agent, text: "\(row.object) does not exist")
+        case .held: Evidence(.agent, text: "\(row.object) grants \(rights)\(owner)\(row.way.map { ", through \($0)" } ?? "")")
+        case .future: Evidence(.agent, text: "\(row.object) gives no \(rights) by default")
+        }
+    }
+
+    private static func listed(_ items: [String], of total: Int, limit: Int = 4) -> String {
+        let shown = items.prefix(limit).joined(separator: "; ")
+        let more = max(total, items.count) - min(limit, items.count)
+        return more > 0 ? "\(shown); and \(more) more" : shown
+    }
+
+    private static func plural(_ object: PrivilegeObject) -> String {
+        switch object.kind {
+        case .sequence: "sequences"
+        case .function: "functions"
+        default: "tables"
+        }
+    }
+
+    /// A name from the server, safe inside a statement and on a terminal.
+    private static func name(_ text: String) -> String { SQLText.identifierWhereNeeded(Redactor.scrub(text)) }
+
+    private static func distinct(_ items: [String]) -> [String] {
+        var seen: Set<String> = []
+        return items.filter { seen.insert($0).inserted }
+    }
+
+    private static func filled(_ templates: [RemedyTemplate], _ values: RemedyValues) -> [Remedy] {
+        templates.filter { $0.applies(to: .postgresql, source: nil) }.map { $0.filled(from: values) }
+    }
+
+    private static func looks(_ templates: [RemedyTemplate], _ values: RemedyValues) -> [Remedy] {
+        filled(templates, values).filter { $0.kind == .look }
+    }
+}
