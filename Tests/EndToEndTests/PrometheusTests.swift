@@ -1,0 +1,101 @@
+// A real Prometheus reads the agent: its page, its list of targets, and probes on demand.
+import Diagnosis
+import Foundation
+import Lab
+import TestSupport
+import Testing
+
+@Suite(.timeLimit(.minutes(5))) struct PrometheusTests {
+    @Test("Prometheus negotiates OpenMetrics, scrapes the agent, discovers its checks and probes them")
+    func scrape() async throws {
+        try await withAgentBench { bench in
+            let service = try await bench.startService()
+            try await bench.lab.faults.turnOn(.tcpRefused, target: "billing")
+            let prometheus = try await Prometheus.start(in: bench.folder, scraping: service.address, with: bench)
+            let query = { (text: String) in try await prometheus.query(text, with: bench) }
+
+            _ = try await eventually("the agent is scraped and orders is up") {
+                try await query(#"up{job="dbprobe"} == 1"#).count == 1
+                    && query(#"dbprobe_up{job="dbprobe",target="orders",identity="app"} == 1"#).count == 1 ? true : nil
+            }
+            _ = try await eventually("billing is down with its cause") {
+                try await query(#"dbprobe_failure_cause{target="billing",phase="tcp",cause="tcp_refused"}"#).count == 1 ? true : nil
+            }
+            // Only OpenMetrics names families without their ending, knows a type for descriptions, and tells units.
+            let probes = try await prometheus.metadata("dbprobe_probes", with: bench)
+            #expect(probes["type"] as? String == "counter")
+            #expect(try await prometheus.metadata("dbprobe_target", with: bench)["type"] as? String == "info")
+            #expect(try await prometheus.metadata("dbprobe_last_duration_seconds", with: bench)["unit"] as? String == "seconds")
+            #expect(try await prometheus.metadata("dbprobe_probes_total", with: bench).isEmpty)
+
+            _ = try await eventually("the discovered checks are probed") {
+                try await query(#"probe_success{job="probes",instance="orders/app",target="orders",identity="app"} == 1"#).count == 1
+                    && query(#"probe_success{job="probes",instance="billing/app"} == 0"#).count == 1 ? true : nil
+            }
+            #expect(try await query(#"probe_db_failure_cause{instance="billing/app",phase="tcp",cause="tcp_refused"}"#).count == 1)
+            // Of the two seconds of a scrape half a second is left for the way back.
+            #expect(try await query(#"probe_timeout_seconds{instance="orders/app"} == 1.5"#).count == 1)
+
+            let stopped = await prometheus.program.stop()
+            #expect(stopped.status == 0, "\(stopped.errors.suffix(2000))")
+            // A sample out of order, of a kind or with a name that Prometheus does not take, is a warning there.
+            #expect(!stopped.errors.contains("level=warn") && !stopped.errors.contains("level=error"), "\(stopped.errors.suffix(4000))")
+            #expect(await service.program.stop().status == 0)
+        }
+    }
+}
+
+/// Debian's Prometheus, with one job for the agent and one for what the agent lets it probe.
+private struct Prometheus {
+    let program: RunningProgram
+    let address: String
+
+    static func start(in folder: URL, scraping agent: String, with bench: AgentBench) async throws -> Prometheus {
+        let configuration = """
+            global: {scrape_interval: 2s, scrape_timeout: 2s}
+            scrape_configs:
+              - job_name: dbprobe
+                static_configs: [{targets: ["\(agent)"]}]
+              - job_name: probes
+                http_sd_configs: [{url: "http://\(agent)/sd/targets", refresh_interval: 1s}]
+                relabel_configs: [{target_label: __address__, replacement: "\(agent)"}]
+
+            """
+        let file = folder.appendingPathComponent("prometheus.yaml")
+        try configuration.write(to: file, atomically: true, encoding: .utf8)
+        // It cannot be told to choose a port by itself, so a port that was free a moment ago may be taken when it starts: it then ends,
+        // and another one is tried.
+        for _ in 0..<5 {
+            let address = "127.0.0.1:\(freePort())"
+            let program = try Program(name: "/usr/bin/prometheus").start([
+                "--config.file=\(file.path)", "--storage.tsdb.path=\(folder.appendingPathComponent("tsdb-\(UUID().uuidString)").path)",
+                "--web.listen-address=\(address)", "--log.level=info",
+            ])
+            let isReady = try await eventually("Prometheus is ready") {
+                guard program.isRunning else { return false }
+                let reply = try? await bench.http.send(.init(url: "http://\(address)/-/ready"), until: .in(.seconds(2)))
+                return reply?.status == 200 ? true : nil
+            }
+            if isReady { return Prometheus(program: program, address: address) }
+        }
+        throw BenchError("Prometheus found no free port")
+    }
+
+    func query(_ expression: String, with bench: AgentBench) async throws -> [[String: Any]] {
+        let data = try await get("/api/v1/query?query=\(Self.encoded(expression))", with: bench)["data"] as? [String: Any]
+        return data?["result"] as? [[String: Any]] ?? []
+    }
+
+    /// What Prometheus was told about a family by the agent.
+    func metadata(_ family: String, with bench: AgentBench) async throws -> [String: Any] {
+        let path = "/api/v1/targets/metadata?metric=\(family)&match_target=\(Self.encoded(#"{job="dbprobe"}"#))"
+        return (try await get(path, with: bench)["data"] as? [[String: Any]])?.first ?? [:]
+    }
+
+    private func get(_ path: String, with bench: AgentBench) async throws -> [String: Any] {
+        let reply = try await bench.http.send(.init(url: "http://\(address)\(path)", bodyLimit: 4 << 20), until: .in(.seconds(10)))
+        return try jsonObject(String(decoding: reply.body, as: UTF8.self))
+    }
+
+    private static func encoded(_ text: String) -> String { text.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? "" }
+}
