@@ -1,4 +1,5 @@
 // A real Prometheus reads the agent: its page, its list of targets, and probes on demand.
+import Curl
 import Diagnosis
 import Foundation
 import Lab
@@ -15,8 +16,9 @@ import Testing
             let query = { (text: String) in try await prometheus.query(text, with: bench) }
 
             _ = try await eventually("the agent is scraped and orders is up") {
-                try await query(#"up{job="dbprobe"} == 1"#).count == 1
-                    && query(#"dbprobe_up{job="dbprobe",target="orders",identity="app"} == 1"#).count == 1 ? true : nil
+                let scraped = try await query(#"up{job="dbprobe"} == 1"#)
+                let up = try await query(#"dbprobe_up{job="dbprobe",target="orders",identity="app"} == 1"#)
+                return scraped.count == 1 && up.count == 1 ? true : nil
             }
             _ = try await eventually("billing is down with its cause") {
                 try await query(#"dbprobe_failure_cause{target="billing",phase="tcp",cause="tcp_refused"}"#).count == 1 ? true : nil
@@ -29,8 +31,9 @@ import Testing
             #expect(try await prometheus.metadata("dbprobe_probes_total", with: bench).isEmpty)
 
             _ = try await eventually("the discovered checks are probed") {
-                try await query(#"probe_success{job="probes",instance="orders/app",target="orders",identity="app"} == 1"#).count == 1
-                    && query(#"probe_success{job="probes",instance="billing/app"} == 0"#).count == 1 ? true : nil
+                let good = try await query(#"probe_success{job="probes",instance="orders/app",target="orders",identity="app"} == 1"#)
+                let bad = try await query(#"probe_success{job="probes",instance="billing/app"} == 0"#)
+                return good.count == 1 && bad.count == 1 ? true : nil
             }
             #expect(try await query(#"probe_db_failure_cause{instance="billing/app",phase="tcp",cause="tcp_refused"}"#).count == 1)
             // Of the two seconds of a scrape half a second is left for the way back.

@@ -2,6 +2,7 @@
 import Diagnosis
 import Foundation
 import Logging
+import NIOCore
 import Synchronization
 import Telemetry
 import Testing
