@@ -25,7 +25,9 @@ import Testing
         let result = try run("promtool", ["test", "rules", Self.folder.appendingPathComponent("tests.yaml").path], input: [])
         #expect(result.status == 0, "\(result.output)")
         let tests = try text("tests.yaml").split(separator: "\n")
-        let alerts = try text("rules.yaml").split(separator: "\n").filter { $0.contains("- alert: ") }.compactMap { $0.split(separator: " ").last }
+        let alerts = try text("rules.yaml").split(separator: "\n").filter { $0.contains("- alert: ") }.compactMap {
+            $0.split(separator: " ").last
+        }
         #expect(alerts.count >= 11)
         for alert in alerts {
             let fires = tests.indices.contains { index in
@@ -81,7 +83,7 @@ import Testing
             ]
         ]
         let file = FileManager.default.temporaryDirectory.appendingPathComponent("agent-queries-\(UUID().uuidString).yaml")
-        try JSONSerialization.data(withJSONObject: rules).write(to: file)
+        try JSONSerialization.data(withJSONObject: rules, options: .withoutEscapingSlashes).write(to: file)
         defer { try? FileManager.default.removeItem(at: file) }
         let result = try run("promtool", ["check", "rules", file.path], input: [])
         #expect(result.status == 0, "\(result.output)")

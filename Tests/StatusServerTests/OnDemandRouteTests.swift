@@ -123,7 +123,9 @@ private func unpacked(_ answer: Answer) throws -> String {
 
     // MARK: Compression and negotiation
 
-    @Test("Whatever is large is compressed for who accepts it, and unpacks to what the others get", arguments: ["/metrics", "/", "/api/v1/status", "/api/v1/history"])
+    @Test(
+        "Whatever is large is compressed for who accepts it, and unpacks to what the others get",
+        arguments: ["/metrics", "/", "/api/v1/status", "/api/v1/history"])
     func compression(path: String) async throws {
         let routes = RouteBench().routes()
         let plain = await routes.get(path)
@@ -192,7 +194,10 @@ private func unpacked(_ answer: Answer) throws -> String {
             #expect(plain.status == 0 && packed.status == 0 && plain.output == packed.output)
             let head = try await RawClient.get(
                 "/metrics", port: port, method: "HEAD",
-                headers: ["Host: localhost", "Accept-Encoding: deflate", "Accept-Encoding: gzip", "Accept: application/openmetrics-text;version=1.0.0"])
+                headers: [
+                    "Host: localhost", "Accept-Encoding: deflate", "Accept-Encoding: gzip",
+                    "Accept: application/openmetrics-text;version=1.0.0",
+                ])
             #expect(head.headers["content-encoding"] == "gzip")
             #expect(head.headers["vary"] == "Accept, Accept-Encoding")
             #expect(head.headers["content-type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores")

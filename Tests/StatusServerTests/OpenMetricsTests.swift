@@ -26,7 +26,9 @@ import Testing
 
     @Test("The strict parser does refuse what breaks the rules", .timeLimit(.minutes(1)))
     func strictIsAwake() throws {
-        for text in ["# TYPE x counter\nx 1\n# EOF\n", "# TYPE x counter\nx_total 1\n", "# TYPE x_total counter\n# UNIT x_total seconds\n# EOF\n"] {
+        for text in [
+            "# TYPE x counter\nx 1\n# EOF\n", "# TYPE x counter\nx_total 1\n", "# TYPE x_total counter\n# UNIT x_total seconds\n# EOF\n",
+        ] {
             #expect(try strictly(Array(text.utf8)).status != 0, "\(text)")
         }
     }
@@ -134,10 +136,8 @@ func strictly(_ exposition: [UInt8]) throws -> (status: Int32, output: String) {
     // The package of the distribution belongs to the interpreter of the distribution.
     let python = FileManager.default.isExecutableFile(atPath: "/usr/bin/python3") ? "/usr/bin/python3" : "python3"
     let program = """
-        import sys
-        from prometheus_client.openmetrics.parser import text_string_to_metric_families
-        text = sys.stdin.buffer.read().decode("utf-8")
-        print(sum(len(family.samples) for family in text_string_to_metric_families(text)))
+        from prometheus_client.openmetrics.parser import text_string_to_metric_families as families; import sys
+        print(sum(len(family.samples) for family in families(sys.stdin.buffer.read().decode("utf-8"))))
         """
     return try run(python, ["-c", program], input: exposition)
 }
