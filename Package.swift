@@ -64,7 +64,7 @@ let package = Package(
         .target(
             name: "Lab",
             dependencies: [
-                "Diagnosis", .log, .nio, .nioPosix, .nioSSL, .crypto, .cryptoExtras, .hummingbird, .subprocess,
+                "Diagnosis", .log, .nio, .nioPosix, .nioSSL, .crypto, .cryptoExtras, .subprocess,
             ]),
         .executableTarget(name: "agent-lab", dependencies: ["Lab", .argumentParser, .log]),
         .executableTarget(

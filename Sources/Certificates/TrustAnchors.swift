@@ -17,6 +17,8 @@ package final class TrustAnchors: Sendable {
     private struct State {
         var descriptor: Int32 = -1
         var stamp: [Int64] = []
+        /// When the stores were last looked at, and what their times were then.
+        var looked: (at: ContinuousClock.Instant, stamp: [Int64])?
 
         mutating func close() {
             if descriptor >= 0 { _ = Glibc.close(descriptor) }
@@ -34,9 +36,11 @@ package final class TrustAnchors: Sendable {
     /// A file with the anchors to verify against, for a library that wants a path; nil when none is known yet and the server has to be
     /// looked at first.
     package var path: String? {
-        let stamp = currentStamp()
         return state.withLock { state -> String? in
-            if state.descriptor >= 0, state.stamp != stamp { state.close() }
+            guard state.descriptor >= 0 else { return nil }
+            let now = ContinuousClock.now
+            if state.looked.map({ now - $0.at > .seconds(1) }) ?? true { state.looked = (now, currentStamp()) }
+            if state.stamp != state.looked?.stamp { state.close() }
             return state.descriptor >= 0 ? "/proc/self/fd/\(state.descriptor)" : nil
         } ?? caFile
     }
@@ -66,6 +70,7 @@ package final class TrustAnchors: Sendable {
             state.close()
             state.descriptor = descriptor
             state.stamp = stamp
+            state.looked = nil
         }
     }
 

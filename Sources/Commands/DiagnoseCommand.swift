@@ -80,13 +80,20 @@ struct DiagnoseCommand: AsyncParsableCommand {
             throw error.exit()
         }
         let end = await probeAll(workbench, logger)
+        // One look has no past: since when something is so, only the history of a running agent knows.
+        var snapshot = workbench.board.snapshot
+        for index in snapshot.checks.indices {
+            snapshot.checks[index].since = nil
+            snapshot.checks[index].lastGood = nil
+        }
+        for index in snapshot.identities.indices { snapshot.identities[index].since = nil }
         var report = Report.make(
-            snapshot: workbench.board.snapshot, identities: configuration.identities, mode: .local, host: Terminal.hostName,
+            snapshot: snapshot, identities: configuration.identities, mode: .local, host: Terminal.hostName,
             version: AgentVersion.current, now: .now, cloud: configuration.cloud)
         report.failOn = failOn == .warning ? .warning : .error
-        let status: ExitStatus =
+        report.ending =
             switch end {
-            case .finished: report.exit
+            case .finished: nil
             case .timedOut: .unfinished
             case .interrupted: .interrupted
             }
@@ -94,7 +101,7 @@ struct DiagnoseCommand: AsyncParsableCommand {
         // Nobody is waited for after an interruption: the process ends now, and its sockets with it.
         if end == .finished { await workbench.close() }
         _ = sink.flush(within: .seconds(1))
-        throw ExitCode(status.rawValue)
+        throw ExitCode(report.exit.rawValue)
     }
 
     private func show(_ report: Report, _ end: End) {
@@ -172,7 +179,8 @@ struct CheckSelection {
         guard !names.isEmpty else { return targets }
         for name in names where !targets.contains(where: { $0.name == name || $0.checks.contains { $0.description == name } }) {
             let known = targets.flatMap { [$0.name] + $0.checks.map(\.description) }
-            Terminal.note("agent: there is no target or check '\(Redactor.scrub(name))'. Known: \(known.prefix(20).joined(separator: ", "))")
+            Terminal.note(
+                "agent: there is no target or check '\(Redactor.scrub(name))'. Known: \(known.prefix(20).joined(separator: ", "))")
             throw ExitCode(ExitStatus.usage.rawValue)
         }
         return targets.compactMap { target in

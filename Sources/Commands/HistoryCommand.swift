@@ -44,8 +44,12 @@ struct HistoryCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard (1...10_000).contains(limit) else { throw ValidationError("--limit takes 1 to 10000.") }
-        if let since, Self.moment(since, now: .now) == nil { throw ValidationError("'\(since)' is no span (30m, 24h, 7d) and no time in UTC.") }
-        if let before, Timestamp(rfc3339: before) == nil { throw ValidationError("'\(before)' is no time such as 2026-11-22T03:04:11.000Z.") }
+        if let since, Self.moment(since, now: .now) == nil {
+            throw ValidationError("'\(since)' is no span (30m, 24h, 7d) and no time in UTC.")
+        }
+        if let before, Timestamp(rfc3339: before) == nil {
+            throw ValidationError("'\(before)' is no time such as 2026-11-22T03:04:11.000Z.")
+        }
     }
 
     func run() async throws {
@@ -71,7 +75,8 @@ struct HistoryCommand: AsyncParsableCommand {
             let next = items.count >= limit ? items.last.map { $0.time + $0.duration } : nil
             Terminal.print(Report.listJSON(items: items.map(\.json), next: next?.description).pretty)
         case .text:
-            Terminal.print(items.isEmpty ? "Nothing recorded in \(path)." : StatusText.render(history: items, now: .now, style: Terminal.style))
+            Terminal.print(
+                items.isEmpty ? "Nothing recorded in \(path)." : StatusText.render(history: items, now: .now, style: Terminal.style))
         }
     }
 

@@ -31,7 +31,8 @@ struct StatusCommand: AsyncParsableCommand {
         let http = CurlClient()
         do {
             let alive = try await http.send(HTTPRequest(url: "http://\(place)/livez"), until: .in(.seconds(5)))
-            let status = try await http.send(HTTPRequest(url: "http://\(place)/api/v1/status", bodyLimit: 16 << 20), until: .in(.seconds(5)))
+            let status = try await http.send(
+                HTTPRequest(url: "http://\(place)/api/v1/status", bodyLimit: 16 << 20), until: .in(.seconds(5)))
             await http.close()
             guard alive.status == 200, status.status == 200 else {
                 throw unhealthy("The agent at \(place) answers, but its scheduler does not tick (HTTP \(alive.status), \(status.status)).")
@@ -70,7 +71,8 @@ struct StatusCommand: AsyncParsableCommand {
         for check in answer.checks {
             let mark = check.state == "up" ? "√" : check.state == "down" ? "×" : "·"
             let name = check.id + String(repeating: " ", count: width - check.id.count)
-            let why = [check.cause, check.phase.map { "in \($0)" }, check.since.map { "since \($0)" }].compactMap { $0 }.joined(separator: " ")
+            let why = [check.cause, check.phase.map { "in \($0)" }, check.since.map { "since \($0)" }].compactMap { $0 }.joined(
+                separator: " ")
             lines.append("\(mark) \(name)  \(check.state)  \(why)")
         }
         for identity in answer.identities where identity.state != "up" {

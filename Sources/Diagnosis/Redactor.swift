@@ -11,6 +11,7 @@ package enum Redactor {
 
     /// - Returns: `text` with secrets replaced by `<redacted>`, control and direction-changing characters removed, cut at ``limit``.
     package static func scrub(_ text: String) -> String {
+        if isPlain(text) { return text }
         // Invisible characters vanish instead of becoming blanks, or one of them could part a token so that it is not recognised.
         var printable = String.UnicodeScalarView()
         for scalar in text.unicodeScalars.prefix(inputLimit) where !isInvisible(scalar) {
@@ -21,6 +22,31 @@ package enum Redactor {
         let words = clean.split(separator: " ", omittingEmptySubsequences: true).joined(separator: " ")
         guard words.unicodeScalars.count > limit else { return words }
         return String(String.UnicodeScalarView(words.unicodeScalars.prefix(limit - 1))) + "…"
+    }
+
+    /// Whether `text` is short printable ASCII that no rule below can concern, as names, addresses and versions are: every probe brings
+    /// several, and the rules cost more than the rest of keeping them.
+    private static func isPlain(_ text: String) -> Bool {
+        var count = 0
+        var previous: UInt8 = 0x20
+        var hasBlank = false
+        var hasP = false
+        var marks: (UInt8, UInt8) = (0, 0)
+        for byte in text.utf8 {
+            count += 1
+            // An assignment, a control character, or the beginning `eyJ` of a token: for the rules to judge.
+            guard count <= 64, byte >= 0x20, byte < 0x7F, byte != 0x3D, byte != 0x3A else { return false }
+            if byte == 0x4A, marks == (0x65, 0x79) { return false }
+            if byte == 0x20 {
+                guard previous != 0x20 else { return false }
+                hasBlank = true
+            }
+            // The one secret without an assignment is behind `identified by password`.
+            if byte == 0x70 || byte == 0x50 { hasP = true }
+            marks = (marks.1, byte)
+            previous = byte
+        }
+        return previous != 0x20 && !(hasBlank && hasP)
     }
 
     /// What stands before a secret in foreign text. Lower case; an `=` or `:` and quotes may follow.

@@ -90,8 +90,8 @@ package struct PostgresEndpoint: Sendable, Hashable {
         let keys = unsafe parameters.map { unsafe strdup($0.0) }
         let values = unsafe parameters.map { unsafe strdup($0.1) }
         defer {
-            for unsafe key in unsafe keys { unsafe free(key) }
-            for unsafe value in unsafe values {
+            unsafe keys.forEach { unsafe free($0) }
+            unsafe values.forEach { value in
                 // Also clears the copy of the token.
                 if let value = unsafe value { unsafe explicit_bzero(value, strlen(value)) }
                 unsafe free(value)

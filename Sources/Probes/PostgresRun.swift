@@ -303,7 +303,8 @@ struct PostgresRun {
                 Failure(
                     .protocolViolation, during: phase, detail: "The server sent more than a probe reads.",
                     evidence: [
-                        Evidence(.agent, code: count, text: "bytes read after the TLS handshake; the limit is \(PostgresConnection.byteBudget)")
+                        Evidence(
+                            .agent, code: count, text: "bytes read after the TLS handshake; the limit is \(PostgresConnection.byteBudget)")
                     ]))
         case .library(let error):
             let context = context(usedPassword: error.usedPassword)

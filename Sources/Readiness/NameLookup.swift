@@ -1,5 +1,5 @@
-// Name lookup on the reactor through c-ares. One channel per lookup: the library is not safe to share between threads, and
-// a channel costs a fraction of a millisecond. Its sockets are watched through an epoll descriptor of their own, which is
+// Name lookup on the reactor through c-ares. One channel per lookup at a time: the library is not safe to share between threads. Its
+// sockets are watched through an epoll descriptor of their own, which is
 // itself one descriptor for the reactor.
 import CCares
 import CLinux
@@ -28,6 +28,7 @@ package struct NameLookup: Sendable {
     private let reactor: Reactor
     /// Configured servers; empty for the system's.
     private let servers: [Endpoint]
+    private let channels = ResolverChannels()
 
     /// **Throws**: `probe_internal` when c-ares cannot be initialised.
     package init(reactor: Reactor, servers: [Endpoint]) throws(Failure) {
@@ -54,23 +55,18 @@ package struct NameLookup: Sendable {
     }
 
     private func ask(_ host: String, flags: Int32, until deadline: Deadline) async throws(NameLookupFailure) -> NameResolution {
+        let resolver = try channels.take(flags: flags, servers: servers)
+        let resolution = try await ask(host, resolver, until: deadline)
+        // Only a channel with nothing pending goes back; any other is destroyed, which cancels what it waits for.
+        channels.giveBack(resolver)
+        return resolution
+    }
+
+    private func ask(_ host: String, _ resolver: ResolverChannel, until deadline: Deadline) async throws(NameLookupFailure) -> NameResolution {
+        let channel = unsafe resolver.channel
         let answer = Answer()
-        var channel: ares_channel?
-        var options = unsafe ares_options()
-        unsafe options.timeout = 2000
-        unsafe options.tries = 2
-        unsafe options.flags = flags
-        let status = unsafe ares_init_options(&channel, &options, Int32(ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_FLAGS))
-        guard status == ARES_SUCCESS, let channel = unsafe channel else { throw Self.failure(status, timeouts: 0) }
-        // Also cancels what is pending: the callback then runs once more with ARES_EDESTRUCTION, while `answer` still lives.
-        defer {
-            withExtendedLifetime(answer) { unsafe ares_destroy(channel) }
-        }
-        if !servers.isEmpty {
-            let list = servers.map { "\($0.host.contains(":") ? "[\($0.host)]" : $0.host):\($0.port)" }.joined(separator: ",")
-            let status = unsafe ares_set_servers_ports_csv(channel, list)
-            guard status == ARES_SUCCESS else { throw Self.failure(status, timeouts: 0) }
-        }
+        // The callback may run once more while a failed lookup's channel is destroyed, so the channel keeps its answer alive.
+        resolver.answer = answer
         var hints = ares_addrinfo_hints()
         hints.ai_family = AF_UNSPEC
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
@@ -115,11 +111,6 @@ package struct NameLookup: Sendable {
         for socket in watched { unsafe ares_process_fd(channel, socket, socket) }
     }
 
-    /// Where the callback leaves its result. **Isolation**: touched only inside calls into one channel, which one task makes in turn.
-    private final class Answer {
-        var result: Result<NameResolution, NameLookupFailure>?
-    }
-
     private static let callback: ares_addrinfo_callback = { context, status, timeouts, information in
         guard let context = unsafe context else { return }
         let answer = unsafe Unmanaged<Answer>.fromOpaque(context).takeUnretainedValue()
@@ -155,7 +146,7 @@ package struct NameLookup: Sendable {
         answer.result = .success(resolution)
     }
 
-    private static func failure(_ status: Int32, timeouts: Int) -> NameLookupFailure {
+    static func failure(_ status: Int32, timeouts: Int) -> NameLookupFailure {
         .ares(code: status, text: text(of: status), timeouts: timeouts)
     }
 

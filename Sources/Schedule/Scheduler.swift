@@ -165,7 +165,8 @@ package final class Scheduler: Service {
             onEvent(.finished(observation))
         } else {
             // Without a stop, a probe ends without a result only because the gate had no place for it in time.
-            onEvent(.missed(probes[start.entry].id, reason: state.withLock { $0.isStopping } || Task.isCancelled ? .shutdown : .concurrency))
+            let isStopping = Task.isCancelled || state.withLock { $0.isStopping }
+            onEvent(.missed(probes[start.entry].id, reason: isStopping ? .shutdown : .concurrency))
         }
         if rests {
             logger.notice(

@@ -48,7 +48,10 @@ import Testing
                 for resource in ["ossrdbms", "azuresql"] {
                     for output in ["text", "json"] {
                         let token = try await bench.agent.run(
-                            ["token", "app", "--config", bench.configurationPath, "--resource", resource, "--output", output, "--log-level", "trace"])
+                            [
+                                "token", "app", "--config", bench.configurationPath, "--resource", resource, "--output", output,
+                                "--log-level", "trace",
+                            ])
                         places += [("token \(name), output", token.output), ("token \(name), errors", token.errors)]
                     }
                 }

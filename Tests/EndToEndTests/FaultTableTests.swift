@@ -94,7 +94,9 @@ import TestSupport
         #expect(line?["to"] as? String == (expected == nil ? "up" : "down"), "\(fault.name): state line")
         let history = try await bench.agent.run(["history", id, "--file", bench.historyPath, "--output", "json"])
         let items = try jsonObject(history.output)["items"] as? [[String: Any]] ?? []
-        #expect(items.contains { $0["cause"] as? String == expected && $0["partial"] as? Bool == false }, "\(fault.name): history\n\(history.output.prefix(800))")
+        #expect(
+            items.contains { $0["cause"] as? String == expected && $0["partial"] as? Bool == false },
+            "\(fault.name): history\n\(history.output.prefix(800))")
         return row
     }
 
@@ -102,7 +104,8 @@ import TestSupport
     private static func write(_ rows: [Row]) throws {
         var text = "| fault | what happens | cause | phase | exit |\n| --- | --- | --- | --- | --- |\n"
         for row in rows {
-            text += "| `\(row.fault.name)` | \(row.fault.row.summary) | \(row.cause == "healthy" ? "healthy" : "`\(row.cause)`") | \(row.phase) | \(row.exit) |\n"
+            text +=
+                "| `\(row.fault.name)` | \(row.fault.row.summary) | \(row.cause == "healthy" ? "healthy" : "`\(row.cause)`") | \(row.phase) | \(row.exit) |\n"
         }
         try text.write(to: Program.products.appendingPathComponent("fault-table.md"), atomically: true, encoding: .utf8)
         print("The table of faults: \(rows.count) rows in fault-table.md beside the built products")

@@ -78,7 +78,9 @@ final class RunningProgram: @unchecked Sendable {
     /// Waits for the end.
     func wait() async -> ProgramResult {
         for await _ in ends {}
-        return ProgramResult(status: process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus, output: output, errors: errors)
+        return ProgramResult(
+            status: process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus, output: output,
+            errors: errors)
     }
 
     /// Asks politely and waits.

@@ -11,10 +11,14 @@ import Testing
             let service = try await bench.startService()
             _ = try await eventually("orders is up") { try await service.check("orders/app")["state"] as? String == "up" ? true : nil }
             try await bench.lab.faults.turnOn(.tcpRefused, target: "orders")
-            _ = try await eventually("orders is down") { try await service.check("orders/app")["cause"] as? String == "tcp_refused" ? true : nil }
+            _ = try await eventually("orders is down") {
+                try await service.check("orders/app")["cause"] as? String == "tcp_refused" ? true : nil
+            }
             #expect(try await service.check("billing/app")["state"] as? String == "up", "its neighbour is not drawn in")
             try await bench.lab.faults.turnOffAll()
-            _ = try await eventually("orders is up again") { try await service.check("orders/app")["state"] as? String == "up" ? true : nil }
+            _ = try await eventually("orders is up again") {
+                try await service.check("orders/app")["state"] as? String == "up" ? true : nil
+            }
             let status = try await bench.agent.run(["status", "--address", service.address])
             #expect(status.status == 0)
             #expect(status.output.contains("orders/app"))
@@ -92,7 +96,8 @@ import Testing
             let program = try shell.start(["-c", "exec '\(agent)' run --config '\(bench.configurationPath)' >&-"])
             let address = try await eventually("the service listens") {
                 program.errors.split(separator: "\n").first { $0.contains("status server is listening") }
-                    .flatMap { line in line.split(separator: " ").first { $0.hasPrefix("server.address=") }.map { String($0.dropFirst(15)) } }
+                    .flatMap { line in line.split(separator: " ").first { $0.hasPrefix("server.address=") }.map { String($0.dropFirst(15)) }
+                    }
             }
             let service = AgentBench.Service(bench: bench, program: program, address: address)
             _ = try await eventually("orders is up") { try await service.check("orders/app")["state"] as? String == "up" ? true : nil }

@@ -23,7 +23,8 @@ struct ProbeBench: Sendable {
         }
         let identity = IdentityDefinition(name: "app", kind: .managedIdentity(.systemAssigned))
         guard let target else { preconditionFailure("the lab has no target \(name)") }
-        return PostgresProbe(target: target, identity: identity, tokens: tokens, anchors: TrustAnchors(caFile: trustsLab ? lab.caFile : nil), tools: tools)
+        return PostgresProbe(
+            target: target, identity: identity, tokens: tokens, anchors: TrustAnchors(caFile: trustsLab ? lab.caFile : nil), tools: tools)
     }
 
     func run(_ timeout: Duration = .seconds(15), depth: ProbeRun.Depth = .query) -> ProbeRun {
@@ -39,7 +40,8 @@ struct LabTokens: TokenSource {
         do {
             let secret = try await lab.token()
             let claims = TokenClaims(
-                audience: Lab.audience, objectID: lab.principal("app")?.objectID, principal: .systemAssigned, expires: .now + .seconds(3600))
+                audience: Lab.audience, objectID: lab.principal("app")?.objectID, principal: .systemAssigned, expires: .now + .seconds(3600)
+            )
             let length = secret.reveal { $0.utf8.count }
             let token = AccessToken(
                 secret: secret, claims: claims, expires: .now + .seconds(3600), acquired: .now, length: length, fingerprint: 1)

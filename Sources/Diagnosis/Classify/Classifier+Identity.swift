@@ -65,7 +65,8 @@ extension Classifier {
                 .identityReplyInvalid, .likely,
                 "The endpoint does not accept the identity header: it belongs to an earlier start of the app.")
         case (404, .imds), (410, _):
-            return failure(.entraUnavailable, .likely, reply.source == .imds ? "IMDS is being updated; it is back within about 70 seconds." : "The endpoint is being updated.")
+            let what = reply.source == .imds ? "IMDS is being updated; it is back within about 70 seconds." : "The endpoint is being updated."
+            return failure(.entraUnavailable, .likely, what)
         case (408, _), (429, _): return failure(.entraUnavailable, .certain, reply.status == 429 ? "Too many requests for tokens." : nil)
         case (502, .imds) where !isIMDS(reply), (504, .imds) where !isIMDS(reply):
             return failure(.identityEndpointUnreachable, .likely, "A proxy answered in place of IMDS.")

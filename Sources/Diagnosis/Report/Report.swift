@@ -16,6 +16,8 @@ package struct Report: Sendable, Hashable {
     package var findings: [Finding]
     /// From which severity on the report ends with a number other than 0.
     package var failOn = Severity.error
+    /// The number of a command that ended for a reason of its own: its deadline, an interruption.
+    package var ending: ExitStatus?
 
     /// A check with the names of the findings that concern it.
     package struct Check: Sendable, Hashable {
@@ -52,7 +54,7 @@ package struct Report: Sendable, Hashable {
         return failOn <= .warning && findings.contains { $0.severity == .warning } ? .warnings : .healthy
     }
 
-    package var exit: ExitStatus { exit(failOn: failOn) }
+    package var exit: ExitStatus { ending ?? exit(failOn: failOn) }
 }
 
 extension Finding {

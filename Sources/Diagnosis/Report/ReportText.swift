@@ -75,7 +75,9 @@ package struct ReportText {
         if Cause(rawValue: finding.code) != nil { line += ", \(finding.certainty.rawValue)" }
         if let since = finding.since { line += "   since \(since.near(report.time)) (\(Span.long(report.time - since)))" }
         if finding.severity == .error, let good = hit.compactMap(\.lastGood).max() { line += ", last good \(good.near(report.time))" }
-        if finding.severity == .error, !hit.isEmpty, hit.allSatisfy({ $0.lastGood == nil }) { line += ", never good since the start" }
+        if finding.severity == .error, !hit.isEmpty, hit.allSatisfy({ $0.lastGood == nil }) {
+            line += report.mode == .inside ? ", never good since the start" : "   since unknown: this shell keeps no history"
+        }
         return line
     }
 
