@@ -46,6 +46,30 @@ import Testing
             #expect(await service.program.stop().status == 0)
         }
     }
+
+    @Test("Asking for a probe never logs in while logins rest, and never ends the rest")
+    func restingLogins() async throws {
+        try await withAgentBench { bench in
+            try await bench.lab.faults.turnOn(.identityRecreated, target: "orders")
+            let service = try await bench.startService()
+            let cause = try await eventually("orders is refused at its login") {
+                let check = try await service.check("orders/app")
+                return check["phase"] as? String == "login" ? check["cause"] as? String : nil
+            }
+            for isMended in [false, true] {
+                if isMended { try await bench.lab.faults.turnOffAll() }
+                let page = try await service.get("/probe?target=orders&identity=app")
+                #expect(page.status == 200)
+                #expect(page.body.contains("\nprobe_success 0\n"), "\(page.body)")
+                #expect(page.body.contains("\nprobe_db_failure_cause{phase=\"login\",cause=\"\(cause)\"} 1\n"), "\(page.body)")
+                #expect(page.body.contains("probe_db_duration_seconds{phase=\"tls\"}"), "\(page.body)")
+                #expect(!page.body.contains("probe_db_duration_seconds{phase=\"login\"}"), "\(page.body)")
+            }
+            let strange = try await service.get("/probe?target=orders.postgres.database.azure.com&identity=app")
+            #expect(strange.status == 400)
+            #expect(await service.program.stop().status == 0)
+        }
+    }
 }
 
 /// Debian's Prometheus, with one job for the agent and one for what the agent lets it probe.
