@@ -29,6 +29,7 @@ let package = Package(
         .systemLibrary(name: "CCares", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
         .systemLibrary(name: "CLinux"),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         // The words everyone shares.
         .target(name: "Diagnosis", dependencies: [.log]),
@@ -47,7 +48,9 @@ let package = Package(
         .target(name: "Telemetry", dependencies: ["Diagnosis", .log]),
         .target(
             name: "StatusServer",
-            dependencies: ["Diagnosis", "Telemetry", .log, .lifecycle, .nio, .nioPosix, .nioHTTP1, .hummingbird, .hummingbirdCore]),
+            dependencies: [
+                "Diagnosis", "Telemetry", "CZlib", .log, .lifecycle, .nio, .nioPosix, .nioHTTP1, .hummingbird, .hummingbirdCore,
+            ]),
         .target(name: "Settings", dependencies: ["Diagnosis", "Yams"]),
         .target(
             name: "Commands",

@@ -78,7 +78,8 @@ need_capabilities() {
         zlib1g-dev) pkg-config --exists zlib ;;
         libc6-dev) [ -e /usr/include/stdio.h ] ;;
         postgresql) compgen -G '/usr/lib/postgresql/*/bin/initdb' || compgen -G '/usr/pgsql-*/bin/initdb' || command -v initdb ;;
-        prometheus) command -v promtool ;;
+        prometheus) command -v prometheus && command -v promtool ;;
+        python3-prometheus-client) python3 -c 'import prometheus_client.openmetrics.parser' ;;
         ca-certificates) [ -d /etc/ssl/certs ] ;;
         *) command -v "$name" ;;
         esac >/dev/null 2>&1 || missing+=("$name")
@@ -93,4 +94,4 @@ build_packages=(git ca-certificates pkg-config gcc g++ libc6-dev libcurl4-openss
 # shellcheck disable=SC2034
 lab_packages=(postgresql)
 # shellcheck disable=SC2034
-test_packages=(prometheus curl openssl)
+test_packages=(prometheus python3-prometheus-client curl openssl)

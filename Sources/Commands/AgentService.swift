@@ -23,6 +23,7 @@ final class AgentService: Sendable {
     private let metrics: Metrics
     private let gate: Gate
     private let scheduler: Scheduler
+    private let onDemand: OnDemand
     private let sink: LogSink
     private let logger: Logger
     private let isListening = Atomic(false)
@@ -45,11 +46,12 @@ final class AgentService: Sendable {
         let gate = Gate(limit: configuration.limits.concurrency)
         self.gate = gate
         metrics.concurrencyLimit(gate.limit)
+        metrics.configurationLoaded(isReload: false)
         // Standard output may be a pipe that nobody reads, so its lines go through a queue of their own.
         let stateLines = LogSink(descriptor: STDOUT_FILENO, reportsDrops: false)
         let board = workbench.board
         let engines = Dictionary(uniqueKeysWithValues: workbench.probes.map { ($0.id, $0.target.engine) })
-        scheduler = Scheduler(
+        let scheduler = Scheduler(
             probes: workbench.probes, gate: gate, seed: CheckID(target: Terminal.hostName, identity: "").stableHash, drain: Self.drain,
             // A probe holds one or two descriptors; some are kept for the page, the metrics and the database.
             limit: max(8, descriptors / 2 - 64),
@@ -65,6 +67,12 @@ final class AgentService: Sendable {
                     Self.log(change, observation, logger)
                 }
             }, logger: logger)
+        self.scheduler = scheduler
+        // Such probes answer who asked and count as logins; they do not change what the schedule has found, because who asks may have
+        // left them less time than the configuration does.
+        let probes = Dictionary(uniqueKeysWithValues: workbench.probes.map { ($0.id, $0) })
+        onDemand = OnDemand(
+            gate: gate, find: { probes[$0] }, depth: { scheduler.depth(of: $0) }, note: { scheduler.note($0) }, logger: logger)
     }
 
     /// Serves until a signal comes. **Throws**: `StatusServer.BindFailure`.
@@ -85,6 +93,7 @@ final class AgentService: Sendable {
                 .init(service: Work { await cancelWhenGracefulShutdown { await store.run() } }),
                 .init(service: Work { await cancelWhenGracefulShutdown { await identities.watch() } }),
                 .init(service: scheduler, successTerminationBehavior: .ignore),
+                .init(service: onDemand, successTerminationBehavior: .ignore),
                 .init(service: server),
             ], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         group.maximumGracefulShutdownDuration = .seconds(10)
@@ -118,7 +127,20 @@ final class AgentService: Sendable {
                     ReadinessCondition("listening", isMet: self.isListening.load(ordering: .acquiring)),
                 ]
             },
-            report: { self.report })
+            report: { self.report }, targets: { self.configuration.targets },
+            probe: { check, timeout in await self.probe(check, within: timeout) })
+    }
+
+    private func probe(_ check: CheckID, within timeout: Duration) async -> ProbeReply {
+        switch await onDemand.ask(check, within: timeout) {
+        case .busy: return .busy
+        case .late: return .late
+        case .closed: return .closed
+        case .observed(let observation):
+            guard observation.isPartial else { return .observed(observation, resting: nil) }
+            let status = workbench.board.snapshot.checks.first { $0.id == check }
+            return .observed(observation, resting: status?.last?.failure)
+        }
     }
 
     private var report: Report {
@@ -138,7 +160,8 @@ final class AgentService: Sendable {
         snapshot.schedule.inFlight = scheduler.inFlight
         return ExpositionInput(
             board: workbench.board.snapshot, metrics: snapshot, build: BuildInfo(version: AgentVersion.current),
-            store: StoreGauges(store.status), process: ProcessStats.current(), log: sink.counts)
+            store: StoreGauges(store.status), process: ProcessStats.current(), log: sink.counts,
+            sources: workbench.identities.sourceKinds)
     }
 }
 

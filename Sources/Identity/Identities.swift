@@ -59,6 +59,16 @@ package final class Identities: Sendable {
         }
     }
 
+    /// Where the tokens of each identity come from, by name: the environment tells before the first request.
+    package var sourceKinds: [String: TokenSourceKind] {
+        entries.reduce(into: [:]) { kinds, entry in
+            switch entry {
+            case .managed(let identity): kinds[identity.name] = identity.endpoint.source
+            case .unsupported(let identity): kinds[identity.name] = identity.source
+            }
+        }
+    }
+
     /// Acquires a token and tells how: for a person.
     ///
     /// - Parameter fresh: ask the source even when a good token is held; what is held stays if that fails.

@@ -21,6 +21,22 @@ struct Answer: Sendable {
         self.closes = closes
     }
 
+    /// The same answer with its body in another coding. A body that cannot be compressed stays as it is.
+    func coded(_ coding: ContentCoding) -> Answer {
+        guard coding == .gzip, let packed = Gzip.compress(body) else { return self }
+        var answer = self
+        answer.body = packed
+        answer.set("Content-Length", String(packed.readableBytes))
+        answer.set("Content-Encoding", "gzip")
+        return answer
+    }
+
+    /// Gives a header another value, or adds it.
+    mutating func set(_ name: String, _ value: String) {
+        headers.removeAll { $0.0 == name }
+        headers.append((name, value))
+    }
+
     static func json(_ json: JSON, status: Int = 200) -> Answer {
         Answer(status: status, type: "application/json", body: ByteBuffer(string: json.compact + "\n"))
     }

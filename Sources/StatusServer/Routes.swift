@@ -1,4 +1,4 @@
-// From a path to an answer: a table, not a framework, because there are nine paths and two methods.
+// From a path to an answer: a table, not a framework, because there are few paths and two methods.
 import Diagnosis
 import NIOCore
 import Telemetry
@@ -10,6 +10,10 @@ struct RequestFacts: Sendable {
     var uri: String
     var host: String?
     var hasBody: Bool
+    var accept: String?
+    var acceptEncoding: String?
+    /// The value of `X-Prometheus-Scrape-Timeout-Seconds`.
+    var scrapeTimeout: String?
 }
 
 /// Answers requests out of the injected sources.
@@ -26,7 +30,7 @@ struct Routes: Sendable {
         let handler = target.map { Self.handler($0.path) } ?? .other
         if let refusal = refusal(request) { return (refusal, handler) }
         guard let target else { return (.error(400, "malformed_request", "the path of the request cannot be read"), .other) }
-        return (await answer(handler, target), handler)
+        return (await answer(handler, target, request), handler)
     }
 
     private func refusal(_ request: RequestFacts) -> Answer? {
@@ -60,23 +64,45 @@ struct Routes: Sendable {
         case "/healthz": .healthz
         case "/api/v1/status": .status
         case "/api/v1/history": .history
+        case "/probe": .probe
+        case "/sd/targets": .discovery
         default: .other
         }
     }
 
-    private func answer(_ handler: HTTPHandlerName, _ target: RequestTarget) async -> Answer {
+    private func answer(_ handler: HTTPHandlerName, _ target: RequestTarget, _ request: RequestFacts) async -> Answer {
         switch handler {
-        case .page: await caches.page.value { StatusPage.answer(sources.report()) }
-        case .metrics: await caches.metrics.value { exposition() }
-        case .livez, .healthz: Health.livez(sources.liveness(), isVerbose: target.has("verbose"))
-        case .readyz: Health.readyz(sources.readiness(), isVerbose: target.has("verbose"))
-        case .status: await caches.status.value { .json(sources.report().json) }
-        case .history: await HistoryRoute(history: sources.history).answer(target)
-        case .other: .error(404, "not_found", "there is nothing at this path; see /")
+        case .page:
+            return varied(await caches.page.value(coding(request)) { StatusPage.answer(sources.report()) })
+        case .metrics: return await exposition(request)
+        case .livez, .healthz: return Health.livez(sources.liveness(), isVerbose: target.has("verbose"))
+        case .readyz: return Health.readyz(sources.readiness(), isVerbose: target.has("verbose"))
+        case .status: return varied(await caches.status.value(coding(request)) { .json(sources.report().json) })
+        case .history: return varied(await HistoryRoute(history: sources.history).answer(target).coded(coding(request)))
+        case .probe: return await ProbeRoute(sources: sources, metrics: metrics).answer(target, request)
+        case .discovery: return TargetsRoute.answer(sources.targets())
+        case .other: return .error(404, "not_found", "there is nothing at this path; see /")
         }
     }
 
-    private func exposition() -> Answer {
-        Answer(type: Exposition.contentType, body: ByteBuffer(bytes: Exposition.render(sources.exposition())))
+    private func exposition(_ request: RequestFacts) async -> Answer {
+        let choice = MetricsChoice(accept: request.accept)
+        let cache = choice.format == .openMetrics ? caches.openMetrics : caches.metrics
+        var answer = await cache.value(coding(request)) {
+            Answer(
+                type: choice.format.contentType,
+                body: ByteBuffer(bytes: Exposition.render(sources.exposition(), as: choice.format)))
+        }
+        answer.set("Content-Type", choice.contentType)
+        return varied(answer, on: "Accept, Accept-Encoding")
+    }
+
+    private func coding(_ request: RequestFacts) -> ContentCoding { ContentCoding(acceptEncoding: request.acceptEncoding) }
+
+    /// Tells caches on the way by which headers the answer was chosen, also when it is the plain one.
+    private func varied(_ answer: Answer, on headers: String = "Accept-Encoding") -> Answer {
+        var answer = answer
+        answer.set("Vary", headers)
+        return answer
     }
 }

@@ -136,12 +136,16 @@ package struct StatusServer: Service {
         return GuardedChannel(base: base, limits: connections, registry: registry, metrics: metrics)
     }
 
+    private static let scrapeTimeoutName = HTTPFields.Element.Name("X-Prometheus-Scrape-Timeout-Seconds")
+
     /// - Returns: no body for `HEAD`; the length of what `GET` would give stands in the head all the same.
     private func response(to request: Request) async -> (head: HTTPResponse, body: ResponseBody?) {
         let started = ContinuousClock.now
         let facts = RequestFacts(
             method: request.head.method.rawValue, uri: request.head.path ?? "", host: request.head.authority,
-            hasBody: request.headers[.transferEncoding] != nil || (request.headers[.contentLength] ?? "0") != "0")
+            hasBody: request.headers[.transferEncoding] != nil || (request.headers[.contentLength] ?? "0") != "0",
+            accept: request.headers[.accept], acceptEncoding: request.headers[.acceptEncoding],
+            scrapeTimeout: Self.scrapeTimeoutName.flatMap { request.headers[$0] })
         let (answer, handler) = await routes.answer(facts)
         var fields = HTTPFields()
         for (name, value) in answer.headers {

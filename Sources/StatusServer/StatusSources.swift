@@ -12,16 +12,35 @@ package struct StatusSources: Sendable {
     package var readiness: @Sendable () -> [ReadinessCondition]
     /// What the page and `/api/v1/status` show; called at most twice a second.
     package var report: @Sendable () -> Report
+    /// The configured targets, for `/probe` and `/sd/targets`.
+    package var targets: @Sendable () -> [Target]
+    /// Probes one check now, within the given time; nil where nothing is probed on demand.
+    package var probe: (@Sendable (CheckID, Duration) async -> ProbeReply)?
 
     package init(
         exposition: @escaping @Sendable () -> ExpositionInput, history: (any HistoryReading)?,
         liveness: @escaping @Sendable () -> Liveness, readiness: @escaping @Sendable () -> [ReadinessCondition],
-        report: @escaping @Sendable () -> Report
+        report: @escaping @Sendable () -> Report, targets: @escaping @Sendable () -> [Target] = { [] },
+        probe: (@Sendable (CheckID, Duration) async -> ProbeReply)? = nil
     ) {
         self.exposition = exposition
         self.history = history
         self.liveness = liveness
         self.readiness = readiness
         self.report = report
+        self.targets = targets
+        self.probe = probe
     }
+}
+
+/// What came of a probe on demand.
+package enum ProbeReply: Sendable {
+    /// - Parameter resting: why logins of the check rest, when the probe stopped before its login for that reason.
+    case observed(Observation, resting: Failure?)
+    /// As many such probes as may be are under way.
+    case busy
+    /// Somebody else's probe of the check is under way, and did not end within the time.
+    case late
+    /// The agent is stopping, or the check is gone since the request came.
+    case closed
 }

@@ -1,4 +1,4 @@
-// The metrics page: one pure function from what is known to text 0.0.4. Long because it is the catalogue.
+// The metrics page: one pure function from what is known to text, in either format. Long because it is the catalogue.
 package import Diagnosis
 
 /// Everything the metrics page shows.
@@ -12,10 +12,12 @@ package struct ExpositionInput: Sendable {
     package var process: ProcessStats?
     /// Nil when another log handler is used.
     package var log: LogSink.Counts?
+    /// Where the tokens of each identity come from, as far as that is known before the first request.
+    package var sources: [String: TokenSourceKind]
 
     package init(
         board: Board.Snapshot, metrics: Metrics.Snapshot, build: BuildInfo, store: StoreGauges? = nil, process: ProcessStats? = nil,
-        log: LogSink.Counts? = nil
+        log: LogSink.Counts? = nil, sources: [String: TokenSourceKind] = [:]
     ) {
         self.board = board
         self.metrics = metrics
@@ -23,17 +25,15 @@ package struct ExpositionInput: Sendable {
         self.store = store
         self.process = process
         self.log = log
+        self.sources = sources
     }
 }
 
 /// Renders the metrics page.
 package enum Exposition {
-    /// The content type of what ``render(_:)`` writes.
-    package static let contentType = "text/plain; version=0.0.4; charset=utf-8"
-
-    /// **Shape**: text format 0.0.4; families in a fixed order, samples in the order of the configuration.
-    package static func render(_ input: ExpositionInput) -> [UInt8] {
-        var writer = ExpositionWriter(capacity: 40_000 + input.board.checks.count * 2600)
+    /// **Shape**: families in a fixed order, none in two places; samples in the order of the configuration.
+    package static func render(_ input: ExpositionInput, as format: ExpositionFormat = .text) -> [UInt8] {
+        var writer = ExpositionWriter(format, capacity: 40_000 + input.board.checks.count * 2600)
         let rows = input.board.checks.map(Row.init)
         checks(rows, &writer)
         engines(input, rows, &writer)
@@ -43,6 +43,7 @@ package enum Exposition {
         http(input.metrics.http, &writer)
         if let log = input.log { self.log(log, &writer) }
         if let process = input.process { self.process(process, &writer) }
+        writer.end()
         return writer.bytes
     }
 
@@ -114,7 +115,7 @@ package enum Exposition {
         each("dbprobe_consecutive_failures", .gauge, "Failed probes in a row, 0 while up.", probed) {
             $0.sample($1, labels: $2.labels, $2.status.consecutiveFailures)
         }
-        each("dbprobe_target_info", .gauge, "Configuration of the target.", rows) { writer, name, row in
+        each("dbprobe_target_info", .info, "Configuration of the target.", rows) { writer, name, row in
             let target = row.status.target
             writer.sample(
                 name,
@@ -224,8 +225,9 @@ package enum Exposition {
             writer.family("dbprobe_token_last_refresh_timestamp_seconds", .gauge, "Unix time of the last successful acquisition.")
             for (labels, token) in tokens { writer.sample("dbprobe_token_last_refresh_timestamp_seconds", labels: labels, token?.acquired) }
         }
-        requests(identities, &writer)
-        let durations = input.metrics.tokens.durations
+        requests(input, &writer)
+        var durations = input.metrics.tokens.durations
+        for source in input.sources.values where durations[source] == nil { durations[source] = Histogram() }
         if !durations.isEmpty {
             writer.family("dbprobe_token_request_duration_seconds", .histogram, "Duration of token requests.")
             for source in TokenSourceKind.allCases {
@@ -256,21 +258,24 @@ package enum Exposition {
         }
     }
 
-    private static func requests(_ identities: [IdentityStatus], _ writer: inout ExpositionWriter) {
-        let asked = identities.filter { !$0.requests.isEmpty }
+    private static func requests(_ input: ExpositionInput, _ writer: inout ExpositionWriter) {
+        let asked = input.board.identities.compactMap { identity -> (identity: IdentityStatus, sources: [TokenSourceKind])? in
+            let sources = TokenSourceKind.allCases.filter { identity.requests[$0] != nil || input.sources[identity.name] == $0 }
+            return sources.isEmpty ? nil : (identity, sources)
+        }
         guard !asked.isEmpty else { return }
         writer.family("dbprobe_token_requests_total", .counter, "Token requests sent to the source.")
-        for identity in asked {
-            for source in TokenSourceKind.allCases {
-                guard let count = identity.requests[source] else { continue }
+        for (identity, sources) in asked {
+            for source in sources {
                 writer.sample(
                     "dbprobe_token_requests_total",
-                    labels: ExpositionWriter.labels(["identity": identity.name, "source": source.rawValue]), count)
+                    labels: ExpositionWriter.labels(["identity": identity.name, "source": source.rawValue]),
+                    identity.requests[source] ?? 0)
             }
         }
         writer.family("dbprobe_token_request_failures_total", .counter, "Token requests that failed, by cause.")
-        for identity in asked {
-            for source in TokenSourceKind.allCases where identity.requests[source] != nil {
+        for (identity, sources) in asked {
+            for source in sources {
                 let failures = identity.requestFailures[source] ?? [:]
                 for cause in Cause.allCases where failures[cause] != nil || tokenCauses.contains(cause) {
                     writer.sample(
@@ -283,7 +288,7 @@ package enum Exposition {
         }
     }
 
-    /// Causes that a token request can end with: present as zeros from the first request on.
+    /// Causes that a token request can end with: present as zeros as soon as the source is known.
     private static let tokenCauses = Set(PossibleFailures.pairs(.postgresql).first { $0.phase == .token }?.causes ?? [])
 
     // MARK: Scheduler, configuration, build
@@ -323,7 +328,7 @@ package enum Exposition {
         writer.sample("dbprobe_config_reloads_total", schedule.reloads)
         writer.family("dbprobe_config_reload_failures_total", .counter, "Reloads of the configuration that failed.")
         writer.sample("dbprobe_config_reload_failures_total", schedule.reloadFailures)
-        writer.family("dbprobe_build_info", .gauge, "Build of this agent.")
+        writer.family("dbprobe_build_info", .info, "Build of this agent.")
         writer.sample(
             "dbprobe_build_info",
             labels: ExpositionWriter.labels([
@@ -372,20 +377,21 @@ package enum Exposition {
     // MARK: HTTP, log, process
 
     private static func http(_ http: Metrics.HTTP, _ writer: inout ExpositionWriter) {
-        if !http.requests.isEmpty {
-            writer.family("dbprobe_http_requests_total", .counter, "HTTP requests answered.")
-            for (key, count) in http.requests.sorted(by: { ($0.key.handler.rawValue, $0.key.code) < ($1.key.handler.rawValue, $1.key.code) }
-            ) {
-                writer.sample(
-                    "dbprobe_http_requests_total",
-                    labels: ExpositionWriter.labels(["handler": key.handler.rawValue, "code": String(key.code)]), count)
-            }
-            writer.family("dbprobe_http_request_duration_seconds", .histogram, "Duration of HTTP requests.")
-            for handler in HTTPHandlerName.allCases {
-                guard let histogram = http.durations[handler] else { continue }
-                writer.histogram(
-                    "dbprobe_http_request_duration_seconds", labels: ExpositionWriter.labels(["handler": handler.rawValue]), histogram)
-            }
+        var requests = http.requests
+        for (handler, codes) in usualCodes {
+            for code in codes { requests[Metrics.RequestKey(handler: handler, code: code), default: 0] += 0 }
+        }
+        writer.family("dbprobe_http_requests_total", .counter, "HTTP requests answered.")
+        for (key, count) in requests.sorted(by: { ($0.key.handler.rawValue, $0.key.code) < ($1.key.handler.rawValue, $1.key.code) }) {
+            writer.sample(
+                "dbprobe_http_requests_total",
+                labels: ExpositionWriter.labels(["handler": key.handler.rawValue, "code": String(key.code)]), count)
+        }
+        writer.family("dbprobe_http_request_duration_seconds", .histogram, "Duration of HTTP requests.")
+        for handler in HTTPHandlerName.allCases {
+            writer.histogram(
+                "dbprobe_http_request_duration_seconds", labels: ExpositionWriter.labels(["handler": handler.rawValue]),
+                http.durations[handler] ?? Histogram())
         }
         writer.family("dbprobe_http_connections", .gauge, "Open HTTP connections.")
         writer.sample("dbprobe_http_connections", http.connections)
@@ -397,6 +403,12 @@ package enum Exposition {
                 "dbprobe_http_rejected_total", labels: ExpositionWriter.labels(["cause": cause.rawValue]), http.rejections[cause] ?? 0)
         }
     }
+
+    /// What each handler answers when all is well, and when it is not: present as zeros from the start.
+    private static let usualCodes: [(HTTPHandlerName, [Int])] = [
+        (.page, [200]), (.metrics, [200]), (.livez, [200, 503]), (.readyz, [200, 503]), (.healthz, [200, 503]), (.status, [200]),
+        (.history, [200, 400, 503]), (.probe, [200, 400, 503]), (.discovery, [200]), (.other, [404]),
+    ]
 
     private static func log(_ log: LogSink.Counts, _ writer: inout ExpositionWriter) {
         writer.family("dbprobe_log_messages_total", .counter, "Log messages, by level.")

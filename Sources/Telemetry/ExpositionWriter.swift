@@ -1,25 +1,48 @@
-// Writes the text format 0.0.4 byte by byte: no string is built for a sample.
+// Writes expositions byte by byte, in either format: no string is built for a sample.
 import Diagnosis
 
 /// The bytes of an exposition under way.
+///
+/// Families are named as their samples are (`…_total`, `…_info`); what a format wants otherwise is done here.
 struct ExpositionWriter {
     private(set) var bytes: [UInt8] = []
+    private let format: ExpositionFormat
 
-    init(capacity: Int) { bytes.reserveCapacity(capacity) }
+    init(_ format: ExpositionFormat = .text, capacity: Int) {
+        self.format = format
+        bytes.reserveCapacity(capacity)
+    }
 
-    enum Kind: String { case counter, gauge, histogram }
+    enum Kind: String { case counter, gauge, histogram, info }
 
     /// Begins a family; its samples follow before the next family begins.
-    /// Source: Prometheus exposition formats, text format details.
+    /// Source: Prometheus exposition formats, text format details; OpenMetrics 1.0, "ABNF" and "Text format".
     mutating func family(_ name: String, _ kind: Kind, _ help: String) {
-        text("# HELP ")
-        text(name)
+        switch format {
+        case .text:
+            line("# HELP ", name[...], help)
+            // The format knows no info: there it is a gauge that is 1.
+            line("# TYPE ", name[...], kind == .info ? "gauge" : kind.rawValue)
+        case .openMetrics:
+            var family = name[...]
+            if kind == .counter, name.hasSuffix("_total") { family = name.dropLast(6) }
+            if kind == .info, name.hasSuffix("_info") { family = name.dropLast(5) }
+            line("# TYPE ", family, kind.rawValue)
+            for unit in ["seconds", "bytes"] where kind != .info && family.hasSuffix("_" + unit) { line("# UNIT ", family, unit) }
+            line("# HELP ", family, help)
+        }
+    }
+
+    /// Ends the exposition; nothing may follow.
+    mutating func end() {
+        if format == .openMetrics { text("# EOF\n") }
+    }
+
+    private mutating func line(_ start: StaticString, _ family: Substring, _ end: String) {
+        bytes += start.description.utf8
+        bytes += family.utf8
         byte(0x20)
-        text(help)
-        text("\n# TYPE ")
-        text(name)
-        byte(0x20)
-        text(kind.rawValue)
+        text(end)
         byte(0x0A)
     }
 

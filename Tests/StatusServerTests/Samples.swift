@@ -118,6 +118,15 @@ enum Samples {
                 started: now), log: LogSink.Counts(messages: [0, 0, 5, 1, 2, 0, 0], dropped: 4))
     }
 
+    /// What an agent shows that has just started, everything there and nothing happened.
+    static func fresh() -> ExpositionInput {
+        ExpositionInput(
+            board: young().snapshot, metrics: Metrics().snapshot, build: BuildInfo(version: "0.1.0"), store: StoreGauges(isUp: true),
+            process: ProcessStats(
+                cpu: .zero, residentMemory: 30 << 20, virtualMemory: 1 << 30, openDescriptors: 12, descriptorLimit: 1024, started: now),
+            log: LogSink.Counts(messages: [0, 0, 0, 0, 0, 0, 0], dropped: 0), sources: ["app": .imds, "reporting": .imds])
+    }
+
     /// A board of 1,000 checks as a fleet would have it.
     static func large(isDown: Bool = false) -> Board {
         let targets = (0..<1000).map { target("orders-\($0)-prod", host: "orders-\($0)-prod.postgres.database.azure.com") }

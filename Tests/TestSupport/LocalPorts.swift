@@ -66,3 +66,10 @@ private func boundSocket() -> (descriptor: Int32, port: Int) {
     }
     return (descriptor, Int(UInt16(bigEndian: address.sin_port)))
 }
+
+/// A port that is free now, for programs that cannot choose one themselves. Somebody else may take it before they do.
+package func freePort() -> Int {
+    let (descriptor, port) = boundSocket()
+    close(descriptor)
+    return port
+}

@@ -1,0 +1,163 @@
+// Probes that somebody asks for outside the schedule: one at a time per check, few at once, out of the same budget of logins.
+//
+// Who asks waits; the probe belongs to the service. So a client that goes away ends nothing, and the stop ends everything.
+package import Diagnosis
+package import Logging
+import ServiceLifecycle
+import Synchronization
+
+/// Runs probes when asked.
+package final class OnDemand: Service {
+    /// Probes that may run at once.
+    package static let limit = 8
+    /// How long an answer is given again instead of probing anew, however many ask; a check with a shorter interval has that one.
+    package static let rest: Duration = .seconds(5)
+    /// What a probe may take beyond its deadline before its asker gives up: it then tells itself what it was waiting for.
+    package static let grace: Duration = .milliseconds(250)
+
+    /// What came of a question.
+    package enum Answer: Sendable, Hashable {
+        case observed(Observation)
+        /// ``limit`` other probes are under way.
+        case busy
+        /// The probe under way was begun for somebody with more time, and has not ended.
+        case late
+        /// The service does not run, or there is no such check.
+        case closed
+    }
+
+    private let find: @Sendable (CheckID) -> (any Probe)?
+    private let depth: @Sendable (CheckID) -> ProbeRun.Depth
+    private let note: @Sendable (Observation) -> Void
+    private let gate: any ProbeGate
+    private let clock: any ScheduleClock
+    private let logger: Logger
+    private let state = Mutex(State())
+
+    /// - Parameters:
+    ///   - find: the probe of a check as it is configured now.
+    ///   - depth: how far a probe may go now: ``Scheduler/depth(of:)``.
+    ///   - note: told of every result: ``Scheduler/note(_:)``.
+    package init(
+        gate: any ProbeGate, clock: any ScheduleClock = SystemClock(), find: @escaping @Sendable (CheckID) -> (any Probe)?,
+        depth: @escaping @Sendable (CheckID) -> ProbeRun.Depth, note: @escaping @Sendable (Observation) -> Void, logger: Logger
+    ) {
+        self.gate = gate
+        self.clock = clock
+        self.find = find
+        self.depth = depth
+        self.note = note
+        self.logger = logger
+    }
+
+    /// Whether questions are taken.
+    package var isOpen: Bool { state.withLock { $0.hand != nil } }
+    /// Probes under way.
+    package var inFlight: Int { state.withLock { $0.running.count } }
+    /// Questions that wait for a probe.
+    package var waiting: Int { state.withLock { $0.running.values.reduce(0) { $0 + $1.count } } }
+
+    /// Probes the check, joins a probe of it that is under way, or repeats what one has just seen.
+    package func ask(_ check: CheckID, within timeout: Duration) async -> Answer {
+        guard let probe = find(check) else { return .closed }
+        let now = clock.now
+        let order = Order(probe: probe, deadline: Deadline(now.advanced(by: min(timeout, probe.target.timeout))))
+        let (results, deliver) = AsyncStream<Observation>.makeStream()
+        let place = state.withLock { $0.admit(order, deliver, at: now) }
+        switch place {
+        case .answered(let answer): return answer
+        case .joined: break
+        case .first(let hand): if case .terminated = hand.yield(order) { finish(order, nil) }
+        }
+        let end = now.advanced(by: timeout + Self.grace)
+        return await withTaskGroup(of: Answer?.self) { group in
+            group.addTask {
+                for await observation in results { return .observed(observation) }
+                return .closed
+            }
+            group.addTask { (try? await self.clock.sleep(until: end)) == nil ? nil : .late }
+            defer { group.cancelAll() }
+            for await answer in group { if let answer { return answer } }
+            return .closed
+        }
+    }
+
+    /// Probes until it is stopped; what is under way then is cancelled, because nobody is left to hear of it.
+    package func run() async {
+        let (orders, hand) = AsyncStream<Order>.makeStream()
+        state.withLock { $0.hand = hand }
+        await cancelWhenGracefulShutdown {
+            await withDiscardingTaskGroup { group in
+                for await order in orders { group.addTask { await self.perform(order) } }
+                group.cancelAll()
+            }
+        }
+        hand.finish()
+        for waiter in state.withLock({ $0.close() }) { waiter.finish() }
+    }
+
+    private func perform(_ order: Order) async {
+        let run = ProbeRun(deadline: order.deadline, depth: depth(order.check), gate: gate, logger: logger)
+        let observation = await order.probe.observe(run)
+        if let observation { note(observation) }
+        finish(order, observation)
+    }
+
+    private func finish(_ order: Order, _ observation: Observation?) {
+        let now = clock.now
+        for waiter in state.withLock({ $0.finish(order, observation, at: now) }) {
+            if let observation { waiter.yield(observation) }
+            waiter.finish()
+        }
+    }
+
+    private typealias Waiter = AsyncStream<Observation>.Continuation
+
+    private struct Order: Sendable {
+        var probe: any Probe
+        var deadline: Deadline
+        var check: CheckID { probe.id }
+    }
+
+    private struct State {
+        enum Place {
+            case answered(Answer)
+            case joined
+            case first(AsyncStream<Order>.Continuation)
+        }
+
+        /// Nil while the service does not run.
+        var hand: AsyncStream<Order>.Continuation?
+        /// Who waits for each probe under way.
+        var running: [CheckID: [Waiter]] = [:]
+        var recent: [CheckID: (observation: Observation, until: ContinuousClock.Instant)] = [:]
+
+        mutating func admit(_ order: Order, _ waiter: Waiter, at now: ContinuousClock.Instant) -> Place {
+            guard let hand else { return .answered(.closed) }
+            if running[order.check] != nil {
+                running[order.check]?.append(waiter)
+                return .joined
+            }
+            if let recent = recent[order.check], now < recent.until { return .answered(.observed(recent.observation)) }
+            guard running.count < OnDemand.limit else { return .answered(.busy) }
+            running[order.check] = [waiter]
+            return .first(hand)
+        }
+
+        mutating func finish(_ order: Order, _ observation: Observation?, at now: ContinuousClock.Instant) -> [Waiter] {
+            // Few are ever fresh, so what is kept stays small however many checks are asked about.
+            recent = recent.filter { now < $0.value.until }
+            if let observation {
+                recent[order.check] = (observation, now.advanced(by: min(OnDemand.rest, order.probe.target.interval)))
+            }
+            return running.removeValue(forKey: order.check) ?? []
+        }
+
+        mutating func close() -> [Waiter] {
+            hand = nil
+            recent = [:]
+            defer { running = [:] }
+            return running.values.flatMap { $0 }
+        }
+    }
+}
