@@ -154,21 +154,3 @@ enum RollupTables {
         return db.changesCount
     }
 }
-
-/// Which sums are wanted.
-package struct RollupQuery: Sendable, Hashable {
-    package var span: Rollup.Span
-    /// Nil for all checks; a target name stands for all its checks.
-    package var check: CheckID?
-    package var target: String?
-    package var since: Timestamp?
-    package var limit: Int
-
-    package init(_ span: Rollup.Span, check: CheckID? = nil, target: String? = nil, since: Timestamp? = nil, limit: Int = 50) {
-        self.span = span
-        self.check = check
-        self.target = target
-        self.since = since
-        self.limit = limit
-    }
-}

@@ -368,7 +368,7 @@ extension BadFile {
             "agent.yaml:10:43: history.keep.hours: unknown key; did you mean \"hourly\"?"),
         BadFile(
             "history.keep, no mapping", top("history: {path: /nonexistent/h.db, keep: 7d}"),
-            "agent.yaml:10:42: history.keep: must be a mapping of keys and values, not the text \"7d\""),
+            "agent.yaml:10:42: history.keep: must be a mapping of keys and values, not text"),
         BadFile(
             "history.max_size, no unit", top("history: {path: /nonexistent/h.db, max_size: 4096}"),
             "agent.yaml:10:46: history.max_size: 4096 has no unit; write it as 512MiB or 4GiB (KiB, MiB, GiB, TiB)"),
