@@ -60,6 +60,7 @@ struct Routes: Sendable {
         case "/healthz": .healthz
         case "/api/v1/status": .status
         case "/api/v1/history": .history
+        case "/api/v1/incidents": .incidents
         default: .other
         }
     }
@@ -72,6 +73,7 @@ struct Routes: Sendable {
         case .readyz: Health.readyz(sources.readiness(), isVerbose: target.has("verbose"))
         case .status: await caches.status.value { .json(sources.report().json) }
         case .history: await HistoryRoute(history: sources.history).answer(target)
+        case .incidents: await IncidentRoute(history: sources.history).answer(target)
         case .other: .error(404, "not_found", "there is nothing at this path; see /")
         }
     }

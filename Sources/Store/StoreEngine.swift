@@ -309,6 +309,7 @@ actor StoreEngine {
             note(trouble, "cannot tidy up \(file?.path ?? "memory"): \(Connection.text(error))", isUp: false)
             if trouble == .corrupt, isInFile { return recover() }
             retryAt = .now + retryPause
+            if trouble == .diskFull { _ = makeRoom() }
         }
         if checkpointAt.map({ $0 <= .now }) ?? true { checkpoint(.passive) }
     }

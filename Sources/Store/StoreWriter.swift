@@ -206,15 +206,17 @@ struct StoreWriter {
                     more = more || db.changesCount == step
                 }
                 try RollupTables.lowerMark(db)
-                // Sums stand for years in little room: they go last, those by day only for their age.
-                let isFullOfSums = isTooLarge && deleted == 0
-                let steps = [
-                    try RollupTables.prune(db, .hour, before: isFullOfSums ? .max : cutoff(retention.hourly), step: step),
-                    try RollupTables.prune(db, .day, before: cutoff(retention.daily), step: step),
-                    try IncidentTables.prune(db, before: cutoff(retention.daily), step: step),
-                ]
-                sums = steps.reduce(0, +)
-                more = more || steps.contains(step)
+                // Sums and incidents stand for years in little room: for want of space they go last, one kind after the other.
+                let (hourly, daily) = (cutoff(retention.hourly), cutoff(retention.daily))
+                for prune: (Int64?) throws -> Int in [
+                    { try RollupTables.prune(db, .hour, before: $0 ?? hourly, step: step) },
+                    { try IncidentTables.prune(db, before: $0 ?? daily, step: step) },
+                    { try RollupTables.prune(db, .day, before: $0 ?? daily, step: step) },
+                ] {
+                    let count = try prune(isTooLarge && deleted + sums == 0 ? .max : nil)
+                    sums += count
+                    more = more || count == step
+                }
                 // Reports and replaced facts have no index of time; they are few and in order of their numbers.
                 let unused = try Int64.fetchOne(db, sql: "SELECT min(ended) FROM failure") ?? .max
                 try db.execute(

@@ -359,13 +359,13 @@ extension BadFile {
     private static let history = [
         BadFile(
             "history.keep, too short", top("history: {path: /nonexistent/h.db, keep: {detail: 1h}}"),
-            "agent.yaml:10:50: history.keep.detail: 1h is below the least, 1d"),
+            "agent.yaml:10:51: history.keep.detail: 1h is below the least, 1d"),
         BadFile(
             "history.keep, too long", top("history: {path: /nonexistent/h.db, keep: {daily: 9999d}}"),
-            "agent.yaml:10:49: history.keep.daily: 9999d is above the most, 3650d"),
+            "agent.yaml:10:50: history.keep.daily: 9999d is above the most, 3650d"),
         BadFile(
-            "history.keep, unknown", top("history: {path: /nonexistent/h.db, keep: {hours: 7d}}"),
-            "agent.yaml:10:43: history.keep.hours: unknown key; did you mean \"hourly\"?"),
+            "history.keep, unknown", top("history: {path: /nonexistent/h.db, keep: {hourl: 7d}}"),
+            "agent.yaml:10:43: history.keep.hourl: unknown key; did you mean \"hourly\"?"),
         BadFile(
             "history.keep, no mapping", top("history: {path: /nonexistent/h.db, keep: 7d}"),
             "agent.yaml:10:42: history.keep: must be a mapping of keys and values, not text"),
