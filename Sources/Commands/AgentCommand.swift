@@ -42,12 +42,13 @@ package struct AgentCommand: AsyncParsableCommand {
         // A peer or a reader that goes away is an error code, never the end of the process.
         signal(SIGPIPE, SIG_IGN)
         // libpq would take anything that is left out from these.
-        for name in ["HOST", "HOSTADDR", "PORT", "DATABASE", "USER", "PASSWORD", "PASSFILE", "SERVICE", "SERVICEFILE", "OPTIONS",
+        for name in [
+            "HOST", "HOSTADDR", "PORT", "DATABASE", "USER", "PASSWORD", "PASSFILE", "SERVICE", "SERVICEFILE", "OPTIONS",
             "APPNAME", "SSLMODE", "SSLCERT", "SSLKEY", "SSLROOTCERT", "SSLCRL", "SSLCRLDIR", "SSLSNI", "SSLMINPROTOCOLVERSION",
             "SSLMAXPROTOCOLVERSION", "REQUIREPEER", "REQUIRESSL", "SSLCOMPRESSION", "GSSENCMODE", "KRBSRVNAME", "GSSLIB",
             "CONNECT_TIMEOUT", "CLIENTENCODING", "TARGETSESSIONATTRS", "CHANNELBINDING", "TZ", "DATESTYLE", "GEQO", "SYSCONFDIR",
-            "LOCALEDIR"]
-        { unsafe unsetenv("PG\(name)") }
+            "LOCALEDIR",
+        ] { unsafe unsetenv("PG\(name)") }
         // Tokens live in this memory: no core file, no ptrace by other processes of the same user.
         var none = rlimit(rlim_cur: 0, rlim_max: 0)
         unsafe setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)

@@ -36,7 +36,8 @@ struct ChangesCommand: AsyncParsableCommand {
     func run() async throws {
         guard let id = CheckID(check) else { return }
         let source = try HistorySource(file: file, options)
-        let comparison = try await source.read(orNone: FactsComparison(check: id)) { file throws(Failure) in try await file.changes(of: id) }
+        let comparison = try await source.read(orNone: FactsComparison(check: id)) { file throws(Failure) in try await file.changes(of: id)
+        }
         switch output {
         case .json: Terminal.print(comparison.json.pretty)
         case .text: Terminal.print(IncidentText.render(comparison, path: source.path, style: Terminal.style))

@@ -49,8 +49,10 @@ struct HistoryCommand: AsyncParsableCommand {
     func validate() throws {
         guard (1...10_000).contains(limit) else { throw ValidationError("--limit takes 1 to 10000.") }
         if let since { try sinceMoment(since) }
-        if by != nil, failures || before != nil { throw ValidationError("--by shows sums; --failures and --before are for single observations.") }
-        if let before, Timestamp(rfc3339: before) == nil { throw ValidationError("'\(before)' is no time such as 2026-11-22T03:04:11.000Z.") }
+        if by != nil, failures || before != nil {
+            throw ValidationError("--by shows sums; --failures and --before are for single observations.")
+        }
+        if let before { try beforeMoment(before) }
     }
 
     func run() async throws {
@@ -66,7 +68,8 @@ struct HistoryCommand: AsyncParsableCommand {
             let next = items.count >= limit ? items.last.map { $0.time + $0.duration } : nil
             Terminal.print(Report.listJSON(items: items.map(\.json), next: next?.description).pretty)
         case .text:
-            Terminal.print(items.isEmpty ? "Nothing recorded in \(source.path)." : StatusText.render(history: items, now: .now, style: Terminal.style))
+            let text = StatusText.render(history: items, now: .now, style: Terminal.style)
+            Terminal.print(items.isEmpty ? "Nothing recorded in \(source.path)." : text)
         }
     }
 
@@ -78,7 +81,9 @@ struct HistoryCommand: AsyncParsableCommand {
         let sums = try await source.read(orNone: []) { file throws(Failure) in try await file.rollups(query) }
         switch output {
         case .json: Terminal.print(Report.listJSON(items: sums.map(\.json)).pretty)
-        case .text: Terminal.print(sums.isEmpty ? "Nothing recorded in \(source.path)." : StatusText.render(sums: sums, style: Terminal.style))
+        case .text:
+            let text = StatusText.render(sums: sums, style: Terminal.style)
+            Terminal.print(sums.isEmpty ? "Nothing recorded in \(source.path)." : text)
         }
     }
 

@@ -30,3 +30,8 @@ struct HistorySource {
 func sinceMoment(_ text: String) throws {
     if HistoryCommand.moment(text, now: .now) == nil { throw ValidationError("'\(text)' is no span (30m, 24h, 7d) and no time in UTC.") }
 }
+
+/// Reads the argument of `--before`.
+func beforeMoment(_ text: String) throws {
+    if Timestamp(rfc3339: text) == nil { throw ValidationError("'\(text)' is no time such as 2026-11-22T03:04:11.000Z.") }
+}

@@ -30,7 +30,7 @@ struct IncidentsCommand: AsyncParsableCommand {
     @Flag(help: "Only incidents that last.")
     var open = false
 
-    @Option(help: ArgumentHelp("Only what lasted until then or later: 30m, 24h, 7d, or a time as 2026-11-22T03:04:00Z.", valueName: "when"))
+    @Option(help: ArgumentHelp("Only what lasted until then: 30m, 24h, 7d, or a time as 2026-11-22T03:04:00Z.", valueName: "when"))
     var since: String?
 
     @Option(help: ArgumentHelp("Only what opened before this time; the 'next' of an earlier answer.", valueName: "time"))
@@ -45,7 +45,7 @@ struct IncidentsCommand: AsyncParsableCommand {
     func validate() throws {
         guard (1...10_000).contains(limit) else { throw ValidationError("--limit takes 1 to 10000.") }
         if let since { try sinceMoment(since) }
-        if let before, Timestamp(rfc3339: before) == nil { throw ValidationError("'\(before)' is no time such as 2026-11-22T03:04:11.000Z.") }
+        if let before { try beforeMoment(before) }
     }
 
     func run() async throws {

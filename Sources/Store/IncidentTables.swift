@@ -32,7 +32,8 @@ enum IncidentTables {
     static func read(_ db: Database, _ query: IncidentQuery) throws -> [Incident] {
         guard query.limit > 0 else { return [] }
         let names = try HistoryTables.checks(db, check: query.check, target: query.target)
-        let wanted = query.check == nil && query.target == nil ? "" : "AND check_id IN (\(names.keys.map(String.init).joined(separator: ",")))"
+        let numbers = names.keys.map(String.init).joined(separator: ",")
+        let wanted = query.check == nil && query.target == nil ? "" : "AND check_id IN (\(numbers))"
         let rows = try Row.fetchCursor(
             db,
             sql: """

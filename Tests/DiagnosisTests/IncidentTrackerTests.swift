@@ -38,19 +38,34 @@ struct TrackerRow: Sendable, CustomTestStringConvertible {
             TrackerRow(what: "success only", probes: "....", steps: "----", incidents: []),
             TrackerRow(what: "one transient failure is none", probes: ".r.r.", steps: "-----", incidents: []),
             TrackerRow(what: "two in a row open at the first", probes: ".rr", steps: "--o", incidents: ["1- tcp_refused×2"]),
-            TrackerRow(what: "two of different causes open as well", probes: "rt", steps: "-o", incidents: ["0- tcp_refused×1 tcp_timeout×1"]),
-            TrackerRow(what: "one that is not transient opens at once", probes: ".l", steps: "-o", incidents: ["1- login_principal_unknown×1"]),
+            TrackerRow(
+                what: "two of different causes open as well", probes: "rt", steps: "-o", incidents: ["0- tcp_refused×1 tcp_timeout×1"]),
+            TrackerRow(
+                what: "one that is not transient opens at once", probes: ".l", steps: "-o", incidents: ["1- login_principal_unknown×1"]),
             TrackerRow(what: "transient, then not", probes: "rl", steps: "-o", incidents: ["0- tcp_refused×1 login_principal_unknown×1"]),
             TrackerRow(what: "one success does not close", probes: "rr.r", steps: "-o-+", incidents: ["0- tcp_refused×3"]),
             TrackerRow(what: "two successes close at the first of them", probes: "rr..", steps: "-o-c", incidents: ["0-2 tcp_refused×2"]),
-            TrackerRow(what: "successes with a failure between do not close", probes: "rr.r.r.", steps: "-o-+-+-", incidents: ["0- tcp_refused×4"]),
-            TrackerRow(what: "a new cause keeps it open", probes: "rrtl..", steps: "-onn-c", incidents: ["0-4 tcp_refused×2 tcp_timeout×1 login_principal_unknown×1"]),
-            TrackerRow(what: "a cause that comes back is told once", probes: "rrtr", steps: "-on+", incidents: ["0- tcp_refused×3 tcp_timeout×1"]),
-            TrackerRow(what: "what stops on purpose neither opens nor closes", probes: "rprp.p.", steps: "--o---c", incidents: ["0-4 tcp_refused×2"]),
-            TrackerRow(what: "a second incident is another one", probes: "l..rr", steps: "o-c-o", incidents: ["0-1 login_principal_unknown×1", "3- tcp_refused×2"]),
+            TrackerRow(
+                what: "successes with a failure between do not close", probes: "rr.r.r.", steps: "-o-+-+-",
+                incidents: ["0- tcp_refused×4"]),
+            TrackerRow(
+                what: "a new cause keeps it open", probes: "rrtl..", steps: "-onn-c",
+                incidents: ["0-4 tcp_refused×2 tcp_timeout×1 login_principal_unknown×1"]),
+            TrackerRow(
+                what: "a cause that comes back is told once", probes: "rrtr", steps: "-on+", incidents: ["0- tcp_refused×3 tcp_timeout×1"]),
+            TrackerRow(
+                what: "what stops on purpose neither opens nor closes", probes: "rprp.p.", steps: "--o---c",
+                incidents: ["0-4 tcp_refused×2"]),
+            TrackerRow(
+                what: "a second incident is another one", probes: "l..rr", steps: "o-c-o",
+                incidents: ["0-1 login_principal_unknown×1", "3- tcp_refused×2"]),
             TrackerRow(what: "nothing opens in the quiet time, however bad", probes: "lllrr", steps: "-----", incidents: [], quiet: 9),
-            TrackerRow(what: "what fails in the quiet time and after it opened then", probes: "rrr", steps: "--o", incidents: ["0- tcp_refused×3"], quiet: 2),
-            TrackerRow(what: "one failure after it is the second in a row", probes: "lr", steps: "-o", incidents: ["0- login_principal_unknown×1 tcp_refused×1"], quiet: 1),
+            TrackerRow(
+                what: "what fails in the quiet time and after it opened then", probes: "rrr", steps: "--o",
+                incidents: ["0- tcp_refused×3"], quiet: 2),
+            TrackerRow(
+                what: "one failure after it is the second in a row", probes: "lr", steps: "-o",
+                incidents: ["0- login_principal_unknown×1 tcp_refused×1"], quiet: 1),
             TrackerRow(what: "what mended in the quiet time is none", probes: "rr.r", steps: "----", incidents: [], quiet: 3),
         ])
     func rules(row: TrackerRow) {

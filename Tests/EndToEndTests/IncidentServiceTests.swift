@@ -44,14 +44,37 @@ import Testing
 
             try await bench.lab.faults.turnOffAll()
             let again = try await bench.startService(keepingHistory: true)
-            let closed = try await eventually("the incident closes") { try await incidents(bench, ["--since", "1h"]).first { $0["closed"] is String } }
+            let closed = try await eventually("the incident closes") {
+                try await incidents(bench, ["--since", "1h"]).first { $0["closed"] is String }
+            }
             #expect(closed["opened"] as? String == open["opened"] as? String, "the same one")
             #expect(try await incidents(bench).count == 1)
             #expect(try await incidents(bench, ["--open"]).isEmpty)
-            let sums = try await bench.agent.run(["history", "orders/app", "--by", "day", "--config", bench.configurationPath, "--output", "json"])
+            let sums = try await bench.agent.run(
+                ["history", "orders/app", "--by", "day", "--config", bench.configurationPath, "--output", "json"])
             let day = try jsonObject(sums.output)["items"] as? [[String: Any]]
             #expect((day?.first?["failures"] as? Int ?? 0) > 2, "\(sums.output)")
             #expect(await again.program.stop().status == 0)
+        }
+    }
+
+    @Test("A store that cannot keep what happens is a line as well")
+    func storeDown() async throws {
+        try await withAgentBench { bench in
+            let text = try String(contentsOfFile: bench.configurationPath, encoding: .utf8)
+            let path = "/nonexistent/history.db"
+            try text.replacingOccurrences(of: bench.historyPath, with: path)
+                .write(toFile: bench.configurationPath, atomically: true, encoding: .utf8)
+            let service = try await bench.startService()
+            let line = try await eventually("the line of the store") {
+                service.program.output.split(separator: "\n").first { $0.contains("\"kind\":\"store\"") }.map(String.init)
+            }
+            let object = try jsonObject(line)
+            #expect(object["id"] as? String == path)
+            #expect(object["from"] as? String == "unknown" && object["to"] as? String == "down")
+            #expect(object["cause"] as? String == "store_not_persistent")
+            #expect(await service.program.stop().status == 0)
+            #expect(service.program.output.split(separator: "\n").count { $0.contains("\"kind\":\"store\"") } == 1, "once")
         }
     }
 }

@@ -47,7 +47,9 @@ private func probe(_ check: CheckID = Sample.orders, at time: Timestamp, millise
     }
 
     private func figures(_ rollups: [Rollup]) -> [String: [Int64]] {
-        func micro(_ duration: Duration) -> Int64 { duration.components.seconds * 1_000_000 + duration.components.attoseconds / 1_000_000_000_000 }
+        func micro(_ duration: Duration) -> Int64 {
+            duration.components.seconds * 1_000_000 + duration.components.attoseconds / 1_000_000_000_000
+        }
         return Dictionary(
             uniqueKeysWithValues: rollups.map { rollup in
                 (
@@ -97,7 +99,9 @@ private func probe(_ check: CheckID = Sample.orders, at time: Timestamp, millise
         #expect(Set(one.flatMap(\.causes).map(\.cause)).isSubset(of: [.tcpRefused, .tcpTimeout]))
     }
 
-    @Test("The percentile is within a sixteenth of the true one, however sketches were added up", arguments: [3, 40, 900, 25_000, 3_000_000] as [Int64])
+    @Test(
+        "The percentile is within a sixteenth of the true one, however sketches were added up",
+        arguments: [3, 40, 900, 25_000, 3_000_000] as [Int64])
     func sketch(scale: Int64) {
         var (whole, parts) = (DurationSketch(), [DurationSketch(), DurationSketch(), DurationSketch()])
         let values = (0..<5000).map { index in (Int64(index) * 7919 % 5000) * scale / 500 + 1 }
