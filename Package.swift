@@ -88,7 +88,10 @@ let package = Package(
         // A process that writes history until it is killed; only tests start it.
         .executableTarget(name: "agent-store-writer", dependencies: ["Store", "Diagnosis", .log], path: "Tests/StoreWriter"),
         .testTarget(
-            name: "StoreTests", dependencies: ["Store", "Diagnosis", "TestSupport", "agent-store-writer", .log]),
+            name: "StoreTests",
+            dependencies: [
+                "Store", "Diagnosis", "TestSupport", "agent-store-writer", .log, .product(name: "GRDB", package: "GRDB.swift"),
+            ]),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "Diagnosis", "TestSupport"]),
         .testTarget(
             name: "StatusServerTests",

@@ -34,21 +34,26 @@ final class AgentService: Sendable {
         self.sink = sink
         let metrics = Metrics()
         self.metrics = metrics
+        // Standard output may be a pipe that nobody reads, so its lines go through a queue of their own.
+        let stateLines = LogSink(descriptor: STDOUT_FILENO, reportsDrops: false)
+        let tell: @Sendable (JSON) -> Void = { stateLines.write(Array(($0.compact + "\n").utf8), level: .info) }
+        let storeState = StoreVerdict(path: configuration.history.path)
         let store = HistoryStore(
-            path: configuration.history.path, logger: logger, onCommit: { metrics.commit($0.duration) })
+            path: configuration.history.path, retention: Retention(configuration.history), logger: logger,
+            onCommit: { metrics.commit($0.duration) }, onChange: { if let line = storeState.change($0, at: .now) { tell(line.json) } })
         self.store = store
-        let workbench = try Workbench(configuration, logger: logger) { event in
-            guard case .request(let result) = event else { return }
-            metrics.tokenRequest(result)
-            store.record(result)
-        }
+        let workbench = try Workbench(
+            configuration, logger: logger,
+            onToken: { event in
+                guard case .request(let result) = event else { return }
+                metrics.tokenRequest(result)
+                store.record(result)
+            }, onIdentity: { tell($0.json) })
         self.workbench = workbench
         let gate = Gate(limit: configuration.limits.concurrency)
         self.gate = gate
         metrics.concurrencyLimit(gate.limit)
         metrics.configurationLoaded(isReload: false)
-        // Standard output may be a pipe that nobody reads, so its lines go through a queue of their own.
-        let stateLines = LogSink(descriptor: STDOUT_FILENO, reportsDrops: false)
         let board = workbench.board
         let engines = Dictionary(uniqueKeysWithValues: workbench.probes.map { ($0.id, $0.target.engine) })
         let scheduler = Scheduler(
@@ -63,7 +68,7 @@ final class AgentService: Sendable {
                     store.record(observation)
                     if let engine = engines[observation.check] { metrics.observe(observation, engine: engine) }
                     guard let change = board.record(observation) else { return }
-                    stateLines.write(Array((change.stateLine.compact + "\n").utf8), level: .info)
+                    tell(change.stateLine)
                     Self.log(change, observation, logger)
                 }
             }, logger: logger)
@@ -169,6 +174,14 @@ final class AgentService: Sendable {
 private struct Work: Service {
     var body: @Sendable () async -> Void
     func run() async throws { await body() }
+}
+
+extension Retention {
+    init(_ history: Configuration.History) {
+        self.init()
+        (successes, failures, changes) = (history.keep.detail, history.keep.failures, history.keep.failures)
+        (hourly, daily, maximumSize) = (history.keep.hourly, history.keep.daily, history.maximumSize)
+    }
 }
 
 extension StoreGauges {

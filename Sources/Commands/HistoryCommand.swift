@@ -14,6 +14,7 @@ struct HistoryCommand: AsyncParsableCommand {
             EXAMPLES
               agent history --limit 20
               agent history orders/app --failures --since 24h
+              agent history orders/app --by day --since 90d
               agent history --file /var/lib/agent/history.db --output json
 
             Exit status 0, also when nothing is recorded; 78 when the named file does not exist.
@@ -39,44 +40,50 @@ struct HistoryCommand: AsyncParsableCommand {
     @Flag(help: "Only failures.")
     var failures = false
 
+    @Option(help: ArgumentHelp("Sums instead of single observations: hour or day.", valueName: "span"), transform: rollupSpan)
+    var by: Rollup.Span?
+
     @Option(help: "text or json.", transform: outputFormat)
     var output = OutputFormat.text
 
     func validate() throws {
         guard (1...10_000).contains(limit) else { throw ValidationError("--limit takes 1 to 10000.") }
-        if let since, Self.moment(since, now: .now) == nil {
-            throw ValidationError("'\(since)' is no span (30m, 24h, 7d) and no time in UTC.")
+        if let since { try sinceMoment(since) }
+        if by != nil, failures || before != nil {
+            throw ValidationError("--by shows sums; --failures and --before are for single observations.")
         }
-        if let before, Timestamp(rfc3339: before) == nil {
-            throw ValidationError("'\(before)' is no time such as 2026-11-22T03:04:11.000Z.")
-        }
+        if let before { try beforeMoment(before) }
     }
 
     func run() async throws {
-        let path: String
-        if let file { path = file } else { path = try options.load().history.path }
+        let source = try HistorySource(file: file, options)
+        if let by { return try await printSums(source, by) }
         let id = check.flatMap { CheckID($0) }
         let query = HistoryQuery(
             check: id, target: id == nil ? check : nil, since: since.flatMap { Self.moment($0, now: .now) },
             before: before.flatMap { Timestamp(rfc3339: $0) }, limit: limit, onlyFailures: failures)
-        let items: [HistoryItem]
-        do {
-            items = try await HistoryFile(path: path).observations(query)
-        } catch {
-            // Without a file of its own choice there is simply nothing yet.
-            if file == nil, error.cause == .configInvalid, !Surroundings.fileExists(path) {
-                items = []
-            } else {
-                throw error.exit()
-            }
-        }
+        let items = try await source.read(orNone: []) { file throws(Failure) in try await file.observations(query) }
         switch output {
         case .json:
             let next = items.count >= limit ? items.last.map { $0.time + $0.duration } : nil
             Terminal.print(Report.listJSON(items: items.map(\.json), next: next?.description).pretty)
         case .text:
-            Terminal.print(
-                items.isEmpty ? "Nothing recorded in \(path)." : StatusText.render(history: items, now: .now, style: Terminal.style))
+            let text = StatusText.render(history: items, now: .now, style: Terminal.style)
+            Terminal.print(items.isEmpty ? "Nothing recorded in \(source.path)." : text)
+        }
+    }
+
+    /// What the probes of each hour or day add up to.
+    private func printSums(_ source: HistorySource, _ span: Rollup.Span) async throws {
+        let id = check.flatMap { CheckID($0) }
+        let query = RollupQuery(
+            span, check: id, target: id == nil ? check : nil, since: since.flatMap { Self.moment($0, now: .now) }, limit: limit)
+        let sums = try await source.read(orNone: []) { file throws(Failure) in try await file.rollups(query) }
+        switch output {
+        case .json: Terminal.print(Report.listJSON(items: sums.map(\.json)).pretty)
+        case .text:
+            let text = StatusText.render(sums: sums, style: Terminal.style)
+            Terminal.print(sums.isEmpty ? "Nothing recorded in \(source.path)." : text)
         }
     }
 
@@ -87,4 +94,10 @@ struct HistoryCommand: AsyncParsableCommand {
         guard let unit = text.last.flatMap({ units[$0] }), let count = Double(text.dropLast()), count > 0, count < 1e6 else { return nil }
         return now + .seconds(fraction: -count * unit)
     }
+}
+
+/// Reads the argument of `--by`.
+func rollupSpan(_ text: String) throws -> Rollup.Span {
+    guard let span = Rollup.Span(rawValue: text) else { throw ValidationError("--by takes hour or day, not '\(text)'.") }
+    return span
 }

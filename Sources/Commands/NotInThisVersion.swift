@@ -32,14 +32,6 @@ struct DiscoverCommand: PendingCommand {
     static let verb = "discover"
     @Argument(parsing: .allUnrecognized) var rest: [String] = []
 }
-struct IncidentsCommand: PendingCommand {
-    static let verb = "incidents"
-    @Argument(parsing: .allUnrecognized) var rest: [String] = []
-}
-struct ChangesCommand: PendingCommand {
-    static let verb = "changes"
-    @Argument(parsing: .allUnrecognized) var rest: [String] = []
-}
 struct RestartSafeCommand: PendingCommand {
     static let verb = "restart-safe"
     @Argument(parsing: .allUnrecognized) var rest: [String] = []

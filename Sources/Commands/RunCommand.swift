@@ -17,7 +17,7 @@ struct RunCommand: AsyncParsableCommand {
         discussion: """
             Ends politely within 10 seconds on SIGTERM or SIGINT; a second signal ends it at once.
 
-            Logs go to standard error; standard output carries one JSON line per change of a check's state.
+            Logs go to standard error; standard output carries one JSON line per change of state of a check, an identity or the store.
             """)
 
     @OptionGroup var options: ConfigurationOptions

@@ -17,10 +17,13 @@ struct Workbench: Sendable {
     let board: Board
     let probes: [any Probe]
 
-    /// - Parameter onToken: told of every token event after the board was.
+    /// - Parameters:
+    ///   - onToken: told of every token event after the board was.
+    ///   - onIdentity: told of every change of verdict on an identity.
     /// **Throws**: `probe_internal` when the system gives no descriptors.
     init(
-        _ configuration: Configuration, logger: Logger, onToken: @escaping @Sendable (TokenEvent) -> Void = { _ in }
+        _ configuration: Configuration, logger: Logger, onToken: @escaping @Sendable (TokenEvent) -> Void = { _ in },
+        onIdentity: @escaping @Sendable (StateLine) -> Void = { _ in }
     ) throws(Failure) {
         self.configuration = configuration
         let reactor = try Reactor()
@@ -31,8 +34,9 @@ struct Workbench: Sendable {
         identities = Identities(
             definitions: configuration.identities, cloud: configuration.cloud, environment: configuration.environment, http: http,
             onEvent: { event in
-                board.record(event)
+                let change = board.record(event)
                 onToken(event)
+                if let change { onIdentity(change) }
             }, logger: logger)
         let tools = ProbeTools(
             reactor: reactor, lookup: try NameLookup(reactor: reactor, servers: configuration.nameServers),

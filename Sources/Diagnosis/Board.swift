@@ -43,18 +43,20 @@ package final class Board: Sendable {
         }
     }
 
-    package func record(_ event: TokenEvent) {
+    /// - Returns: the change of verdict on the identity that the event brought, if any.
+    @discardableResult
+    package func record(_ event: TokenEvent) -> StateLine? {
         storage.withLock { storage in
             let name: String
             switch event {
             case .throttled(let source):
                 storage.throttled[source, default: 0] += 1
-                return
+                return nil
             case .lookup(let identity, _): name = identity
             case .request(let result): name = result.identity
             }
-            guard let index = storage.identities.firstIndex(where: { $0.name == name }) else { return }
-            storage.identities[index].apply(event)
+            guard let index = storage.identities.firstIndex(where: { $0.name == name }) else { return nil }
+            return storage.identities[index].apply(event)
         }
     }
 

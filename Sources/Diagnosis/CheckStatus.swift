@@ -91,7 +91,9 @@ package struct IdentityStatus: Sendable, Hashable {
         package var isSameToken: Bool
     }
 
-    package mutating func apply(_ event: TokenEvent) {
+    /// - Returns: the change of verdict, or of cause while down; nil when everything stays as it was.
+    @discardableResult
+    package mutating func apply(_ event: TokenEvent) -> StateLine? {
         switch event {
         case .lookup(_, let hit):
             lookups += 1
@@ -110,8 +112,12 @@ package struct IdentityStatus: Sendable, Hashable {
                 (state, cause, failure) = (.down, reason.cause, reason)
                 requestFailures[result.source, default: [:]][reason.cause, default: 0] += 1
             }
-            if before != (state, cause) { since = result.time }
+            guard before != (state, cause) else { return nil }
+            since = result.time
+            return StateLine(
+                time: result.time, kind: .identity, id: name, from: before.0, to: state, cause: cause?.rawValue, phase: failure?.phase)
         }
+        return nil
     }
 
     /// The earliest end of a token that is held.

@@ -4,6 +4,13 @@
 package protocol HistoryReading: Sendable {
     /// **Shape**: newest first. **Throws**: `config_invalid` (no such file, newer schema), `probe_internal` (the file cannot be read).
     func observations(_ query: HistoryQuery) async throws(Failure) -> [HistoryItem]
+    /// **Shape**: newest first by their opening. **Throws**: as ``observations(_:)``.
+    func incidents(_ query: IncidentQuery) async throws(Failure) -> [Incident]
+}
+
+extension HistoryReading {
+    /// A history that keeps no incidents has none.
+    package func incidents(_ query: IncidentQuery) async throws(Failure) -> [Incident] { [] }
 }
 
 /// Keeps what happened. Never blocks: what does not fit is dropped, oldest first, and counted.

@@ -36,6 +36,21 @@ package struct Configuration: Sendable {
         package var path: String
         /// Whether the file was chosen here because the configuration names none.
         package var isDefault: Bool
+        package var keep = Keep()
+        /// **Unit**: bytes. The oldest records make room for new ones.
+        package var maximumSize: Int64 = 4 << 30
+
+        /// For how long.
+        package struct Keep: Sendable, Hashable {
+            /// Every probe that succeeded.
+            package var detail: Duration = .seconds(7 * 86_400)
+            /// Every probe that failed, with its evidence.
+            package var failures: Duration = .seconds(90 * 86_400)
+            /// Sums by hour.
+            package var hourly: Duration = .seconds(90 * 86_400)
+            /// Sums by day, and incidents.
+            package var daily: Duration = .seconds(400 * 86_400)
+        }
     }
 
     package struct Limits: Sendable, Hashable {

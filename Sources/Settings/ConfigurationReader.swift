@@ -114,7 +114,25 @@ struct ConfigurationReader {
 
     private func history(_ root: Section) -> Configuration.History {
         let section = root.section("history")
-        section?.allow(["path"], later: ["keep": "retention by age", "max_size": "a cap on the size of the history"])
+        section?.allow(["path", "keep", "max_size"])
+        var history = historyFile(section)
+        if let size = section?.size("max_size", in: Self.sizeRange) { history.maximumSize = size.value }
+        guard let keep = section?.section("keep") else { return history }
+        keep.allow(["detail", "failures", "hourly", "daily"])
+        if let age = keep.duration("detail", in: Self.detailRange) { history.keep.detail = age.value }
+        if let age = keep.duration("failures", in: Self.keepRange) { history.keep.failures = age.value }
+        if let age = keep.duration("hourly", in: Self.keepRange) { history.keep.hourly = age.value }
+        if let age = keep.duration("daily", in: Self.keepRange) { history.keep.daily = age.value }
+        return history
+    }
+
+    /// Every success for longer than this would not be history but a burden; sums are there for that.
+    private static let detailRange: ClosedRange<Duration> = .seconds(86_400)...(.seconds(400 * 86_400))
+    private static let keepRange: ClosedRange<Duration> = .seconds(86_400)...(.seconds(3650 * 86_400))
+    /// Below the least there is no room for a day of a few checks.
+    private static let sizeRange: ClosedRange<Int64> = (16 << 20)...(1 << 40)
+
+    private func historyFile(_ section: Section?) -> Configuration.History {
         if let path = section?.text("path") {
             let absolute = path.value.hasPrefix("/") ? path.value : "\(FilePath.folder(of: file))/\(path.value)"
             if FileText.isDirectory(absolute) {

@@ -64,6 +64,7 @@ struct Routes: Sendable {
         case "/healthz": .healthz
         case "/api/v1/status": .status
         case "/api/v1/history": .history
+        case "/api/v1/incidents": .incidents
         case "/probe": .probe
         case "/sd/targets": .discovery
         default: .other
@@ -79,6 +80,7 @@ struct Routes: Sendable {
         case .readyz: return Health.readyz(sources.readiness(), isVerbose: target.has("verbose"))
         case .status: return varied(await caches.status.value(coding(request)) { .json(sources.report().json) })
         case .history: return varied(await HistoryRoute(history: sources.history).answer(target).coded(coding(request)))
+        case .incidents: return varied(await IncidentRoute(history: sources.history).answer(target).coded(coding(request)))
         case .probe: return await ProbeRoute(sources: sources, metrics: metrics).answer(target, request)
         case .discovery: return TargetsRoute.answer(sources.targets())
         case .other: return .error(404, "not_found", "there is nothing at this path; see /")

@@ -12,6 +12,20 @@ package struct HistoryFile: HistoryReading {
         try await read { try HistoryTables.observations($0, query) }
     }
 
+    package func incidents(_ query: IncidentQuery) async throws(Failure) -> [Incident] {
+        try await read { try IncidentTables.read($0, query) }
+    }
+
+    /// Sums by hour or day, newest first.
+    package func rollups(_ query: RollupQuery) async throws(Failure) -> [Rollup] {
+        try await read { try RollupTables.read($0, query) }
+    }
+
+    /// What differed when the check began to fail last.
+    package func changes(of check: CheckID) async throws(Failure) -> FactsComparison {
+        try await read { try FactTables.comparison($0, check) }
+    }
+
     /// When facts of the check changed, newest first.
     package func factChanges(of check: CheckID, limit: Int = 100) async throws(Failure) -> [FactChange] {
         try await read { try HistoryTables.factChanges($0, check: check, limit: limit) }

@@ -15,16 +15,21 @@ package final class HistoryStore: HistoryRecording, HistoryReading, Sendable {
     private let state: StoreState
     private let engine: StoreEngine
     private let pace: StorePace
+    private let incidentsMayOpen: @Sendable () -> Bool
+
+    /// No incident opens this early in the life of the service.
+    package static let quietTime = Duration.seconds(60)
 
     /// Opens nothing yet: the file is opened by ``run()``, or by the first read.
     /// - Parameters:
     ///   - path: the file; nil keeps history in memory.
     ///   - queueLimit: how many records may wait to be written.
+    ///   - incidentsMayOpen: whether the first minute is over; nil counts from here. Other values are for tests.
     ///   - onCommit: called after each transaction, on the queue of the store; must not block.
     ///   - onChange: called when the store comes up, goes down or changes its place, on the queue of the store; must not block.
     package init(
         path: String?, retention: Retention = Retention(), queueLimit: Int = 8192, pace: StorePace = StorePace(),
-        now: @escaping @Sendable () -> Timestamp = { .now }, logger: Logger,
+        now: @escaping @Sendable () -> Timestamp = { .now }, incidentsMayOpen: (@Sendable () -> Bool)? = nil, logger: Logger,
         onCommit: (@Sendable (StoreCommit) -> Void)? = nil, onChange: (@Sendable (StoreStatus) -> Void)? = nil
     ) {
         state = StoreState(path: path, queueLimit: queueLimit)
@@ -32,6 +37,8 @@ package final class HistoryStore: HistoryRecording, HistoryReading, Sendable {
             state: state, path: path, retention: retention, pace: pace, now: now, logger: logger, onCommit: onCommit,
             onChange: onChange)
         self.pace = pace
+        let quietEnd = ContinuousClock.now + Self.quietTime
+        self.incidentsMayOpen = incidentsMayOpen ?? { .now >= quietEnd }
     }
 
     /// Where the store stands; never waits.
@@ -42,7 +49,10 @@ package final class HistoryStore: HistoryRecording, HistoryReading, Sendable {
         return status
     }
 
-    package func record(_ observation: Observation) { state.queue.withLock { $0.add(observation) } }
+    package func record(_ observation: Observation) {
+        let mayOpen = incidentsMayOpen()
+        state.queue.withLock { $0.add(observation, incidentsMayOpen: mayOpen) }
+    }
 
     package func record(_ request: TokenRequestResult) { state.queue.withLock { $0.add(request) } }
 
@@ -63,6 +73,20 @@ package final class HistoryStore: HistoryRecording, HistoryReading, Sendable {
 
     package func observations(_ query: HistoryQuery) async throws(Failure) -> [HistoryItem] {
         try await read { try HistoryTables.observations($0, query) }
+    }
+
+    package func incidents(_ query: IncidentQuery) async throws(Failure) -> [Incident] {
+        try await read { try IncidentTables.read($0, query) }
+    }
+
+    /// Sums by hour or day, newest first.
+    package func rollups(_ query: RollupQuery) async throws(Failure) -> [Rollup] {
+        try await read { try RollupTables.read($0, query) }
+    }
+
+    /// What differed when the check began to fail last.
+    package func changes(of check: CheckID) async throws(Failure) -> FactsComparison {
+        try await read { try FactTables.comparison($0, check) }
     }
 
     /// When facts of the check changed, newest first.

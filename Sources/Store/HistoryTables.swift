@@ -18,7 +18,7 @@ enum HistoryTables {
     /// used as `before` of the next page, leaves nothing out. A page is longer than its limit only for that reason.
     static func observations(_ db: Database, _ query: HistoryQuery) throws -> [HistoryItem] {
         guard query.limit > 0 else { return [] }
-        let names = try checks(db, query)
+        let names = try checks(db, check: query.check, target: query.target)
         guard !names.isEmpty else { return [] }
         var page = Page(limit: min(query.limit, pageLimit))
         let range = Range(
@@ -122,12 +122,13 @@ enum HistoryTables {
         }
     }
 
-    private static func checks(_ db: Database, _ query: HistoryQuery) throws -> [Int64: CheckID] {
+    /// The checks that are meant, by their numbers; all of them when neither is given.
+    static func checks(_ db: Database, check wanted: CheckID?, target: String?) throws -> [Int64: CheckID] {
         let rows = try Row.fetchCursor(db, sql: "SELECT id, target, identity FROM checks")
         var names: [Int64: CheckID] = [:]
         while let row = try rows.next() {
             let check = CheckID(target: row[1], identity: row[2])
-            guard query.check == nil || query.check == check, query.target == nil || query.target == check.target else { continue }
+            guard wanted == nil || wanted == check, target == nil || target == check.target else { continue }
             names[row[0]] = check
         }
         return names

@@ -154,14 +154,15 @@ enum RecordCoding {
     /// Reasons that need one byte. The position is stored: only add at the end.
     private static let usualReasons = ["not reached", "login paused", "not needed", PhaseResult.nothingConfigured]
 
-    private static func ticks(_ duration: Duration) -> Int64 {
+    /// **Unit**: 10 µs.
+    static func ticks(_ duration: Duration) -> Int64 {
         let (seconds, attoseconds) = duration.components
         guard abs(seconds) < 1 << 40 else { return 0 }
         let part = attoseconds / 1_000_000_000_000 + (attoseconds < 0 ? -5 : 5)
         return seconds * 100_000 + part / 10
     }
 
-    private static func duration(_ ticks: Int64) -> Duration {
+    static func duration(_ ticks: Int64) -> Duration {
         // A damaged number must not overflow: more than a million years is as good as none.
         abs(ticks) < 1 << 55 ? .microseconds(ticks * 10) : .zero
     }

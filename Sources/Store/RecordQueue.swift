@@ -7,6 +7,7 @@ enum PendingRecord: Sendable {
     case failure(CheckID, ended: Int64, data: [UInt8], Failure)
     case facts(CheckID, time: Int64, [FactValue])
     case token(TokenRequestResult)
+    case incident(Incident)
 }
 
 /// Waiting records in order of arrival. When it is full the oldest success makes room; changes and failures only when nothing else is left.
@@ -17,6 +18,7 @@ struct RecordQueue: Sendable {
     private var arrivals: UInt64 = 0
     /// The facts that were handed on last, so that only changes take a place.
     private var facts: [CheckID: Facts] = [:]
+    private var trackers: [CheckID: IncidentTracker] = [:]
     /// Records that were dropped for want of a place and not reported yet.
     private var dropped: UInt64 = 0
 
@@ -24,7 +26,8 @@ struct RecordQueue: Sendable {
 
     var count: Int { routine.count + kept.count }
 
-    mutating func add(_ observation: Observation) {
+    /// - Parameter incidentsMayOpen: false in the first minute of the service.
+    mutating func add(_ observation: Observation, incidentsMayOpen: Bool) {
         // The end follows from the duration as it is stored, so that the start read back is the start that was recorded.
         let duration = RecordCoding.rounded(observation.duration)
         let ended = (observation.started + duration).milliseconds
@@ -39,6 +42,9 @@ struct RecordQueue: Sendable {
             record.kind = .failed
             add(.failure(observation.check, ended: ended, data: RecordCoding.encode(record), failure), to: \.kept)
         }
+        // Here, and not where records are written, because here every observation passes, in order, whatever becomes of the file.
+        let step = trackers[observation.check, default: IncidentTracker(observation.check)].apply(observation, mayOpen: incidentsMayOpen)
+        if let step { add(.incident(step.incident), to: \.kept) }
         let known = facts[observation.check]
         let steady = observation.facts.steady(over: known)
         guard steady != known else { return }
@@ -46,6 +52,14 @@ struct RecordQueue: Sendable {
         let before = known?.lasting ?? []
         let changes = steady.lasting.filter { !before.contains($0) }
         if !changes.isEmpty { add(.facts(observation.check, time: ended, changes), to: \.kept) }
+    }
+
+    /// Takes up incidents that an earlier run of the service left open.
+    mutating func adopt(_ incidents: [Incident]) {
+        for incident in incidents {
+            let step = trackers[incident.check, default: IncidentTracker(incident.check)].adopt(incident)
+            if let step { add(.incident(step.incident), to: \.kept) }
+        }
     }
 
     mutating func add(_ request: TokenRequestResult) { add(.token(request), to: \.kept) }

@@ -8,6 +8,10 @@ package struct Retention: Sendable, Hashable {
     package var failures: Duration = .seconds(90 * 86_400)
     /// Facts that later ones have replaced, and requests for tokens.
     package var changes: Duration = .seconds(90 * 86_400)
+    /// Sums by hour.
+    package var hourly: Duration = .seconds(90 * 86_400)
+    /// Sums by day, and incidents since their end.
+    package var daily: Duration = .seconds(400 * 86_400)
     /// **Unit**: bytes. The oldest records go first when the file comes near it.
     package var maximumSize: Int64 = 4 << 30
     /// The same for a store in memory.

@@ -10,7 +10,7 @@ enum Schema {
     static let applicationID: Int64 = 0x6167_6E74
 
     /// Each entry takes a file from its index to the next version; `PRAGMA user_version` counts them. Never edit one that was released.
-    static let migrations: [@Sendable (Database) throws -> Void] = [first]
+    static let migrations: [@Sendable (Database) throws -> Void] = [first, second]
 
     static var version: Int64 { Int64(migrations.count) }
 
@@ -50,6 +50,23 @@ enum Schema {
                 CREATE INDEX token_by_time ON token (time);
                 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
                 """)
+    }
+
+    /// Incidents and sums. What the file holds already is summed up; incidents begin now, because nobody applied their rules before.
+    private static func second(_ db: Database) throws {
+        try db.execute(
+            sql: """
+                CREATE TABLE incident (
+                    id INTEGER PRIMARY KEY, check_id INTEGER NOT NULL, opened INTEGER NOT NULL, closed INTEGER, last INTEGER NOT NULL,
+                    failures INTEGER NOT NULL, causes TEXT NOT NULL, UNIQUE (check_id, opened)) STRICT;
+                CREATE INDEX incident_by_time ON incident (opened);
+                CREATE INDEX incident_open ON incident (check_id) WHERE closed IS NULL;
+                -- Sums of a check over an hour (span 0) or a day (span 1) that begins at start.
+                CREATE TABLE rollup (
+                    span INTEGER NOT NULL, check_id INTEGER NOT NULL, start INTEGER NOT NULL, data BLOB NOT NULL,
+                    PRIMARY KEY (span, check_id, start)) STRICT, WITHOUT ROWID;
+                """)
+        try RollupTables.fill(db)
     }
 
     /// Brings the tables up to date, in one transaction.

@@ -144,6 +144,8 @@ actor StoreEngine {
             queue = try Connection.writer(file, maximumSize: retention.maximumSize)
         }
         do {
+            let open = try queue.inDatabase { try IncidentTables.open($0) }
+            state.queue.withLock { $0.adopt(open) }
             return try StoreWriter(queue)
         } catch {
             throw StoreRefusal(trouble: Connection.trouble(error), message: "cannot read \(file.path): \(Connection.text(error))")
@@ -288,8 +290,8 @@ actor StoreEngine {
             retryAt = nil
             return true
         }
-        guard let pruned = try? writer?.prune(retention, now: now(), maximumSize: limit), pruned.deleted > 0 else { return false }
-        state.status.withLock { $0.pruned += UInt64(pruned.deleted) }
+        guard let pruned = try? writer?.prune(retention, now: now(), maximumSize: limit), pruned.rows > 0 else { return false }
+        state.status.withLock { $0.pruned += UInt64(pruned.records) }
         retryAt = nil
         return true
     }
@@ -299,7 +301,7 @@ actor StoreEngine {
     private func maintain() {
         if isInFile, let file, !StoreFile.exists(file.path) { return vanished(file) }
         do {
-            if let writer, writer.recentCount > writer.recentLimit, retryAt == nil { try self.writer?.packRecent() }
+            if retryAt == nil { try writer?.packIfDue(now: now()) }
             limitLog()
             try prune()
         } catch {
@@ -307,6 +309,7 @@ actor StoreEngine {
             note(trouble, "cannot tidy up \(file?.path ?? "memory"): \(Connection.text(error))", isUp: false)
             if trouble == .corrupt, isInFile { return recover() }
             retryAt = .now + retryPause
+            if trouble == .diskFull { _ = makeRoom() }
         }
         if checkpointAt.map({ $0 <= .now }) ?? true { checkpoint(.passive) }
     }
@@ -325,9 +328,9 @@ actor StoreEngine {
         pruneAt = .now + retention.pause
         let limit = isInFile ? retention.maximumSize : retention.maximumMemory
         let end = ContinuousClock.now + .milliseconds(100)
-        while let step = try writer?.prune(retention, now: now(), maximumSize: limit), step.deleted > 0 {
-            state.status.withLock { $0.pruned += UInt64(step.deleted) }
-            if !step.more || .now > end { break }
+        while let step = try writer?.prune(retention, now: now(), maximumSize: limit), step.rows > 0 {
+            state.status.withLock { $0.pruned += UInt64(step.records) }
+            if !step.hasMore || .now > end { break }
         }
     }
 

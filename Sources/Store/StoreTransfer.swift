@@ -40,6 +40,7 @@ enum StoreTransfer {
             guard let check = names[row[0]] else { continue }
             records.append(.facts(check, time: row[1], [FactValue(name: row[2], value: row[3])]))
         }
+        records += try IncidentTables.read(db, IncidentQuery(limit: 10_000)).reversed().map { .incident($0) }
         return try records + HistoryTables.tokenRequests(db, limit: 10_000).reversed().map { .token($0) }
     }
 }

@@ -17,6 +17,10 @@ struct StoreWriter {
     private var facts: [Int64: [String: String]] = [:]
     /// Rows in `recent`.
     private(set) var recentCount = 0
+    /// Failures that are in no sum yet.
+    private var failureCount = 0
+    /// When the log was cut last, or first looked at. **Unit**: milliseconds of the wall clock.
+    private var packed: Int64?
 
     private struct Report {
         var id: Int64
@@ -29,12 +33,13 @@ struct StoreWriter {
 
     init(_ queue: DatabaseQueue) throws {
         self.queue = queue
-        recentCount = try queue.inDatabase { try Int.fetchOne($0, sql: "SELECT count(*) FROM recent") } ?? 0
+        (recentCount, failureCount) = try queue.inDatabase {
+            (try Int.fetchOne($0, sql: "SELECT count(*) FROM recent") ?? 0, try RollupTables.waiting($0))
+        }
     }
 
     /// Writes all of the batch or nothing.
     mutating func write(_ batch: [PendingRecord]) throws {
-        let before = recentCount
         do {
             var writer = self
             try queue.inDatabase { db in
@@ -45,14 +50,9 @@ struct StoreWriter {
             }
             self = writer
         } catch {
-            self = Self(forgetting: self, recentCount: before)
+            (checks, reports, facts) = ([:], [:], [:])
             throw error
         }
-    }
-
-    private init(forgetting other: Self, recentCount: Int) {
-        queue = other.queue
-        self.recentCount = recentCount
     }
 
     private mutating func write(_ record: PendingRecord, _ db: Database) throws {
@@ -67,6 +67,7 @@ struct StoreWriter {
             let report = try self.report(failure, check: id, time: ended, db)
             try db.cachedStatement(sql: "INSERT INTO failure (check_id, ended, report_id, data) VALUES (?, ?, ?, ?)")
                 .execute(arguments: [id, ended, report, Data(data)])
+            failureCount += 1
         case .facts(let check, let time, let values):
             let id = try self.id(of: check, db)
             var known = try facts[id] ?? latestFacts(id, db)
@@ -78,6 +79,8 @@ struct StoreWriter {
             facts[id] = known
         case .token(let request):
             try write(request, db)
+        case .incident(let incident):
+            try IncidentTables.write(db, incident, check: id(of: incident.check, db))
         }
     }
 
@@ -129,14 +132,27 @@ struct StoreWriter {
     /// How long the log may grow: enough for a block to hold several records of each check, never so much that reading it is slow.
     var recentLimit: Int { min(max(2048, 16 * checks.count), 65_536) }
 
-    /// Cuts the log into blocks.
-    mutating func packRecent() throws {
+    /// How long records may stay in the log; a block spans no more. **Unit**: milliseconds.
+    private static let packSpan = Schema.blockSpan
+
+    /// Cuts the log when it is long or old.
+    mutating func packIfDue(now: Timestamp) throws {
+        let last = min(packed ?? now.milliseconds, now.milliseconds)
+        packed = last
+        let isOld = now.milliseconds - last >= Self.packSpan && recentCount + failureCount > 0
+        if isOld || recentCount > recentLimit || failureCount > recentLimit { try pack(now: now) }
+    }
+
+    /// Cuts the log into blocks, and adds what leaves it to the sums by hour and day.
+    private mutating func pack(now: Timestamp) throws {
         try queue.inDatabase { db in
             try db.inTransaction(.immediate) {
                 let rows = try Row.fetchCursor(db, sql: "SELECT check_id, ended, data FROM recent ORDER BY check_id, ended, id")
                 var block: Block?
+                var sums = RollupTables.Sums()
                 while let row = try rows.next() {
                     let (check, ended): (Int64, Int64) = (row[0], row[1])
+                    sums.add(check: check, ended: ended, data: row[2])
                     if let full = block, full.check != check || !full.accepts(ended: ended) {
                         try Self.insert(full, db)
                         block = nil
@@ -146,10 +162,13 @@ struct StoreWriter {
                 }
                 if let block { try Self.insert(block, db) }
                 try db.execute(sql: "DELETE FROM recent")
+                try RollupTables.countFailures(db, into: &sums)
+                try sums.flush(db)
                 return .commit
             }
         }
-        recentCount = 0
+        (recentCount, failureCount) = (0, 0)
+        packed = now.milliseconds
     }
 
     private static func insert(_ block: Block, _ db: Database) throws {
@@ -160,12 +179,11 @@ struct StoreWriter {
     // MARK: Retention
 
     /// One small step of deletion.
-    /// - Returns: how many records went, and whether there may be more to delete.
-    mutating func prune(_ retention: Retention, now: Timestamp, maximumSize: Int64) throws -> (deleted: Int, more: Bool) {
+    mutating func prune(_ retention: Retention, now: Timestamp, maximumSize: Int64) throws -> Pruned {
         func cutoff(_ age: Duration) -> Int64 { (now + (.zero - age)).milliseconds }
         let step = retention.step
-        let (deleted, more, reportsGone) = try queue.inDatabase { db in
-            var (deleted, more, reportsGone) = (0, false, false)
+        let (pruned, reportsGone) = try queue.inDatabase { db in
+            var (deleted, sums, more, reportsGone) = (0, 0, false, false)
             try db.inTransaction(.immediate) {
                 let isTooLarge = try Self.usedSize(db) > maximumSize / 10 * 9
                 for oldest in [cutoff(retention.successes), isTooLarge ? .max : nil].compactMap({ $0 }) {
@@ -187,6 +205,18 @@ struct StoreWriter {
                     deleted += db.changesCount
                     more = more || db.changesCount == step
                 }
+                try RollupTables.lowerMark(db)
+                // Sums and incidents stand for years in little room: for want of space they go last, one kind after the other.
+                let (hourly, daily) = (cutoff(retention.hourly), cutoff(retention.daily))
+                for prune: (Int64?) throws -> Int in [
+                    { try RollupTables.prune(db, .hour, before: $0 ?? hourly, step: step) },
+                    { try IncidentTables.prune(db, before: $0 ?? daily, step: step) },
+                    { try RollupTables.prune(db, .day, before: $0 ?? daily, step: step) },
+                ] {
+                    let count = try prune(isTooLarge && deleted + sums == 0 ? .max : nil)
+                    sums += count
+                    more = more || count == step
+                }
                 // Reports and replaced facts have no index of time; they are few and in order of their numbers.
                 let unused = try Int64.fetchOne(db, sql: "SELECT min(ended) FROM failure") ?? .max
                 try db.execute(
@@ -202,11 +232,21 @@ struct StoreWriter {
                 return .commit
             }
             // Gives pages back to the disk, a mebibyte at a time. Outside of the transaction: the pragma wants to be alone.
-            if deleted > 0 { _ = try Row.fetchAll(db, sql: "PRAGMA incremental_vacuum(256)") }
-            return (deleted, more, reportsGone)
+            if deleted + sums > 0 { _ = try Row.fetchAll(db, sql: "PRAGMA incremental_vacuum(256)") }
+            return (Pruned(records: deleted, rows: deleted + sums, hasMore: more), reportsGone)
         }
         if reportsGone { reports = [:] }
-        return (deleted, more)
+        return pruned
+    }
+
+    /// What one step of deletion did.
+    struct Pruned {
+        /// Observations and requests for tokens.
+        var records: Int
+        /// The same with sums and incidents.
+        var rows: Int
+        /// Whether there may be more to delete.
+        var hasMore: Bool
     }
 
     private static func usedSize(_ db: Database) throws -> Int64 {

@@ -7,7 +7,7 @@ package enum MissedReason: String, Sendable, Hashable, CaseIterable { case overr
 
 /// What answered an HTTP request; the label `handler`.
 package enum HTTPHandlerName: String, Sendable, Hashable, CaseIterable {
-    case page, metrics, livez, readyz, healthz, status, history, probe, discovery, other
+    case page, metrics, livez, readyz, healthz, status, history, incidents, probe, discovery, other
 }
 
 /// Why the HTTP side refused something; the label `cause`.

@@ -44,8 +44,8 @@ final class AgentBench: Sendable {
     }
 
     /// Starts the service and waits until it listens.
-    func startService() async throws -> Service {
-        for file in ["history.db", "history.db-wal", "history.db-shm"] {
+    func startService(keepingHistory: Bool = false) async throws -> Service {
+        for file in ["history.db", "history.db-wal", "history.db-shm"] where !keepingHistory {
             try? FileManager.default.removeItem(at: folder.appendingPathComponent(file))
         }
         let program = try agent.start(["run", "--config", configurationPath])

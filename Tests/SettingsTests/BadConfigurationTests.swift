@@ -55,7 +55,8 @@ private func identity(_ yaml: String) -> String {
 }
 
 extension BadFile {
-    static let all: [BadFile] = structure + names + targets + hosts + users + identities + durations + sections + rights + later
+    static let all: [BadFile] =
+        structure + names + targets + hosts + users + identities + durations + sections + rights + history + later
 
     private static let structure = [
         BadFile(
@@ -412,6 +413,33 @@ extension BadFile {
 
     private static func later(_ what: String, _ yaml: String, _ issue: String) -> BadFile { BadFile("not yet: \(what)", yaml, issue) }
 
+    private static let history = [
+        BadFile(
+            "history.keep, too short", top("history: {path: /nonexistent/h.db, keep: {detail: 1h}}"),
+            "agent.yaml:10:51: history.keep.detail: 1h is below the least, 1d"),
+        BadFile(
+            "history.keep, too long", top("history: {path: /nonexistent/h.db, keep: {daily: 9999d}}"),
+            "agent.yaml:10:50: history.keep.daily: 9999d is above the most, 3650d"),
+        BadFile(
+            "history.keep, unknown", top("history: {path: /nonexistent/h.db, keep: {hourl: 7d}}"),
+            "agent.yaml:10:43: history.keep.hourl: unknown key; did you mean \"hourly\"?"),
+        BadFile(
+            "history.keep, no mapping", top("history: {path: /nonexistent/h.db, keep: 7d}"),
+            "agent.yaml:10:42: history.keep: must be a mapping of keys and values, not text"),
+        BadFile(
+            "history.max_size, no unit", top("history: {path: /nonexistent/h.db, max_size: 4096}"),
+            "agent.yaml:10:46: history.max_size: 4096 has no unit; write it as 512MiB or 4GiB (KiB, MiB, GiB, TiB)"),
+        BadFile(
+            "history.max_size, other unit", top("history: {path: /nonexistent/h.db, max_size: 4GB}"),
+            "agent.yaml:10:46: history.max_size: \"4GB\" is no size; write it as 512MiB or 4GiB (KiB, MiB, GiB, TiB)"),
+        BadFile(
+            "history.max_size, too small", top("history: {path: /nonexistent/h.db, max_size: 64KiB}"),
+            "agent.yaml:10:46: history.max_size: 64KiB is below the least, 16MiB"),
+        BadFile(
+            "history.max_size, too large", top("history: {path: /nonexistent/h.db, max_size: 999999999TiB}"),
+            "agent.yaml:10:46: history.max_size: \"999999999TiB\" is no size; write it as 512MiB or 4GiB (KiB, MiB, GiB, TiB)"),
+    ]
+
     private static let later = [
         later("discover", top("discover: true"), "agent.yaml:10:1: discover: discovery: not in this version; remove the key"),
         later(
@@ -423,12 +451,6 @@ extension BadFile {
         later(
             "server.web_config", top("server: {web_config: web.yaml}"),
             "agent.yaml:10:10: server.web_config: TLS and passwords for the web side: not in this version; remove the key"),
-        later(
-            "history.keep", top("history: {path: /nonexistent/h.db, keep: {detail: 7d}}"),
-            "agent.yaml:10:36: history.keep: retention by age: not in this version; remove the key"),
-        later(
-            "history.max_size", top("history: {path: /nonexistent/h.db, max_size: 4GiB}"),
-            "agent.yaml:10:36: history.max_size: a cap on the size of the history: not in this version; remove the key"),
         later(
             "mysql", target("engine: mysql"),
             "agent.yaml:5:13: targets[0].engine: the engine mysql: not in this version, which has postgresql only"),

@@ -31,7 +31,7 @@ private let full = """
         timeout: 5s
       - {name: "12", engine: postgresql, host: 10.1.2.3, database: "12", user: "o'brien@contoso.example", identities: [object]}
     server:  {listen: ["127.0.0.1:9745", "[::1]:0"], hosts: [Agent.Example]}
-    history: {path: data/history.db}
+    history: {path: data/history.db, keep: {detail: 2d, failures: 30d, daily: 800d}, max_size: 512MiB}
     limits:  {concurrency: 8}
     log:     {level: debug, format: json}
     """
@@ -138,7 +138,10 @@ private struct Folder: ~Copyable {
             ])
         #expect(configuration.server.listen.map(\.description) == ["127.0.0.1:9745", "[::1]:0"])
         #expect(configuration.server.hosts == ["agent.example"])
-        #expect(configuration.history == .init(path: "/etc/x/data/history.db", isDefault: false))
+        #expect(configuration.history.path == "/etc/x/data/history.db" && !configuration.history.isDefault)
+        let day = Duration.seconds(86_400)
+        #expect(configuration.history.keep == .init(detail: day * 2, failures: day * 30, daily: day * 800))
+        #expect(configuration.history.maximumSize == 512 << 20)
         #expect(configuration.limits.concurrency == 8)
         #expect(configuration.log == .init(level: .debug, format: .json))
     }

@@ -31,6 +31,14 @@ private struct MemoryHistory: HistoryReading {
         if query.target == "broken" { throw Failure(.probeInternal, during: .internal, detail: "the file is gone") }
         return Array(items.filter { query.check == nil || $0.check == query.check }.prefix(query.limit))
     }
+
+    func incidents(_ query: IncidentQuery) async throws(Failure) -> [Incident] {
+        if query.target == "broken" { throw Failure(.probeInternal, during: .internal, detail: "the file is gone") }
+        let incident = Incident(
+            check: CheckID(target: "orders", identity: "app"), opened: Samples.now, lastFailure: Samples.now, failures: 2,
+            causes: [Incident.CauseSpan(cause: .tcpRefused, phase: .tcp, time: Samples.now, failures: 2)])
+        return query.check == nil || query.check == incident.check ? [incident] : []
+    }
 }
 
 private final class Renderings: Sendable {
@@ -98,6 +106,12 @@ private func withServer(
             Path("/api/v1/status", 200, "application/json", "{\"schema\":1,\"version\":\"0.1.0\""),
             Path("/api/v1/history", 200, "application/json", "{\"schema\":1,\"items\":[{\"check\":\"orders/app\""),
             Path("/nothing", 404, "application/json", "{\"schema\":1,\"error\":{\"code\":\"not_found\""),
+            Path("/api/v1/incidents?open", 200, "application/json", "{\"schema\":1,\"items\":[{\"check\":\"orders/app\""),
+            Path("/api/v1/incidents?check=crm/app", 200, "application/json", "{\"schema\":1,\"items\":[],\"next\":null}"),
+            Path("/api/v1/incidents?open=maybe", 400, "application/json", "{\"schema\":1,\"error\":{\"code\":\"parameter_invalid\""),
+            Path("/api/v1/incidents?open&open", 400, "application/json", "{\"schema\":1,\"error\":{\"code\":\"parameter_invalid\""),
+            Path("/api/v1/incidents?failures", 400, "application/json", "{\"schema\":1,\"error\":{\"code\":\"parameter_invalid\""),
+            Path("/api/v1/incidents?target=broken", 503, "application/json", "{\"schema\":1,\"error\":{\"code\":\"history_unavailable\""),
             Path("/api/v1/history?limit=x", 400, "application/json", "{\"schema\":1,\"error\":{\"code\":\"parameter_invalid\""),
             Path("/api/v1/history?target=broken", 503, "application/json", "{\"schema\":1,\"error\":{\"code\":\"history_unavailable\""),
             Path("/%zz", 400, "application/json", "{\"schema\":1,\"error\":{\"code\":\"malformed_request\""),

@@ -41,13 +41,3 @@ extension Report: JSONRepresentable {
     /// The phases of a check that was never probed.
     private static let unprobed = Phase.probed.map { PhaseResult($0, .skipped("not probed yet")) }
 }
-
-extension StateChange {
-    /// The line of JSON that is written once per change of verdict: the contract for alerts on a log stream.
-    package var stateLine: JSON {
-        [
-            "schema": Report.schema, "time": time, "kind": "check", "id": check, "from": from, "to": to, "cause": cause,
-            "phase": phase, "since": time,
-        ]
-    }
-}

@@ -42,6 +42,19 @@ package enum StatusText {
         return style.table(rows).map(TextStyle.withoutFinalBlanks).joined(separator: "\n") + "\n"
     }
 
+    /// Sums by hour or day, newest first.
+    package static func render(sums: [Rollup], style: TextStyle = .plain) -> String {
+        let rows = sums.map { sum in
+            [
+                style.mark(sum.failures > 0 ? .error : nil) + " " + sum.start.dateAndMinute, Redactor.scrub(sum.check.description),
+                "\(sum.probes) probes", sum.failures == 0 ? "no failures" : "\(sum.failures) failed",
+                sum.durations.map { "\(Span.short($0.least)) to \(Span.short($0.most)), 95 % within \(Span.short($0.percentile95))" } ?? "",
+                sum.causes.prefix(3).map { "\($0.count) \($0.cause.rawValue)" }.joined(separator: ", "),
+            ]
+        }
+        return style.table(rows).map(TextStyle.withoutFinalBlanks).joined(separator: "\n") + "\n"
+    }
+
     private static func mark(_ state: CheckState) -> Severity? {
         switch state {
         case .up: nil

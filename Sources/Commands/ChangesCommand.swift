@@ -1,0 +1,46 @@
+// `agent changes`: what was different when a check began to fail, out of the file that the service writes.
+import ArgumentParser
+import Diagnosis
+import Store
+
+struct ChangesCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "changes",
+        abstract: "Shows what differs between the last good and the first bad observation of a check.",
+        discussion: """
+            Compared are addresses, aliases, certificate, TLS, version and role of the server, users, and what the token says of the \
+            identity, at the newest failures of the check. What the first failing probe did not reach is not compared.
+
+            EXAMPLES
+              agent changes orders/app
+              agent changes orders/app --output json
+
+            Exit status 0, also when nothing differs; 78 when the named file does not exist.
+            """)
+
+    @OptionGroup var options: ConfigurationOptions
+
+    @Argument(help: "A check, TARGET/IDENTITY.")
+    var check: String
+
+    @Option(help: "The database file; that of the configuration when left out.")
+    var file: String?
+
+    @Option(help: "text or json.", transform: outputFormat)
+    var output = OutputFormat.text
+
+    func validate() throws {
+        if CheckID(check) == nil { throw ValidationError("'\(check)' is no check; it has the form TARGET/IDENTITY.") }
+    }
+
+    func run() async throws {
+        guard let id = CheckID(check) else { return }
+        let source = try HistorySource(file: file, options)
+        let comparison = try await source.read(orNone: FactsComparison(check: id)) { file throws(Failure) in try await file.changes(of: id)
+        }
+        switch output {
+        case .json: Terminal.print(comparison.json.pretty)
+        case .text: Terminal.print(IncidentText.render(comparison, path: source.path, style: Terminal.style))
+        }
+    }
+}

@@ -1,0 +1,68 @@
+// `agent incidents`: when checks were failing, out of the file that the service writes.
+import ArgumentParser
+import Diagnosis
+import Store
+
+struct IncidentsCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "incidents",
+        abstract: "Shows spans of time in which checks were failing, newest first.",
+        discussion: """
+            An incident opens after two failing probes in a row, after one when its cause does not mend itself, and closes after two \
+            successful ones. A new cause keeps it open. Nothing opens in the first minute of the service.
+
+            EXAMPLES
+              agent incidents --open
+              agent incidents orders --since 7d
+              agent incidents --file /var/lib/agent/history.db --output json
+
+            Exit status 0, also when there was none; 78 when the named file does not exist.
+            """)
+
+    @OptionGroup var options: ConfigurationOptions
+
+    @Argument(help: "A check (TARGET/IDENTITY) or a target; everything when left out.")
+    var check: String?
+
+    @Option(help: "The database file; that of the configuration when left out.")
+    var file: String?
+
+    @Flag(help: "Only incidents that last.")
+    var open = false
+
+    @Option(help: ArgumentHelp("Only what lasted until then: 30m, 24h, 7d, or a time as 2026-11-22T03:04:00Z.", valueName: "when"))
+    var since: String?
+
+    @Option(help: ArgumentHelp("Only what opened before this time; the 'next' of an earlier answer.", valueName: "time"))
+    var before: String?
+
+    @Option(help: "How many at most, 1 to 10000.")
+    var limit = 50
+
+    @Option(help: "text or json.", transform: outputFormat)
+    var output = OutputFormat.text
+
+    func validate() throws {
+        guard (1...10_000).contains(limit) else { throw ValidationError("--limit takes 1 to 10000.") }
+        if let since { try sinceMoment(since) }
+        if let before { try beforeMoment(before) }
+    }
+
+    func run() async throws {
+        let source = try HistorySource(file: file, options)
+        let id = check.flatMap { CheckID($0) }
+        let now = Timestamp.now
+        let query = IncidentQuery(
+            check: id, target: id == nil ? check : nil, since: since.flatMap { HistoryCommand.moment($0, now: now) },
+            before: before.flatMap { Timestamp(rfc3339: $0) }, limit: limit, onlyOpen: open)
+        let incidents = try await source.read(orNone: []) { file throws(Failure) in try await file.incidents(query) }
+        switch output {
+        case .json: Terminal.print(Incident.listJSON(incidents, limit: limit).pretty)
+        case .text:
+            let nothing = open ? "No incident is open" : "No incidents"
+            Terminal.print(
+                incidents.isEmpty
+                    ? "\(nothing) in \(source.path)." : IncidentText.render(incidents, now: now, style: Terminal.style))
+        }
+    }
+}

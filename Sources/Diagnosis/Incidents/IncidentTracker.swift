@@ -1,0 +1,111 @@
+// When an incident opens and closes: a pure state machine for one check, in the words of the rules.
+//
+// Opens after two failures in a row, after one when its cause is not transient. Closes after two successes in a row. A new cause keeps it
+// open. Nothing opens while the caller says so (the first minute of the service), but failures of that time count as the first ones.
+
+/// Follows the observations of one check.
+package struct IncidentTracker: Sendable, Hashable {
+    private let check: CheckID
+    private var state = State.quiet
+    /// Successes in a row since the last failure, and when the first of them started. Nil after a failure and before everything.
+    private var recovery: Recovery?
+
+    private enum State: Sendable, Hashable {
+        case quiet
+        /// Failures that are not an incident yet.
+        case suspected(Incident)
+        case open(Incident)
+    }
+
+    private struct Recovery: Sendable, Hashable {
+        var count: Int
+        var since: Timestamp
+    }
+
+    /// What an observation did to the incident.
+    package enum Step: Sendable, Hashable {
+        case opened(Incident)
+        case causeAdded(Incident)
+        /// One more failure of a known cause.
+        case continued(Incident)
+        case closed(Incident)
+
+        package var incident: Incident {
+            switch self {
+            case .opened(let incident), .causeAdded(let incident), .continued(let incident), .closed(let incident): incident
+            }
+        }
+    }
+
+    package init(_ check: CheckID) { self.check = check }
+
+    /// The incident that lasts now.
+    package var open: Incident? {
+        if case .open(let incident) = state { incident } else { nil }
+    }
+
+    /// Takes an observation into account; what stopped on purpose says nothing about failing.
+    /// - Parameter mayOpen: false in the first minute of the service.
+    package mutating func apply(_ observation: Observation, mayOpen: Bool) -> Step? {
+        switch observation.outcome {
+        case .partial: nil
+        case .succeeded: succeeded(observation.started)
+        case .failed(let failure): failed(failure, observation.started, mayOpen: mayOpen)
+        }
+    }
+
+    /// Takes up an incident that an earlier run of the service left open.
+    /// - Returns: a step when what was seen meanwhile already changes it.
+    package mutating func adopt(_ earlier: Incident) -> Step? {
+        var incident = earlier
+        switch state {
+        case .open(let later) where later.opened == earlier.opened: return nil
+        case .open(let later), .suspected(let later):
+            incident.merge(later)
+            state = .open(incident)
+            return .continued(incident)
+        case .quiet:
+            state = .open(incident)
+            return recovery.flatMap { closeIfRecovered($0) }
+        }
+    }
+
+    private mutating func succeeded(_ started: Timestamp) -> Step? {
+        let recovery = Recovery(count: (recovery?.count ?? 0) + 1, since: recovery?.since ?? started)
+        self.recovery = recovery
+        if case .suspected = state { state = .quiet }
+        return closeIfRecovered(recovery)
+    }
+
+    private mutating func closeIfRecovered(_ recovery: Recovery) -> Step? {
+        guard recovery.count >= 2, case .open(var incident) = state else { return nil }
+        // A wall clock that was put back does not make a span negative.
+        incident.closed = max(recovery.since, incident.opened)
+        state = .quiet
+        return .closed(incident)
+    }
+
+    private mutating func failed(_ failure: Failure, _ started: Timestamp, mayOpen: Bool) -> Step? {
+        recovery = nil
+        switch state {
+        case .open(var incident):
+            let isNew = incident.add(failure, started: started)
+            state = .open(incident)
+            return isNew ? .causeAdded(incident) : .continued(incident)
+        case .suspected(var incident):
+            _ = incident.add(failure, started: started)
+            return suspect(incident, failure, mayOpen: mayOpen)
+        case .quiet:
+            return suspect(Incident(check: check, failure: failure, started: started), failure, mayOpen: mayOpen)
+        }
+    }
+
+    private mutating func suspect(_ incident: Incident, _ failure: Failure, mayOpen: Bool) -> Step? {
+        guard mayOpen, incident.failures >= 2 || !failure.cause.isTransient else {
+            state = .suspected(incident)
+            return nil
+        }
+        state = .open(incident)
+        return .opened(incident)
+    }
+}

@@ -1,0 +1,188 @@
+import Diagnosis
+import Testing
+
+private let check = CheckID(target: "orders", identity: "app")
+
+/// What a probe a second saw, as letters: `.` success, `r` refused (transient), `l` login name unknown (not transient), `p` stopped on purpose.
+private func observation(_ letter: Character, at second: Int) -> Observation {
+    let outcome: Observation.Outcome =
+        switch letter {
+        case "r": .failed(Failure(.tcpRefused, during: .tcp))
+        case "t": .failed(Failure(.tcpTimeout, during: .tcp))
+        case "l": .failed(Failure(.loginPrincipalUnknown, during: .login))
+        case "p": .partial(.loginPaused)
+        default: .succeeded
+        }
+    return Observation(
+        check: check, started: Timestamp(milliseconds: Int64(second) * 1000), duration: .milliseconds(5), phases: [], outcome: outcome)
+}
+
+/// A run of probes and what it does.
+struct TrackerRow: Sendable, CustomTestStringConvertible {
+    var what: String
+    var probes: String
+    /// **Shape**: a letter for each probe: `o` opened, `n` new cause, `+` continued, `c` closed, `-` nothing.
+    var steps: String
+    /// Of every incident that closed or is open at the end: `opened-closed causes`, seconds.
+    var incidents: [String]
+    /// Before this second nothing opens.
+    var quiet = 0
+
+    var testDescription: String { what }
+}
+
+@Suite struct IncidentTrackerTests {
+    @Test(
+        "An incident opens, changes and closes by the rules",
+        arguments: [
+            TrackerRow(what: "success only", probes: "....", steps: "----", incidents: []),
+            TrackerRow(what: "one transient failure is none", probes: ".r.r.", steps: "-----", incidents: []),
+            TrackerRow(what: "two in a row open at the first", probes: ".rr", steps: "--o", incidents: ["1- tcp_refused×2"]),
+            TrackerRow(
+                what: "two of different causes open as well", probes: "rt", steps: "-o", incidents: ["0- tcp_refused×1 tcp_timeout×1"]),
+            TrackerRow(
+                what: "one that is not transient opens at once", probes: ".l", steps: "-o", incidents: ["1- login_principal_unknown×1"]),
+            TrackerRow(what: "transient, then not", probes: "rl", steps: "-o", incidents: ["0- tcp_refused×1 login_principal_unknown×1"]),
+            TrackerRow(what: "one success does not close", probes: "rr.r", steps: "-o-+", incidents: ["0- tcp_refused×3"]),
+            TrackerRow(what: "two successes close at the first of them", probes: "rr..", steps: "-o-c", incidents: ["0-2 tcp_refused×2"]),
+            TrackerRow(
+                what: "successes with a failure between do not close", probes: "rr.r.r.", steps: "-o-+-+-",
+                incidents: ["0- tcp_refused×4"]),
+            TrackerRow(
+                what: "a new cause keeps it open", probes: "rrtl..", steps: "-onn-c",
+                incidents: ["0-4 tcp_refused×2 tcp_timeout×1 login_principal_unknown×1"]),
+            TrackerRow(
+                what: "a cause that comes back is told once", probes: "rrtr", steps: "-on+", incidents: ["0- tcp_refused×3 tcp_timeout×1"]),
+            TrackerRow(
+                what: "what stops on purpose neither opens nor closes", probes: "rprp.p.", steps: "--o---c",
+                incidents: ["0-4 tcp_refused×2"]),
+            TrackerRow(
+                what: "a second incident is another one", probes: "l..rr", steps: "o-c-o",
+                incidents: ["0-1 login_principal_unknown×1", "3- tcp_refused×2"]),
+            TrackerRow(what: "nothing opens in the quiet time, however bad", probes: "lllrr", steps: "-----", incidents: [], quiet: 9),
+            TrackerRow(
+                what: "what fails in the quiet time and after it opened then", probes: "rrr", steps: "--o",
+                incidents: ["0- tcp_refused×3"], quiet: 2),
+            TrackerRow(
+                what: "one failure after it is the second in a row", probes: "lr", steps: "-o",
+                incidents: ["0- login_principal_unknown×1 tcp_refused×1"], quiet: 1),
+            TrackerRow(what: "what mended in the quiet time is none", probes: "rr.r", steps: "----", incidents: [], quiet: 3),
+        ])
+    func rules(row: TrackerRow) {
+        var tracker = IncidentTracker(check)
+        var steps = ""
+        var incidents: [Incident] = []
+        for (second, letter) in row.probes.enumerated() {
+            switch tracker.apply(observation(letter, at: second), mayOpen: second >= row.quiet) {
+            case nil: steps += "-"
+            case .opened: steps += "o"
+            case .causeAdded: steps += "n"
+            case .continued: steps += "+"
+            case .closed(let incident):
+                steps += "c"
+                incidents.append(incident)
+            }
+        }
+        if let open = tracker.open { incidents.append(open) }
+        #expect(steps == row.steps)
+        #expect(incidents.map(words) == row.incidents)
+    }
+
+    private func words(_ incident: Incident) -> String {
+        let closed = incident.closed.map { String($0.milliseconds / 1000) } ?? ""
+        let causes = incident.causes.map { "\($0.cause.rawValue)×\($0.failures)" }
+        #expect(incident.causes.reduce(0) { $0 + $1.failures } == incident.failures)
+        return "\(incident.opened.milliseconds / 1000)-\(closed) \(causes.joined(separator: " "))"
+    }
+
+    private var earlier: Incident {
+        var tracker = IncidentTracker(check)
+        _ = tracker.apply(observation("r", at: 0), mayOpen: true)
+        _ = tracker.apply(observation("r", at: 1), mayOpen: true)
+        return tracker.open ?? Incident(check: check, opened: .now, lastFailure: .now, failures: 0, causes: [])
+    }
+
+    @Test("An incident of an earlier run goes on, also in the quiet time, and closes by the same rule")
+    func adopted() {
+        var tracker = IncidentTracker(check)
+        #expect(tracker.adopt(earlier) == nil)
+        guard case .causeAdded(let changed)? = tracker.apply(observation("t", at: 10), mayOpen: false) else {
+            Issue.record("it does not go on")
+            return
+        }
+        #expect(words(changed) == "0- tcp_refused×2 tcp_timeout×1")
+        #expect(tracker.apply(observation(".", at: 11), mayOpen: false) == nil)
+        guard case .closed(let closed)? = tracker.apply(observation(".", at: 12), mayOpen: false) else {
+            Issue.record("it does not close")
+            return
+        }
+        #expect(words(closed) == "0-11 tcp_refused×2 tcp_timeout×1")
+    }
+
+    @Test("What was seen before the earlier run's incident was read counts")
+    func adoptedLate() {
+        var mended = IncidentTracker(check)
+        for second in 10...12 { _ = mended.apply(observation(".", at: second), mayOpen: true) }
+        guard case .closed(let closed)? = mended.adopt(earlier) else {
+            Issue.record("it mended before it was read")
+            return
+        }
+        #expect(words(closed) == "0-10 tcp_refused×2")
+
+        var failing = IncidentTracker(check)
+        for second in 10...12 { _ = failing.apply(observation("t", at: second), mayOpen: true) }
+        #expect(failing.adopt(earlier) != nil)
+        #expect(failing.open.map(words) == "0- tcp_refused×2 tcp_timeout×3")
+        #expect(failing.adopt(earlier) == nil, "reading it again adds nothing")
+    }
+
+    @Test("A wall clock that is put back makes no span negative")
+    func clockPutBack() {
+        var tracker = IncidentTracker(check)
+        _ = tracker.apply(observation("l", at: 1000), mayOpen: true)
+        _ = tracker.apply(observation(".", at: 10), mayOpen: true)
+        guard case .closed(let closed)? = tracker.apply(observation(".", at: 11), mayOpen: true) else {
+            Issue.record("it does not close")
+            return
+        }
+        #expect(closed.closed == closed.opened)
+    }
+
+    @Test("The worst phase is the earliest that broke; the JSON has every key")
+    func json() {
+        var tracker = IncidentTracker(check)
+        _ = tracker.apply(observation("l", at: 0), mayOpen: true)
+        _ = tracker.apply(observation("r", at: 1), mayOpen: true)
+        #expect(tracker.open?.worstPhase == .tcp)
+        #expect(
+            tracker.open?.json.compact == """
+                {"check":"orders/app","opened":"1970-01-01T00:00:00.000Z","closed":null,"duration_seconds":null,\
+                "last_failure":"1970-01-01T00:00:01.000Z","failures":2,"phase":"tcp","causes":[\
+                {"cause":"login_principal_unknown","phase":"login","time":"1970-01-01T00:00:00.000Z","failures":1},\
+                {"cause":"tcp_refused","phase":"tcp","time":"1970-01-01T00:00:01.000Z","failures":1}]}
+                """)
+    }
+
+    @Test("A change of verdict on an identity is one line, once")
+    func identityLine() {
+        let board = Board(targets: [], identities: ["app"])
+        func request(_ outcome: TokenRequestResult.Outcome, at second: Int64) -> StateLine? {
+            board.record(
+                .request(
+                    TokenRequestResult(
+                        identity: "app", resource: .ossrdbms, source: .imds, time: Timestamp(milliseconds: second * 1000),
+                        duration: .milliseconds(3), outcome: outcome)))
+        }
+        let token = TokenRequestResult.Outcome.acquired(expires: Timestamp(milliseconds: 9_000_000), isSameToken: false)
+        let first = request(token, at: 1)
+        #expect(first.map { [$0.from, $0.to] } == [.unknown, .up])
+        #expect(request(token, at: 2) == nil)
+        #expect(board.record(.lookup(identity: "app", hit: true)) == nil)
+        let down = request(.failed(Failure(.identityNotAssigned, during: .token)), at: 3)
+        #expect(
+            down?.json.compact == """
+                {"schema":1,"time":"1970-01-01T00:00:03.000Z","kind":"identity","id":"app","from":"up","to":"down",\
+                "cause":"identity_not_assigned","phase":"token","since":"1970-01-01T00:00:03.000Z"}
+                """)
+    }
+}

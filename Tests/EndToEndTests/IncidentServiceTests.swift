@@ -1,0 +1,80 @@
+// Incidents of the running service, as its users see them. Slow on purpose: the first minute of a service opens none.
+import Diagnosis
+import Foundation
+import Lab
+import Testing
+
+@Suite(.timeLimit(.minutes(5))) struct IncidentServiceTests {
+    private func incidents(_ bench: AgentBench, _ arguments: [String] = []) async throws -> [[String: Any]] {
+        let result = try await bench.agent.run(["incidents", "--config", bench.configurationPath, "--output", "json"] + arguments)
+        guard result.status == 0 else { throw BenchError("agent incidents: \(result.status) \(result.errors)") }
+        let document = try jsonObject(result.output)
+        #expect(document["schema"] as? Int == 1)
+        return document["items"] as? [[String: Any]] ?? []
+    }
+
+    @Test("A fault opens an incident after the first minute, a restart goes on with it, its end closes it; the lines follow")
+    func faultOnAndOff() async throws {
+        try await withAgentBench { bench in
+            let service = try await bench.startService()
+            _ = try await eventually("orders is up") { try await service.check("orders/app")["state"] as? String == "up" ? true : nil }
+            try await bench.lab.faults.turnOn(.tcpRefused, target: "orders")
+            _ = try await eventually("orders is down") { try await service.check("orders/app")["state"] as? String == "down" ? true : nil }
+            #expect(try await incidents(bench).isEmpty, "not in the first minute")
+            let open = try await eventually("an incident opens", within: .seconds(90)) { try await incidents(bench, ["--open"]).first }
+            #expect(open["check"] as? String == "orders/app")
+            #expect(open["phase"] as? String == "tcp")
+            #expect(open["closed"] is NSNull)
+            #expect((open["causes"] as? [[String: Any]])?.first?["cause"] as? String == "tcp_refused")
+
+            let text = try await bench.agent.run(["incidents", "orders", "--config", bench.configurationPath])
+            #expect(text.output.contains("open, ") && text.output.contains("tcp_refused in tcp"), "\(text.output)")
+            let changes = try await bench.agent.run(["changes", "orders/app", "--config", bench.configurationPath, "--output", "json"])
+            let comparison = try jsonObject(changes.output)
+            #expect(comparison["cause"] as? String == "tcp_refused")
+            #expect(comparison["last_good"] is String && comparison["first_bad"] is String)
+
+            let stopped = await service.program.stop()
+            let lines = try stopped.output.split(separator: "\n").map { try jsonObject(String($0)) }
+            let kinds = Dictionary(grouping: lines) { $0["kind"] as? String ?? "" }
+            #expect(Set(kinds.keys) == ["check", "identity", "store"], "\(stopped.output)")
+            #expect(kinds["store"]?.first?["to"] as? String == "up" && kinds["store"]?.first?["id"] as? String == bench.historyPath)
+            #expect(kinds["identity"]?.contains { $0["id"] as? String == "app" && $0["to"] as? String == "up" } == true)
+            #expect(lines.allSatisfy { Set($0.keys) == ["schema", "time", "kind", "id", "from", "to", "cause", "phase", "since"] })
+
+            try await bench.lab.faults.turnOffAll()
+            let again = try await bench.startService(keepingHistory: true)
+            let closed = try await eventually("the incident closes") {
+                try await incidents(bench, ["--since", "1h"]).first { $0["closed"] is String }
+            }
+            #expect(closed["opened"] as? String == open["opened"] as? String, "the same one")
+            #expect(try await incidents(bench).count == 1)
+            #expect(try await incidents(bench, ["--open"]).isEmpty)
+            let sums = try await bench.agent.run(
+                ["history", "orders/app", "--by", "day", "--config", bench.configurationPath, "--output", "json"])
+            let day = try jsonObject(sums.output)["items"] as? [[String: Any]]
+            #expect((day?.first?["failures"] as? Int ?? 0) > 2, "\(sums.output)")
+            #expect(await again.program.stop().status == 0)
+        }
+    }
+
+    @Test("A store that cannot keep what happens is a line as well")
+    func storeDown() async throws {
+        try await withAgentBench { bench in
+            let text = try String(contentsOfFile: bench.configurationPath, encoding: .utf8)
+            let path = "/nonexistent/history.db"
+            try text.replacingOccurrences(of: bench.historyPath, with: path)
+                .write(toFile: bench.configurationPath, atomically: true, encoding: .utf8)
+            let service = try await bench.startService()
+            let line = try await eventually("the line of the store") {
+                service.program.output.split(separator: "\n").first { $0.contains("\"kind\":\"store\"") }.map(String.init)
+            }
+            let object = try jsonObject(line)
+            #expect(object["id"] as? String == path)
+            #expect(object["from"] as? String == "unknown" && object["to"] as? String == "down")
+            #expect(object["cause"] as? String == "store_not_persistent")
+            #expect(await service.program.stop().status == 0)
+            #expect(service.program.output.split(separator: "\n").count { $0.contains("\"kind\":\"store\"") } == 1, "once")
+        }
+    }
+}
