@@ -73,7 +73,8 @@ package struct ConfigurationSummary: Sendable, Hashable, JSONRepresentable {
             "\(target.name): \(target.engine.rawValue) \(target.endpoint), \(counted(target.checks, "check"))"
                 + " every \(Durations.text(target.interval)), \(counted(target.loginsPerDay, "login")) a day,"
                 + " at most \(counted(target.peakConnections, "connection"))"
-                + (target.privileges > 0 ? ", rights compared with \(target.privileges) \(target.privileges == 1 ? "entry" : "entries")" : "")
+                + (target.privileges > 0
+                    ? ", rights compared with \(target.privileges) \(target.privileges == 1 ? "entry" : "entries")" : "")
         }
         if !unusedIdentities.isEmpty { lines.append("watched without a target: \(unusedIdentities.joined(separator: ", "))") }
         let rate = (probesPerMinute * 10).rounded() / 10
