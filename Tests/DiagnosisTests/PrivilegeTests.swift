@@ -78,7 +78,8 @@ import Testing
 
 @Suite struct PrivilegeStatementTests {
     static let hostile = [
-        "x'; DROP TABLE t; --", "x\\'; DROP TABLE t; --", "\\", "'", "''", "\"", "$$", "x')) UNION SELECT 1 --", "/* ", "E'", "a\u{0}b", "日本'",
+        "x'; DROP TABLE t; --", "x\\'; DROP TABLE t; --", "\\", "'", "''", "\"", "$$", "x')) UNION SELECT 1 --", "/* ", "E'", "a\u{0}b",
+        "日本'",
     ]
 
     /// What is left of SQL when its string constants are taken out, read as the server reads them with either setting of
@@ -96,8 +97,12 @@ import Testing
             let escapes = backslashEscapes || previous == "E"
             var isClosed = false
             while let inner = scalars.popFirst() {
-                if inner == "\\", escapes { _ = scalars.popFirst() } else if inner == "'" {
-                    if scalars.first == "'" { _ = scalars.popFirst() } else {
+                if inner == "\\", escapes {
+                    _ = scalars.popFirst()
+                } else if inner == "'" {
+                    if scalars.first == "'" {
+                        _ = scalars.popFirst()
+                    } else {
                         isClosed = true
                         break
                     }
@@ -166,8 +171,10 @@ import Testing
         let good: [String?] = ["0", "missing", "table", "sales", "t", "o", "SELECT, INSERT", nil, "12", "12"]
         #expect(PrivilegeReport(Self.rules, answer: Self.answer([good])) != nil)
         let bad: [[String?]] = [
-            ["9", "missing", "table", "s", "t", "o", "SELECT", nil, "1", "1"], ["-2", "missing", "table", "s", "t", "o", "SELECT", nil, "1", "1"],
-            ["0", "other", "table", "s", "t", "o", "SELECT", nil, "1", "1"], ["0", "missing", "elephant", "s", "t", "o", "SELECT", nil, "1", "1"],
+            ["9", "missing", "table", "s", "t", "o", "SELECT", nil, "1", "1"],
+            ["-2", "missing", "table", "s", "t", "o", "SELECT", nil, "1", "1"],
+            ["0", "other", "table", "s", "t", "o", "SELECT", nil, "1", "1"],
+            ["0", "missing", "elephant", "s", "t", "o", "SELECT", nil, "1", "1"],
             ["0", "missing", "table", "s", "t", "o", "SELECT; DROP", nil, "1", "1"], ["0", "missing", "table"], [],
             [nil, nil, nil, nil, nil, nil, nil, nil, nil, nil],
         ]

@@ -286,7 +286,8 @@ struct Situation: Sendable {
             }
             let rules = PrivilegeRules(
                 require: [
-                    try rule("all tables in schema \"Mixed Case\"", [.select]), try rule("all sequences in schema \"Mixed Case\"", [.usage]),
+                    try rule("all tables in schema \"Mixed Case\"", [.select]),
+                    try rule("all sequences in schema \"Mixed Case\"", [.usage]),
                     try rule("all functions in schema \"Mixed Case\"", [.execute]), try rule("database", [.create]),
                 ], deny: [try rule("table open.log", [.update, .delete])])
             let probe = bench.probe(privileges: rules)

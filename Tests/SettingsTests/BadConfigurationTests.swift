@@ -368,7 +368,8 @@ extension BadFile {
             "agent.yaml:10:17: targets[0].privileges: says nothing: it has \"require\" and \"deny\", as in require: [connect]"),
         rights("an empty list", "{require: []}", "agent.yaml:10:27: targets[0].privileges.require: must have at least one entry"),
         rights(
-            "an unknown key", "{requires: [connect]}", "agent.yaml:10:18: targets[0].privileges.requires: unknown key; did you mean \"require\"?"),
+            "an unknown key", "{requires: [connect]}",
+            "agent.yaml:10:18: targets[0].privileges.requires: unknown key; did you mean \"require\"?"),
         rights(
             "a misspelt word", "{deny: [superuesr]}",
             """

@@ -105,7 +105,8 @@ package enum PrivilegeGrammar {
                 tokens.append(.word(string(scalars[index..<end])))
                 index = end
             default:
-                throw Problem("holds \"\(scalar)\" outside quotes; a name with it is written in double quotes, as in table sales.\"order-lines\"")
+                throw Problem(
+                    "holds \"\(scalar)\" outside quotes; a name with it is written in double quotes, as in table sales.\"order-lines\"")
             }
         }
         return tokens
@@ -144,7 +145,8 @@ package enum PrivilegeGrammar {
                 object = .function(schema: schema, name: function, arguments: arguments())
             case "all": object = try all()
             default:
-                throw Problem("is no object; the forms are \(PrivilegeGrammar.forms.joined(separator: ", "))", guesses: ["database", "role"])
+                throw Problem(
+                    "is no object; the forms are \(PrivilegeGrammar.forms.joined(separator: ", "))", guesses: ["database", "role"])
             }
             guard rest.isEmpty else { throw Problem("holds more than one object; each is an entry of its own") }
             return object
@@ -156,7 +158,8 @@ package enum PrivilegeGrammar {
                 throw Problem("\"all\" is followed by tables, sequences or functions and a schema, as in all tables in schema sales")
             }
             let schema = try name("schema", "all \(kind) in schema sales")
-            return kind == "tables" ? .allTables(schema: schema) : kind == "sequences" ? .allSequences(schema: schema) : .allFunctions(schema: schema)
+            return kind == "tables"
+                ? .allTables(schema: schema) : kind == "sequences" ? .allSequences(schema: schema) : .allFunctions(schema: schema)
         }
 
         private mutating func keyword() -> String? {

@@ -150,7 +150,8 @@ enum PrivilegeFindings {
     // MARK: Words
 
     private static func finding(
-        _ code: String, _ severity: Severity, _ detail: String, _ evidence: [Evidence], _ hint: String, _ remedies: [Remedy], _ next: [String]
+        _ code: String, _ severity: Severity, _ detail: String, _ evidence: [Evidence], _ hint: String, _ remedies: [Remedy],
+        _ next: [String]
     ) -> Finding {
         Finding(
             id: "", code: code, severity: severity, phase: .privileges, certainty: .certain, affects: [], detail: Redactor.scrub(detail),
