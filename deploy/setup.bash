@@ -94,4 +94,4 @@ build_packages=(git ca-certificates pkg-config gcc g++ libc6-dev libcurl4-openss
 # shellcheck disable=SC2034
 lab_packages=(postgresql)
 # shellcheck disable=SC2034
-test_packages=(prometheus curl openssl chromium)
+test_packages=(prometheus python3-prometheus-client curl openssl chromium)

@@ -73,8 +73,7 @@ package struct ConfigurationSummary: Sendable, Hashable, JSONRepresentable {
             "\(target.name): \(target.engine.rawValue) \(target.endpoint), \(counted(target.checks, "check"))"
                 + " every \(Durations.text(target.interval)), \(counted(target.loginsPerDay, "login")) a day,"
                 + " at most \(counted(target.peakConnections, "connection"))"
-                + (target.privileges > 0
-                    ? ", rights compared with \(target.privileges) \(target.privileges == 1 ? "entry" : "entries")" : "")
+                + Self.rights(target.privileges)
         }
         if !unusedIdentities.isEmpty { lines.append("watched without a target: \(unusedIdentities.joined(separator: ", "))") }
         let rate = (probesPerMinute * 10).rounded() / 10
@@ -86,4 +85,8 @@ package struct ConfigurationSummary: Sendable, Hashable, JSONRepresentable {
     }
 
     private func counted(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
+
+    private static func rights(_ count: Int) -> String {
+        count == 0 ? "" : ", rights compared with \(count) \(count == 1 ? "entry" : "entries")"
+    }
 }
