@@ -17,30 +17,29 @@ final class AgentService: Sendable {
     /// How long running probes may finish after the first signal.
     static let drain = Duration.seconds(8)
 
-    private let configuration: Configuration
-    private let workbench: Workbench
+    private let surroundings: ServiceSurroundings
+    /// What runs now; only the reloader puts another value in its place.
+    private let current: Mutex<Workbench>
     private let store: HistoryStore
     private let metrics: Metrics
     private let gate: Gate
     private let scheduler: Scheduler
     private let onDemand: OnDemand
-    private let sink: LogSink
+    private let hosts: HostNames
+    private let verdict: ConfigurationVerdict
+    private let listening = ConfigurationVerdict()
     private let logger: Logger
     private let isListening = Atomic(false)
 
-    init(_ configuration: Configuration, descriptors: Int, logger: Logger, sink: LogSink) throws(Failure) {
-        self.configuration = configuration
-        self.logger = logger
-        self.sink = sink
-        let metrics = Metrics()
-        self.metrics = metrics
-        // Standard output may be a pipe that nobody reads, so its lines go through a queue of their own.
-        let stateLines = LogSink(descriptor: STDOUT_FILENO, reportsDrops: false)
-        let tell: @Sendable (JSON) -> Void = { stateLines.write(Array(($0.compact + "\n").utf8), level: .info) }
+    /// - Parameter verdict: on the configuration, which is good now.
+    init(_ configuration: Configuration, _ surroundings: ServiceSurroundings, verdict: ConfigurationVerdict) throws(Failure) {
+        let configuration = surroundings.adjusted(configuration)
+        let (metrics, logger, tell) = (surroundings.metrics, surroundings.logger, surroundings.tell)
+        (self.surroundings, self.metrics, self.logger, self.verdict) = (surroundings, metrics, logger, verdict)
         let storeState = StoreVerdict(path: configuration.history.path)
         let store = HistoryStore(
             path: configuration.history.path, retention: Retention(configuration.history), logger: logger,
-            onCommit: { metrics.commit($0.duration) }, onChange: { if let line = storeState.change($0, at: .now) { tell(line.json) } })
+            onCommit: { metrics.commit($0.duration) }, onChange: { if let line = storeState.change($0, at: .now) { tell(line) } })
         self.store = store
         let workbench = try Workbench(
             configuration, logger: logger,
@@ -48,49 +47,59 @@ final class AgentService: Sendable {
                 guard case .request(let result) = event else { return }
                 metrics.tokenRequest(result)
                 store.record(result)
-            }, onIdentity: { tell($0.json) })
-        self.workbench = workbench
+            }, onIdentity: tell)
+        current = Mutex(workbench)
+        hosts = HostNames(configuration.server.hosts)
         let gate = Gate(limit: configuration.limits.concurrency)
         self.gate = gate
         metrics.concurrencyLimit(gate.limit)
-        metrics.configurationLoaded(isReload: false)
         let board = workbench.board
-        let engines = Dictionary(uniqueKeysWithValues: workbench.probes.map { ($0.id, $0.target.engine) })
         let scheduler = Scheduler(
             probes: workbench.probes, gate: gate, seed: CheckID(target: Terminal.hostName, identity: "").stableHash, drain: Self.drain,
             // A probe holds one or two descriptors; some are kept for the page, the metrics and the database.
-            limit: max(8, descriptors / 2 - 64),
+            limit: max(8, surroundings.descriptors / 2 - 64),
             onEvent: { event in
                 switch event {
                 case .started(_, let lag): metrics.schedulerLag(lag)
                 case .missed(_, let reason): metrics.missed(MissedReason(rawValue: reason.rawValue) ?? .overrun)
                 case .finished(let observation):
                     store.record(observation)
-                    if let engine = engines[observation.check] { metrics.observe(observation, engine: engine) }
+                    if let engine = board.engine(of: observation.check) { metrics.observe(observation, engine: engine) }
                     guard let change = board.record(observation) else { return }
-                    tell(change.stateLine)
+                    tell(StateLine(change))
                     Self.log(change, observation, logger)
                 }
             }, logger: logger)
         self.scheduler = scheduler
         // Such probes answer who asked and count as logins; they do not change what the schedule has found, because who asks may have
         // left them less time than the configuration does.
-        let probes = Dictionary(uniqueKeysWithValues: workbench.probes.map { ($0.id, $0) })
         onDemand = OnDemand(
-            gate: gate, find: { probes[$0] }, depth: { scheduler.depth(of: $0) }, note: { scheduler.note($0) }, logger: logger)
+            gate: gate, find: { scheduler.probe(of: $0) }, depth: { scheduler.depth(of: $0) }, note: { scheduler.note($0) }, logger: logger)
     }
+
+    /// What runs now.
+    var workbench: Workbench { current.withLock { $0 } }
 
     /// Serves until a signal comes. **Throws**: `StatusServer.BindFailure`.
     func run() async throws {
+        let workbench = self.workbench
         logger.notice(
             "agent starts",
             metadata: [
                 "agent.version": "\(AgentVersion.current)", "checks": "\(workbench.probes.count)",
-                "history.path": "\(configuration.history.path)",
+                "history.path": "\(workbench.configuration.history.path)",
             ])
         let server = StatusServer(
-            listen: configuration.server.listen, hosts: configuration.server.hosts, sources: sources, metrics: metrics, logger: logger,
-            onBound: { _ in self.isListening.store(true, ordering: .releasing) })
+            listen: workbench.configuration.server.listen, hosts: hosts, sources: sources, metrics: metrics, logger: logger,
+            onBound: { _ in
+                self.isListening.store(true, ordering: .releasing)
+                PatientServer.bound(self.listening, self.surroundings.tell)
+            })
+        let patient = PatientServer(
+            server: server, stays: surroundings.stays, verdict: listening, tell: surroundings.tell, logger: logger)
+        let reloader = Reloader(
+            file: surroundings.file, bell: surroundings.bell, verdict: verdict, metrics: metrics,
+            adopt: { configuration throws(Failure) in try self.adopt(configuration) }, tell: surroundings.tell, logger: logger)
         let store = self.store
         let identities = workbench.identities
         var group = ServiceGroupConfiguration(
@@ -99,12 +108,38 @@ final class AgentService: Sendable {
                 .init(service: Work { await cancelWhenGracefulShutdown { await identities.watch() } }),
                 .init(service: scheduler, successTerminationBehavior: .ignore),
                 .init(service: onDemand, successTerminationBehavior: .ignore),
-                .init(service: server),
+                .init(service: Work { await cancelWhenGracefulShutdown { await reloader.run() } }),
+                .init(service: patient),
             ], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         group.maximumGracefulShutdownDuration = .seconds(10)
         try await ServiceGroup(configuration: group).run()
         await workbench.close()
         logger.notice("agent has stopped")
+    }
+
+    /// Puts a configuration in force without disturbing what it does not change.
+    ///
+    /// First nothing starts any more that is not wanted, then everybody sees the new state of things; what is new begins a moment later.
+    /// **Isolation**: called by the reloader only, one after the other.
+    private func adopt(_ configuration: Configuration) throws(Failure) -> ConfigurationChange {
+        let before = workbench
+        let wanted = surroundings.adjusted(configuration)
+        let change = ConfigurationChange(from: before.configuration, to: wanted)
+        guard !change.isEmpty else { return change }
+        let after = try before.adopting(.running(after: before.configuration, adopting: wanted), change)
+        scheduler.replace(after.probes, keeping: Set(change.checks.unchanged))
+        onDemand.forget(Set(change.checks.removed + change.checks.changed))
+        after.board.replace(
+            targets: after.configuration.targets, identities: after.configuration.identities.map(\.name),
+            renewed: Set(change.identities.changed))
+        current.withLock { $0 = after }
+        hosts.replace(after.configuration.server.hosts)
+        surroundings.sink.obey(after.configuration.log)
+        if gate.limit != after.configuration.limits.concurrency {
+            gate.limit = after.configuration.limits.concurrency
+            metrics.concurrencyLimit(gate.limit)
+        }
+        return change
     }
 
     /// Once per change of verdict, not per run.
@@ -132,7 +167,7 @@ final class AgentService: Sendable {
                     ReadinessCondition("listening", isMet: self.isListening.load(ordering: .acquiring)),
                 ]
             },
-            report: { self.report }, targets: { self.configuration.targets },
+            report: { self.report }, targets: { self.workbench.configuration.targets },
             probe: { check, timeout in await self.probe(check, within: timeout) })
     }
 
@@ -155,44 +190,22 @@ final class AgentService: Sendable {
             let reason = status.message ?? "no file is configured"
             notices.append(Notice(.storeNotPersistent, during: .internal, detail: "History is kept in memory only: \(reason)."))
         }
+        let workbench = self.workbench
         return Report.make(
-            snapshot: workbench.board.snapshot, identities: configuration.identities, mode: .inside, host: Terminal.hostName,
-            version: AgentVersion.current, now: .now, cloud: configuration.cloud, notices: notices)
+            snapshot: workbench.board.snapshot, identities: workbench.configuration.identities, mode: .inside, host: Terminal.hostName,
+            version: AgentVersion.current, now: .now, cloud: workbench.configuration.cloud, troubles: troubles, notices: notices)
     }
 
+    /// What is wrong with the agent itself while it goes on: the file it was given, the place it should listen at.
+    private var troubles: [Failure] { [verdict, listening].compactMap(\.failure) }
+
     private var exposition: ExpositionInput {
+        let workbench = self.workbench
         var snapshot = metrics.snapshot
         snapshot.schedule.inFlight = scheduler.inFlight
         return ExpositionInput(
             board: workbench.board.snapshot, metrics: snapshot, build: BuildInfo(version: AgentVersion.current),
-            store: StoreGauges(store.status), process: ProcessStats.current(), log: sink.counts,
-            sources: workbench.identities.sourceKinds)
-    }
-}
-
-/// An async function as a service.
-private struct Work: Service {
-    var body: @Sendable () async -> Void
-    func run() async throws { await body() }
-}
-
-extension Retention {
-    init(_ history: Configuration.History) {
-        self.init()
-        (successes, failures, changes) = (history.keep.detail, history.keep.failures, history.keep.failures)
-        (hourly, daily, maximumSize) = (history.keep.hourly, history.keep.daily, history.maximumSize)
-    }
-}
-
-extension StoreGauges {
-    init(_ status: StoreStatus) {
-        self.init(
-            isUp: status.isUp, records: status.records, recordFailures: Self.names(status.failures), queued: status.queue,
-            queueLimit: status.queueLimit, size: status.size, writeAheadLogSize: status.walSize, lastCheckpoint: status.lastCheckpoint,
-            recoveries: Self.names(status.recoveries), pruned: status.pruned)
-    }
-
-    private static func names(_ counts: [StoreTrouble: UInt64]) -> [String: UInt64] {
-        Dictionary(uniqueKeysWithValues: counts.map { ($0.key.rawValue, $0.value) })
+            store: StoreGauges(store.status), process: ProcessStats.current(), log: surroundings.sink.counts,
+            sources: workbench.identities.sourceKinds, troubles: troubles)
     }
 }

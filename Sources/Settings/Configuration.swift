@@ -29,6 +29,8 @@ package struct Configuration: Sendable {
         package var listen: [Endpoint] = [Endpoint(host: "127.0.0.1", port: 9745)]
         /// Names that a request may carry in `Host` besides addresses and `localhost`. Lower case.
         package var hosts: [String] = []
+
+        package init() {}
     }
 
     /// Where what happened is kept.
@@ -62,6 +64,11 @@ package struct Configuration: Sendable {
     package struct Log: Sendable, Hashable {
         package var level: Level = .info
         package var format: Format = .text
+
+        package init(level: Level = .info, format: Format = .text) {
+            self.level = level
+            self.format = format
+        }
 
         /// The names of swift-log, which this target does not import.
         package enum Level: String, Sendable, Hashable, CaseIterable {

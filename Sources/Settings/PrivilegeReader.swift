@@ -10,7 +10,7 @@ struct PrivilegeReader {
     /// - Returns: no rules when the key is absent or, with errors, when nothing of it can be used.
     func read(_ target: Section) -> PrivilegeRules {
         guard let section = target.section("privileges") else { return PrivilegeRules() }
-        section.allow(["require", "deny"])
+        section.allow(ConfigurationShape.privileges)
         var places: [String: Int] = [:]
         var rules = PrivilegeRules()
         rules.require = list("require", of: section, &places)
@@ -48,7 +48,7 @@ struct PrivilegeReader {
 
     private func mapping(_ item: Placed<YAMLValue>, _ places: inout [String: Int]) -> PrivilegeRule? {
         guard let fields = Section(item.value, path: item.path, issues: issues) else { return nil }
-        fields.allow(["on", "grants", "name"])
+        fields.allow(ConfigurationShape.privilege)
         let name = fields.text("name")
         if let name {
             if let problem = Names.problem(ofName: name.value) {
