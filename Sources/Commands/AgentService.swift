@@ -49,6 +49,7 @@ final class AgentService: Sendable {
                 store.record(result)
             }, onIdentity: tell)
         current = Mutex(workbench)
+        store.follow(Set(workbench.probes.map(\.id)))
         hosts = HostNames(configuration.server.hosts)
         let gate = Gate(limit: configuration.limits.concurrency)
         self.gate = gate
@@ -133,6 +134,7 @@ final class AgentService: Sendable {
             targets: after.configuration.targets, identities: after.configuration.identities.map(\.name),
             renewed: Set(change.identities.changed))
         current.withLock { $0 = after }
+        store.follow(Set(after.probes.map(\.id)))
         hosts.replace(after.configuration.server.hosts)
         surroundings.sink.obey(after.configuration.log)
         if gate.limit != after.configuration.limits.concurrency {

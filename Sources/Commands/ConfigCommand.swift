@@ -77,6 +77,8 @@ struct ConfigCommand: ParsableCommand {
 enum DocumentFormat: String { case yaml, json }
 
 func documentFormat(_ text: String) throws -> DocumentFormat {
-    guard let format = DocumentFormat(rawValue: text) else { throw ValidationError("'\(text)' is no format of a document; use yaml or json.") }
+    guard let format = DocumentFormat(rawValue: text) else {
+        throw ValidationError("'\(text)' is no format of a document; use yaml or json.")
+    }
     return format
 }

@@ -40,7 +40,8 @@ extension Failure {
         let errors = issues.filter { $0.severity == .error }
         let more = errors.count > 1 ? " (and \(errors.count - 1) more)" : ""
         self.init(
-            .configInvalid, during: .config, detail: "The configuration was refused: \(errors.first?.oneLine ?? "it is wrong")\(more). \(consequence)",
+            .configInvalid, during: .config,
+            detail: "The configuration was refused: \(errors.first?.oneLine ?? "it is wrong")\(more). \(consequence)",
             evidence: errors.dropFirst().prefix(4).map { Evidence(.agent, text: $0.oneLine) })
     }
 }

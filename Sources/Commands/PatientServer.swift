@@ -32,7 +32,8 @@ struct PatientServer: Service {
                 let line = verdict.refused(
                     Self.id,
                     because: Failure(
-                        .configInvalid, during: .config, detail: "The agent \(failure.description); it goes on trying, and probes meanwhile."))
+                        .configInvalid, during: .config,
+                        detail: "The agent \(failure.description); it goes on trying, and probes meanwhile."))
                 if let line { tell(line) }
                 if told.map({ .now - $0 >= Self.reminder }) ?? true {
                     told = .now

@@ -17,7 +17,13 @@ package struct ConfigurationChange: Sendable, Hashable {
             let wanted = Set(new)
             removed = old.filter { !wanted.contains($0) }
             for name in new {
-                if !known.contains(name) { added.append(name) } else if isSame(name) { unchanged.append(name) } else { changed.append(name) }
+                if !known.contains(name) {
+                    added.append(name)
+                } else if isSame(name) {
+                    unchanged.append(name)
+                } else {
+                    changed.append(name)
+                }
             }
         }
 

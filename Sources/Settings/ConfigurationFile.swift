@@ -122,9 +122,7 @@ package final class ConfigurationFile: Sendable {
         case .failure(let problem)?: content = .problem(problem)
         case .success(let read)?:
             bytes = read
-            var hasher = Hasher()
-            unsafe bytes.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
-            content = .bytes(count: bytes.count, hash: hasher.finalize())
+            content = .bytes(count: bytes.count, hash: bytes.hashValue)
         }
         let isNew = state.withLock { state in
             defer { (state.stamp, state.content) = (stamp, content) }

@@ -104,7 +104,8 @@ enum ConfigurationShape {
     ]
 
     static let server: [ShapeKey] = [
-        ShapeKey("listen", .list(of: .text(), least: 1), default: ["127.0.0.1:9745"], "Addresses with ports; port 0 lets the system choose."),
+        ShapeKey(
+            "listen", .list(of: .text(), least: 1), default: ["127.0.0.1:9745"], "Addresses with ports; port 0 lets the system choose."),
         ShapeKey("hosts", .list(of: .text()), default: .array([]), "Names that a request may use in Host besides addresses and localhost."),
     ]
 

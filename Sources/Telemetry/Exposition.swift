@@ -332,7 +332,8 @@ package enum Exposition {
         writer.family("dbprobe_config_reload_failures_total", .counter, "Reloads of the configuration that failed.")
         writer.sample("dbprobe_config_reload_failures_total", schedule.reloadFailures)
         if !input.troubles.isEmpty {
-            writer.family("dbprobe_agent_failure_cause", .gauge, "1 for each cause of trouble of the agent itself; no series while there is none.")
+            writer.family(
+                "dbprobe_agent_failure_cause", .gauge, "1 for each cause of trouble of the agent itself; no series while there is none.")
             for cause in Set(input.troubles.map { [$0.phase.rawValue, $0.cause.rawValue] }).sorted(by: { $0[1] < $1[1] }) {
                 writer.sample(
                     "dbprobe_agent_failure_cause", labels: ExpositionWriter.labels(["phase": cause[0], "cause": cause[1]]), 1)

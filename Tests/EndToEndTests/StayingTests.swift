@@ -89,7 +89,8 @@ import Testing
             try text.write(toFile: path, atomically: true, encoding: .utf8)
             let second = try bench.agent.start(["run", "--stay", "--config", path, "--listen", first.address])
             _ = try await eventually("the trouble is told") {
-                second.output.contains("\"id\":\"server.listen\",\"from\":\"unknown\",\"to\":\"down\",\"cause\":\"config_invalid\"") ? true : nil
+                second.output.contains("\"id\":\"server.listen\",\"from\":\"unknown\",\"to\":\"down\",\"cause\":\"config_invalid\"")
+                    ? true : nil
             }
             _ = try await eventually("probes run all the same") { second.output.contains("\"id\":\"orders/app\"") ? true : nil }
             #expect(second.errors.contains("another process uses this port"))

@@ -42,7 +42,8 @@ struct Edit: Sendable, CustomTestStringConvertible {
         Edit(what: "a default that is written out", replacing: ("", "defaults: {interval: 60s}\n")),
         Edit(what: "a target taken out", replacing: ("  - {name: billing", "#"), removed: ["billing/app"]),
         Edit(
-            what: "a target put in", replacing: ("server:", "  - {name: new, engine: postgresql, host: n, database: d, user: u, identities: [ops]}\nserver:"),
+            what: "a target put in",
+            replacing: ("server:", "  - {name: new, engine: postgresql, host: n, database: d, user: u, identities: [ops]}\nserver:"),
             added: ["new/ops"]),
         Edit(
             what: "a target renamed", replacing: ("name: billing", "name: invoices"), added: ["invoices/app"], removed: ["billing/app"]),
@@ -146,7 +147,9 @@ struct Edit: Sendable, CustomTestStringConvertible {
             Damage("binary", says: "agent.yaml:2:1: the file is not text", bytes: Array("cloud: public\n\u{0}\u{1}".utf8)),
             Damage("no UTF-8", says: "agent.yaml:1:1: the file is not UTF-8", bytes: [0x61, 0x3A, 0x20, 0xC3, 0x28, 0x0A]),
             Damage("huge", says: "at most 1048576 are read", bytes: Array(repeating: 0x23, count: (1 << 20) + 1)),
-            Damage("wrongly typed", says: "agent.yaml:1:10: targets: must be a list", bytes: Array("targets: {a: b}\nidentities: {app: {kind: managed_identity}}".utf8)),
+            Damage(
+                "wrongly typed", says: "agent.yaml:1:10: targets: must be a list",
+                bytes: Array("targets: {a: b}\nidentities: {app: {kind: managed_identity}}".utf8)),
             Damage("gone", says: "there is no such file") { try FileManager.default.removeItem(atPath: $0) },
             Damage("a folder", says: "is a directory") {
                 try FileManager.default.removeItem(atPath: $0)

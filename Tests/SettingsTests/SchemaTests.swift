@@ -64,7 +64,9 @@ extension YAMLValue {
 }
 
 @Suite(.timeLimit(.minutes(2))) struct SchemaTests {
-    @Test("What config show prints reads back as the same configuration", arguments: [everything, Configuration.minimalFile, "identities: {app: {kind: managed_identity}}\ntargets: []\n"])
+    @Test(
+        "What config show prints reads back as the same configuration",
+        arguments: [everything, Configuration.minimalFile, "identities: {app: {kind: managed_identity}}\ntargets: []\n"])
     func readsBack(text: String) throws {
         let configuration = try parse(text)
         let effective = EffectiveConfiguration(configuration, text: Array(text.utf8))
@@ -100,14 +102,11 @@ extension YAMLValue {
 
     /// What Debian's validator says of each document. **Throws**: when it cannot be run or calls the schema itself wrong.
     private func validate(_ documents: [JSON]) throws -> [Bool] {
-        let program = """
-            import json, sys
-            from jsonschema import Draft202012Validator as Validator
-            given = json.load(sys.stdin)
-            Validator.check_schema(given["schema"])
-            validator = Validator(given["schema"])
-            print(json.dumps([validator.is_valid(document) for document in given["documents"]]))
-            """
+        let program = [
+            "import json, sys", "from jsonschema import Draft202012Validator as Validator", "given = json.load(sys.stdin)",
+            "Validator.check_schema(given['schema'])", "validator = Validator(given['schema'])",
+            "print(json.dumps([validator.is_valid(document) for document in given['documents']]))",
+        ].joined(separator: "\n")
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/python3")
         process.arguments = ["-c", program]
