@@ -90,14 +90,16 @@ final class AgentService: Sendable {
                 "agent.version": "\(AgentVersion.current)", "checks": "\(workbench.probes.count)",
                 "history.path": "\(workbench.configuration.history.path)",
             ])
-        let server = StatusServer(
-            listen: workbench.configuration.server.listen, hosts: hosts, sources: sources, metrics: metrics, logger: logger,
-            onBound: { _ in
-                self.isListening.store(true, ordering: .releasing)
-                PatientServer.bound(self.listening, self.surroundings.tell)
-            })
         let patient = PatientServer(
-            server: server, stays: surroundings.stays, verdict: listening, tell: surroundings.tell, logger: logger)
+            server: {
+                StatusServer(
+                    listen: self.workbench.configuration.server.listen, hosts: self.hosts, sources: self.sources, metrics: self.metrics,
+                    logger: self.logger,
+                    onBound: { _ in
+                        self.isListening.store(true, ordering: .releasing)
+                        PatientServer.bound(self.listening, self.surroundings.tell)
+                    })
+            }, stays: surroundings.stays, verdict: listening, tell: surroundings.tell, logger: logger)
         let reloader = Reloader(
             file: surroundings.file, bell: surroundings.bell, verdict: verdict, metrics: metrics,
             adopt: { configuration throws(Failure) in try self.adopt(configuration) }, tell: surroundings.tell, logger: logger)
@@ -125,9 +127,15 @@ final class AgentService: Sendable {
     private func adopt(_ configuration: Configuration) throws(Failure) -> ConfigurationChange {
         let before = workbench
         let wanted = surroundings.adjusted(configuration)
-        let change = ConfigurationChange(from: before.configuration, to: wanted)
+        var change = ConfigurationChange(from: before.configuration, to: wanted)
         guard !change.isEmpty else { return change }
-        let after = try before.adopting(.running(after: before.configuration, adopting: wanted), change)
+        var running = Configuration.running(after: before.configuration, adopting: wanted)
+        // As long as it waits for its place, it can take another one.
+        if !isListening.load(ordering: .acquiring) {
+            change.makeLive("server.listen")
+            running.server.listen = wanted.server.listen
+        }
+        let after = try before.adopting(running, change)
         scheduler.replace(after.probes, keeping: Set(change.checks.unchanged))
         onDemand.forget(Set(change.checks.removed + change.checks.changed))
         after.board.replace(

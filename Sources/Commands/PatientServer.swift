@@ -7,11 +7,12 @@ import StatusServer
 /// Runs the status server; tries again while it cannot listen, unless the agent is to end then.
 struct PatientServer: Service {
     /// The pauses between two tries grow to this.
-    static let longestPause = Duration.seconds(30)
+    static let longestPause = Duration.seconds(15)
     /// How often the trouble is logged while it lasts.
     static let reminder = Duration.seconds(60)
 
-    var server: StatusServer
+    /// Made anew for every try, because the place to listen at may have changed.
+    var server: @Sendable () -> StatusServer
     /// Whether to try again.
     var stays: Bool
     var verdict: ConfigurationVerdict
@@ -27,7 +28,7 @@ struct PatientServer: Service {
         var told: ContinuousClock.Instant?
         while true {
             do {
-                return try await server.run()
+                return try await server().run()
             } catch let failure as StatusServer.BindFailure where stays {
                 let line = verdict.refused(
                     Self.id,

@@ -41,7 +41,7 @@ final class WaitingRoom: Sendable {
                 isListening.store(true, ordering: .releasing)
                 PatientServer.bound(listening, { tell($0) })
             })
-        let patient = PatientServer(server: server, stays: true, verdict: listening, tell: tell, logger: surroundings.logger)
+        let patient = PatientServer(server: { server }, stays: true, verdict: listening, tell: tell, logger: surroundings.logger)
         var group = ServiceGroupConfiguration(
             services: [
                 .init(service: patient),

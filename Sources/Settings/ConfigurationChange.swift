@@ -37,6 +37,12 @@ package struct ConfigurationChange: Sendable, Hashable {
     /// Keys whose new value waits for the next start.
     package var needsRestart: [String] = []
 
+    /// Says that the key's new value can be put in force after all.
+    package mutating func makeLive(_ key: String) {
+        guard let index = needsRestart.firstIndex(of: key) else { return }
+        live.append(needsRestart.remove(at: index))
+    }
+
     /// Whether nothing has to be done.
     package var isEmpty: Bool { checks.isEmpty && identities.isEmpty && live.isEmpty && needsRestart.isEmpty }
 

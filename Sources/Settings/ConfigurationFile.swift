@@ -77,22 +77,62 @@ package final class ConfigurationFile: Sendable {
     /// - Parameter isForced: reads it in any case.
     /// - Returns: nil when the file has the content that was read last.
     package func look(isForced: Bool = false) async -> ConfigurationResult? {
-        var seen = await onQueue { self.stamp() }
+        guard var seen = await onQueue({ self.stamp() }) else { return nil }
         let (known, wasRefused, readAt) = state.withLock { ($0.stamp, $0.wasRefused, $0.readAt) }
         let isDue = wasRefused && ContinuousClock.now - readAt >= Self.retry
         guard isForced || isDue || seen != known else { return nil }
         // Who insists has finished writing.
         for _ in 0..<Self.patience where seen != known && !isForced {
             guard (try? await Task.sleep(for: Self.settling)) != nil else { return nil }
-            let next = await onQueue { self.stamp() }
+            guard let next = await onQueue({ self.stamp() }) else { return nil }
             if next == seen { break }
             seen = next
         }
-        return await onQueue { self.examine(isForced: isForced || isDue) }
+        return await onQueue { self.examine(isForced: isForced || isDue) } ?? nil
     }
 
-    private func onQueue<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
-        await withCheckedContinuation { continuation in queue.async { continuation.resume(returning: body()) } }
+    /// - Returns: nil when the caller was cancelled first; a disk that does not answer then holds up the queue and nobody else.
+    private func onQueue<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value? {
+        let answer = Answer<Value>()
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                guard answer.await(continuation) else { return }
+                queue.async { answer.give(body()) }
+            }
+        } onCancel: {
+            answer.give(nil)
+        }
+    }
+
+    /// Given once, by whoever comes first.
+    private final class Answer<Value: Sendable>: Sendable {
+        private enum State {
+            case open
+            case awaited(CheckedContinuation<Value?, Never>)
+            case over
+        }
+
+        private let state = Mutex(State.open)
+
+        /// - Returns: false when it was given before; the continuation is resumed then.
+        func await(_ continuation: CheckedContinuation<Value?, Never>) -> Bool {
+            let isOver = state.withLock { state in
+                if case .over = state { return true }
+                state = .awaited(continuation)
+                return false
+            }
+            if isOver { continuation.resume(returning: nil) }
+            return !isOver
+        }
+
+        func give(_ value: Value?) {
+            let continuation = state.withLock { state -> CheckedContinuation<Value?, Never>? in
+                defer { state = .over }
+                if case .awaited(let continuation) = state { return continuation }
+                return nil
+            }
+            continuation?.resume(returning: value)
+        }
     }
 
     private func find() -> String? {

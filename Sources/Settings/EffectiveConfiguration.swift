@@ -15,7 +15,8 @@ package struct EffectiveConfiguration: Sendable {
         var origins: [String: String] = [:]
         if let given {
             Self.leaves(of: json, path: "") { path in
-                guard !given.contains(path) else { return }
+                // Rights have no defaults, and a word of the file may be shown as the mapping that it stands for.
+                guard !given.contains(path), !path.contains("].privileges.") else { return }
                 let isOfTarget = path.hasPrefix("targets[") && (path.hasSuffix("].interval") || path.hasSuffix("].timeout"))
                 if path == "history.path" {
                     origins[path] = "default, by what is writable here"
@@ -88,6 +89,9 @@ package struct EffectiveConfiguration: Sendable {
     }
 
     private static func privilege(_ rule: PrivilegeRule) -> JSON {
+        if rule.name == nil, rule.rights.count == 1, rule.object == .database || rule.object == .role {
+            return .string(rule.rights[0].rawValue)
+        }
         let members: [JSON.Member] = [
             .init(key: "on", value: .string(rule.object.description)),
             .init(key: "grants", value: .array(rule.rights.map { .string($0.rawValue) })),
@@ -107,7 +111,7 @@ package struct EffectiveConfiguration: Sendable {
         }
     }
 
-    /// The paths of everything that stands in the file, sections included. What is below `privileges` and `identities` of a target is given as a whole.
+    /// The paths of everything that stands in the file, sections included.
     private static func paths(of root: YAMLValue?) -> Set<String> {
         var paths: Set<String> = []
         func visit(_ value: YAMLValue, _ path: String) {

@@ -149,7 +149,7 @@ import Testing
                     try bench.replaceConfiguration(number % 2 == 0 ? quiet : other)
                     service.program.signal(SIGHUP)
                     let end = ContinuousClock.now + .seconds(20)
-                    while !service.program.errors.utf8.dropFirst(before).contains(UInt8(ascii: "\n")) {
+                    while !String(decoding: service.program.errors.utf8.dropFirst(before), as: UTF8.self).contains("was reloaded") {
                         guard ContinuousClock.now < end else { throw BenchError("reload \(number) is not taken") }
                         try await Task.sleep(for: .milliseconds(2))
                     }

@@ -97,11 +97,30 @@ import Testing
             #expect(await first.program.stop().status == 0)
             let service = try await bench.service(second, listening: 1)
             #expect(service.address == first.address)
+            #expect(try await service.finding("config_invalid") == nil)
             #expect(try await service.check("orders/app")["state"] as? String == "up")
             let stopped = await second.stop()
             #expect(stopped.status == 0)
             #expect(stopped.output.contains("\"id\":\"server.listen\",\"from\":\"down\",\"to\":\"up\""), "\(stopped.output)")
             #expect(stopped.errors.components(separatedBy: "cannot listen and tries again").count == 2, "one line a minute")
+        }
+    }
+
+    @Test("An agent that waits for its port takes another one out of a new configuration")
+    func otherPort() async throws {
+        try await withAgentBench { bench in
+            let first = try await bench.startService()
+            let path = bench.folder.appendingPathComponent("second.yaml").path
+            let text = try bench.configurationText().replacing("history.db", with: "second.db")
+            try text.replacing("127.0.0.1:0", with: first.address).write(toFile: path, atomically: true, encoding: .utf8)
+            let second = try bench.agent.start(["run", "--stay", "--config", path])
+            _ = try await eventually("the trouble is told") { second.errors.contains("cannot listen and tries again") ? true : nil }
+            try text.write(toFile: path, atomically: true, encoding: .utf8)
+            let service = try await bench.service(second, listening: 1)
+            #expect(service.address != first.address)
+            #expect(!second.errors.contains("need a restart"))
+            #expect(await second.stop().status == 0)
+            #expect(await first.program.stop().status == 0)
         }
     }
 
