@@ -9,7 +9,8 @@ struct HistoryCommand: AsyncParsableCommand {
         commandName: "history",
         abstract: "Shows recorded observations, newest first.",
         discussion: """
-            Reads the SQLite file of the service beside the running service, never writing to it.
+            Reads the SQLite file of the service beside the running service, never writing to it. Requests for tokens are there as \
+            probes of the identity by itself, /IDENTITY.
 
             EXAMPLES
               agent history --limit 20
@@ -22,7 +23,7 @@ struct HistoryCommand: AsyncParsableCommand {
 
     @OptionGroup var options: ConfigurationOptions
 
-    @Argument(help: "A check (TARGET/IDENTITY) or a target; everything when left out.")
+    @Argument(help: "A check (TARGET/IDENTITY), a target, or an identity by itself (/IDENTITY); everything when left out.")
     var check: String?
 
     @Option(help: "The database file; that of the configuration when left out.")
