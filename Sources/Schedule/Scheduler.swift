@@ -33,7 +33,8 @@ package final class Scheduler: Service {
     ///   - onEvent: called on the task of the probe or of the loop, never under a lock; must not block.
     package init(
         probes: [any Probe], gate: Gate, seed: UInt64, clock: any ScheduleClock = SystemClock(), drain: Duration = .seconds(10),
-        limit: Int? = nil, onTurn: @escaping @Sendable () -> Void = {}, onEvent: @escaping @Sendable (SchedulerEvent) -> Void, logger: Logger
+        limit: Int? = nil, onTurn: @escaping @Sendable () -> Void = {}, onEvent: @escaping @Sendable (SchedulerEvent) -> Void,
+        logger: Logger
     ) {
         self.probes = probes
         self.gate = gate

@@ -60,7 +60,9 @@ import Testing
         #expect(try run("promtool", ["test", "rules", folder.appendingPathComponent("tests.yaml").path], input: []).status != 0)
     }
 
-    @Test("Every metric and label that rules and dashboard name is exported", arguments: ["rules.yaml", "tests.yaml", "agent.json", "runbook.md"])
+    @Test(
+        "Every metric and label that rules and dashboard name is exported",
+        arguments: ["rules.yaml", "tests.yaml", "agent.json", "runbook.md"])
     func exported(file: String) throws {
         let board = Samples.old()
         var observation = Samples.success(CheckID(target: "orders", identity: "app"))
