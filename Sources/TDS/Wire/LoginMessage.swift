@@ -55,11 +55,13 @@ package struct LoginMessage: Sendable, Hashable {
         var writer = ByteWriter()
         writer.zeros(4)
         for number in [tdsVersion, packetSize, clientProgramVersion, clientProcessID, connectionID] { writer.uint32(number) }
-        writer.append([options1, options2, typeFlags, options3])
+        // The bit and the list go together: a server that finds only one of them refuses the login.
+        let hasFeatures = !features.isEmpty || options3 & Options.extensions != 0
+        writer.append([options1, options2, typeFlags, hasFeatures ? options3 | Options.extensions : options3])
         writer.int32(timeZone)
         writer.uint32(locale)
 
-        // The table of offsets, then what it points to. Fields without text have offset 0, except the first, as ODBC writes them.
+        // The table of offsets, then what it points to. Which fields without text have offset 0 is as ODBC does it.
         var data = ByteWriter()
         func place(_ text: String, _ name: String, always: Bool = false) throws(WireError) {
             let units = Array(text.utf16)
@@ -76,17 +78,18 @@ package struct LoginMessage: Sendable, Hashable {
         try place(applicationName, "application name")
         try place(serverName, "server name")
         let pointer = data.count
-        writer.uint16(features.isEmpty ? 0 : UInt16(Self.fixedSize + pointer))
-        writer.uint16(features.isEmpty ? 0 : 4)
-        if !features.isEmpty { data.zeros(4) }
+        writer.uint16(hasFeatures ? UInt16(Self.fixedSize + pointer) : 0)
+        writer.uint16(hasFeatures ? 4 : 0)
+        if hasFeatures { data.zeros(4) }
         try place(libraryName, "library name")
-        try place(language, "language")
+        try place(language, "language", always: true)
         try place(database, "database name")
         writer.append((clientID + [0, 0, 0, 0, 0, 0]).prefix(6))
         // SSPI, file to attach, new password: none; long SSPI length: 0.
-        writer.zeros(16)
+        writer.uint16(UInt16(Self.fixedSize + data.count))
+        writer.zeros(14)
 
-        if !features.isEmpty {
+        if hasFeatures {
             data.replace(at: pointer, little: UInt64(Self.fixedSize + data.count), 4)
             for feature in features { feature.encode(into: &data) }
             data.byte(FeatureID.terminator)

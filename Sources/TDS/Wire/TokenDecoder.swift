@@ -75,8 +75,8 @@ package struct TokenDecoder: Sendable {
                 do throws(WireError) {
                     let outcome = try step(&reader)
                     start = reader.position
-                    // A value that a bitmap says is NULL needs no byte, so a row may end without one.
-                    wanted = stage == .row ? 0 : 1
+                    // A value that is NULL by bitmap or by type needs no byte, so a token may end without one.
+                    wanted = stage == .token ? 1 : 0
                     switch outcome {
                     case .token(let token): return token
                     case .piece: continue
