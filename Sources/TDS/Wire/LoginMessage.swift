@@ -86,8 +86,9 @@ package struct LoginMessage: Sendable, Hashable {
         try place(database, "database name")
         writer.append((clientID + [0, 0, 0, 0, 0, 0]).prefix(6))
         // SSPI, file to attach, new password: none; long SSPI length: 0.
+        writer.zeros(4)
         writer.uint16(UInt16(Self.fixedSize + data.count))
-        writer.zeros(14)
+        writer.zeros(10)
 
         if hasFeatures {
             data.replace(at: pointer, little: UInt64(Self.fixedSize + data.count), 4)
