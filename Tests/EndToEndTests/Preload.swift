@@ -32,6 +32,6 @@ final class Preload: Sendable {
         let handle = try FileHandle(forWritingTo: state)
         defer { try? handle.close() }
         try handle.seek(toOffset: offset)
-        try handle.write(contentsOf: withUnsafeBytes(of: number.littleEndian) { Data($0) })
+        try handle.write(contentsOf: Data((0..<8).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) }))
     }
 }

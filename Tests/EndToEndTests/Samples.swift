@@ -2,6 +2,7 @@
 import Diagnosis
 import Foundation
 import Store
+import Testing
 
 /// The samples of one scrape.
 struct Scrape: Sendable {
@@ -16,7 +17,7 @@ struct Scrape: Sendable {
 
     /// The sum over the series of a metric whose labels hold `part`; nil when there is none.
     func sum(_ metric: String, _ part: String = "") -> Double? {
-        let found = samples.filter { ($0.series == metric || $0.series.hasPrefix(metric + "{")) && $0.series.contains(part) }
+        let found = samples.filter { ($0.series == metric || $0.series.hasPrefix(metric + "{")) && (part.isEmpty || $0.series.contains(part)) }
         return found.isEmpty ? nil : found.map(\.value).reduce(0, +)
     }
 }
@@ -52,6 +53,20 @@ extension AgentBench {
     func starts() async throws -> [Double] {
         let times = try await recorded().map(\.time.seconds).sorted()
         return times.map { $0 - (times.first ?? 0) }
+    }
+}
+
+/// One promise with a lab of its own.
+typealias Part = (name: String, play: @Sendable () async throws -> Void)
+
+/// Plays promises beside each other: most of their time is waiting, for a slot, a deadline or the next look of the store.
+func sideBySide(_ parts: [Part]) async {
+    await withTaskGroup(of: Void.self) { group in
+        for part in parts {
+            group.addTask {
+                do { try await part.play() } catch { Issue.record("\(part.name): \(error)") }
+            }
+        }
     }
 }
 
