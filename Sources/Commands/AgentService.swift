@@ -18,16 +18,16 @@ final class AgentService: Sendable {
     static let drain = Duration.seconds(8)
 
     private let surroundings: ServiceSurroundings
-    /// What runs now; only the reloader puts another value in its place.
-    private let current: Mutex<Workbench>
+    private let running: Running
     private let store: HistoryStore
     private let metrics: Metrics
     private let gate: Gate
     private let scheduler: Scheduler
     private let onDemand: OnDemand
     private let hosts: HostNames
+    private let diagnosis: InsideDiagnosis
     private let verdict: ConfigurationVerdict
-    private let listening = ConfigurationVerdict()
+    private let listening: ConfigurationVerdict
     private let logger: Logger
     private let isListening = Atomic(false)
 
@@ -48,8 +48,10 @@ final class AgentService: Sendable {
                 metrics.tokenRequest(result)
                 store.record(result)
             }, onIdentity: tell)
-        current = Mutex(workbench)
-        store.follow(Set(workbench.probes.map(\.id)))
+        let running = Running(workbench)
+        let listening = ConfigurationVerdict()
+        (self.running, self.listening) = (running, listening)
+        store.follow(workbench.followed)
         hosts = HostNames(configuration.server.hosts)
         let gate = Gate(limit: configuration.limits.concurrency)
         self.gate = gate
@@ -58,7 +60,7 @@ final class AgentService: Sendable {
         let scheduler = Scheduler(
             probes: workbench.probes, gate: gate, seed: CheckID(target: Terminal.hostName, identity: "").stableHash, drain: Self.drain,
             // A probe holds one or two descriptors; some are kept for the page, the metrics and the database.
-            limit: max(8, surroundings.descriptors / 2 - 64),
+            limit: max(8, surroundings.descriptors / 2 - 64), onTurn: { ServiceManager.inherited?.tick { Self.statusLine(board) } },
             onEvent: { event in
                 switch event {
                 case .started(_, let lag): metrics.schedulerLag(lag)
@@ -74,16 +76,26 @@ final class AgentService: Sendable {
         self.scheduler = scheduler
         // Such probes answer who asked and count as logins; they do not change what the schedule has found, because who asks may have
         // left them less time than the configuration does.
-        onDemand = OnDemand(
+        let onDemand = OnDemand(
             gate: gate, find: { scheduler.probe(of: $0) }, depth: { scheduler.depth(of: $0) }, note: { scheduler.note($0) }, logger: logger)
+        self.onDemand = onDemand
+        diagnosis = InsideDiagnosis(
+            InsideDiagnosis.Sources(
+                targets: { running.workbench.configuration.targets }, board: { board },
+                report: { snapshot in
+                    Self.report(
+                        snapshot, running.workbench.configuration, store.status, [verdict, listening].compactMap(\.failure))
+                }, reset: { scheduler.reset($0) }),
+            onDemand: onDemand, store: store)
     }
 
     /// What runs now.
-    var workbench: Workbench { current.withLock { $0 } }
+    var workbench: Workbench { running.workbench }
 
-    /// Serves until a signal comes. **Throws**: `StatusServer.BindFailure`.
+    /// Serves until a signal comes. **Throws**: `StatusServer.BindFailure`, `LocalSocket.Refusal`.
     func run() async throws {
         let workbench = self.workbench
+        let socket = try workbench.configuration.server.socket.flatMap { try LocalSocket($0, stays: surroundings.stays, logger: logger) }
         logger.notice(
             "agent starts",
             metadata: [
@@ -100,6 +112,10 @@ final class AgentService: Sendable {
                         PatientServer.bound(self.listening, self.surroundings.tell)
                     })
             }, stays: surroundings.stays, verdict: listening, tell: surroundings.tell, logger: logger)
+        // A server of its own, so that commands reach the agent also while it waits for its port.
+        let local = socket.map { socket in
+            StatusServer(listen: [], socket: socket, hosts: hosts, sources: sources, metrics: metrics, logger: logger)
+        }
         let reloader = Reloader(
             file: surroundings.file, bell: surroundings.bell, verdict: verdict, metrics: metrics,
             adopt: { configuration throws(Failure) in try self.adopt(configuration) }, tell: surroundings.tell, logger: logger)
@@ -113,6 +129,14 @@ final class AgentService: Sendable {
                 .init(service: onDemand, successTerminationBehavior: .ignore),
                 .init(service: Work { await cancelWhenGracefulShutdown { await reloader.run() } }),
                 .init(service: patient),
+                .init(service: Work { try await local?.run() }, successTerminationBehavior: .ignore),
+                .init(service: diagnosis, successTerminationBehavior: .ignore),
+                // Last in the list, so told first.
+                .init(
+                    service: Work {
+                        try? await gracefulShutdown()
+                        ServiceManager.inherited?.stopping()
+                    }, successTerminationBehavior: .ignore),
             ], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         group.maximumGracefulShutdownDuration = .seconds(10)
         try await ServiceGroup(configuration: group).run()
@@ -129,20 +153,20 @@ final class AgentService: Sendable {
         let wanted = surroundings.adjusted(configuration)
         var change = ConfigurationChange(from: before.configuration, to: wanted)
         guard !change.isEmpty else { return change }
-        var running = Configuration.running(after: before.configuration, adopting: wanted)
+        var next = Configuration.running(after: before.configuration, adopting: wanted)
         // As long as it waits for its place, it can take another one.
         if !isListening.load(ordering: .acquiring) {
             change.makeLive("server.listen")
-            running.server.listen = wanted.server.listen
+            next.server.listen = wanted.server.listen
         }
-        let after = try before.adopting(running, change)
+        let after = try before.adopting(next, change)
         scheduler.replace(after.probes, keeping: Set(change.checks.unchanged))
         onDemand.forget(Set(change.checks.removed + change.checks.changed))
         after.board.replace(
             targets: after.configuration.targets, identities: after.configuration.identities.map(\.name),
             renewed: Set(change.identities.changed))
-        current.withLock { $0 = after }
-        store.follow(Set(after.probes.map(\.id)))
+        running.workbench = after
+        store.follow(after.followed)
         hosts.replace(after.configuration.server.hosts)
         surroundings.sink.obey(after.configuration.log)
         if gate.limit != after.configuration.limits.concurrency {
@@ -150,6 +174,12 @@ final class AgentService: Sendable {
             metrics.concurrencyLimit(gate.limit)
         }
         return change
+    }
+
+    /// For `systemctl status`.
+    private static func statusLine(_ board: Board) -> String {
+        let checks = board.snapshot.checks
+        return "\(checks.count { $0.state == .up }) of \(checks.count) checks up"
     }
 
     /// Once per change of verdict, not per run.
@@ -177,8 +207,11 @@ final class AgentService: Sendable {
                     ReadinessCondition("listening", isMet: self.isListening.load(ordering: .acquiring)),
                 ]
             },
-            report: { self.report }, targets: { self.workbench.configuration.targets },
-            probe: { check, timeout in await self.probe(check, within: timeout) })
+            report: {
+                let workbench = self.workbench
+                return Self.report(workbench.board.snapshot, workbench.configuration, self.store.status, self.troubles)
+            }, targets: { self.workbench.configuration.targets },
+            probe: { check, timeout in await self.probe(check, within: timeout) }, diagnosis: diagnosis)
     }
 
     private func probe(_ check: CheckID, within timeout: Duration) async -> ProbeReply {
@@ -193,17 +226,17 @@ final class AgentService: Sendable {
         }
     }
 
-    private var report: Report {
-        let status = store.status
+    private static func report(
+        _ snapshot: Board.Snapshot, _ configuration: Configuration, _ status: StoreStatus, _ troubles: [Failure]
+    ) -> Report {
         var notices: [Notice] = []
         if status.mode == .memory || !status.isUp {
             let reason = status.message ?? "no file is configured"
             notices.append(Notice(.storeNotPersistent, during: .internal, detail: "History is kept in memory only: \(reason)."))
         }
-        let workbench = self.workbench
         return Report.make(
-            snapshot: workbench.board.snapshot, identities: workbench.configuration.identities, mode: .inside, host: Terminal.hostName,
-            version: AgentVersion.current, now: .now, cloud: workbench.configuration.cloud, troubles: troubles, notices: notices)
+            snapshot: snapshot, identities: configuration.identities, mode: .inside, host: Terminal.hostName,
+            version: AgentVersion.current, now: .now, cloud: configuration.cloud, troubles: troubles, notices: notices)
     }
 
     /// What is wrong with the agent itself while it goes on: the file it was given, the place it should listen at.

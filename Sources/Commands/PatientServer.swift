@@ -3,6 +3,7 @@ import Diagnosis
 import Logging
 import ServiceLifecycle
 import StatusServer
+import Telemetry
 
 /// Runs the status server; tries again while it cannot listen, unless the agent is to end then.
 struct PatientServer: Service {
@@ -36,6 +37,8 @@ struct PatientServer: Service {
                         .configInvalid, during: .config,
                         detail: "The agent \(failure.description); it goes on trying, and probes meanwhile."))
                 if let line { tell(line) }
+                // It does what it is there for, as far as it can.
+                if told == nil { ServiceManager.inherited?.ready() }
                 if told.map({ .now - $0 >= Self.reminder }) ?? true {
                     told = .now
                     logger.error(
@@ -52,6 +55,7 @@ struct PatientServer: Service {
 
     /// To be called when the server listens.
     static func bound(_ verdict: ConfigurationVerdict, _ tell: (StateLine) -> Void) {
+        ServiceManager.inherited?.ready()
         // The first time is no news: only the end of a trouble is.
         guard verdict.failure != nil, let line = verdict.accepted(id) else { return }
         tell(line)

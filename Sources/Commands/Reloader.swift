@@ -25,7 +25,9 @@ struct Reloader: Sendable {
             let hasRung = await bell.wait(Self.pause)
             if Task.isCancelled { return }
             guard let result = await file.look(isForced: hasRung), !Task.isCancelled else { continue }
+            ServiceManager.inherited?.reloading()
             take(result)
+            ServiceManager.inherited?.ready()
         }
     }
 

@@ -5,6 +5,7 @@ import ServiceLifecycle
 import Settings
 import Store
 import StatusServer
+import Synchronization
 import Telemetry
 
 /// Made once, before the configuration is known to be good; shared by the waiting room and the service.
@@ -33,10 +34,38 @@ struct ServiceSurroundings: Sendable {
     }
 }
 
+/// What runs now. Everybody who shows or asks something reads it anew; only the reloader puts another value in its place.
+final class Running: Sendable {
+    private let state: Mutex<Workbench>
+
+    init(_ workbench: Workbench) { state = Mutex(workbench) }
+
+    var workbench: Workbench {
+        get { state.withLock { $0 } }
+        set { state.withLock { $0 = newValue } }
+    }
+}
+
 /// An async function as a service.
 struct Work: Service {
-    var body: @Sendable () async -> Void
-    func run() async throws { await body() }
+    var body: @Sendable () async throws -> Void
+    func run() async throws { try await body() }
+}
+
+extension LocalSocket {
+    /// Takes the configured place. A place that nobody chose is not worth failing for, and none is where the agent stays: commands then take
+    /// the other ways.
+    /// - Returns: nil when it cannot be had.
+    convenience init?(_ socket: Configuration.Socket, stays: Bool, logger: Logger) throws(Refusal) {
+        let isRequired = !socket.isDefault && !stays
+        do {
+            try self.init(path: socket.path, isRequired: isRequired)
+        } catch {
+            guard !isRequired else { throw error }
+            logger.warning("there is no local socket", metadata: ["error": "\(error)"])
+            return nil
+        }
+    }
 }
 
 extension Retention {

@@ -60,6 +60,7 @@ final class WaitingRoom: Sendable {
         while !Task.isCancelled {
             let hasRung = await surroundings.bell.wait(Reloader.pause)
             lastTick.withLock { $0 = .now }
+            ServiceManager.inherited?.tick { "waits for a configuration that it can use" }
             if Task.isCancelled { return }
             if let result = await surroundings.file.look(isForced: hasRung) {
                 switch result {

@@ -42,7 +42,7 @@ struct Workbench: Sendable {
                 onToken(event)
                 if let change { onIdentity(change) }
             }, logger: logger)
-        tools = try Self.tools(for: configuration, on: reactor)
+        tools = try Self.tools(for: configuration, on: reactor, board)
         (probes, anchors) = Self.probes(of: configuration, identities: identities, tools: tools)
     }
 
@@ -52,7 +52,7 @@ struct Workbench: Sendable {
     /// **Throws**: `probe_internal` when the system gives no resolver.
     func adopting(_ configuration: Configuration, _ change: ConfigurationChange) throws(Failure) -> Workbench {
         let isSameWorld = self.configuration.cloud == configuration.cloud && self.configuration.nameServers == configuration.nameServers
-        let tools = isSameWorld ? self.tools : try Self.tools(for: configuration, on: reactor)
+        let tools = isSameWorld ? self.tools : try Self.tools(for: configuration, on: reactor, board)
         identities.replace(configuration.identities, cloud: configuration.cloud)
         let unchanged = Set(change.checks.unchanged)
         let kept = Dictionary(uniqueKeysWithValues: probes.filter { unchanged.contains($0.id) }.map { ($0.id, $0) })
@@ -71,10 +71,11 @@ struct Workbench: Sendable {
         (self.board, self.probes, self.tools, self.anchors) = (board, probes, tools, anchors)
     }
 
-    private static func tools(for configuration: Configuration, on reactor: Reactor) throws(Failure) -> ProbeTools {
+    private static func tools(for configuration: Configuration, on reactor: Reactor, _ board: Board) throws(Failure) -> ProbeTools {
         ProbeTools(
             reactor: reactor, lookup: try NameLookup(reactor: reactor, servers: configuration.nameServers),
-            nameServers: configuration.nameServers, cloud: configuration.cloud, applicationName: AgentVersion.applicationName)
+            nameServers: configuration.nameServers, cloud: configuration.cloud, applicationName: AgentVersion.applicationName,
+            lastGood: { board.lastGoodFacts(of: $0) })
     }
 
     /// One probe for every cell of the identity × target matrix. A new engine adds its case here.
@@ -104,6 +105,20 @@ struct Workbench: Sendable {
             }
         }
         return (probes, anchors)
+    }
+
+    /// Everything that history follows: the checks, and the watch over every identity.
+    var followed: Set<CheckID> { Set(probes.map(\.id) + configuration.identities.map { CheckID(watching: $0.name) }) }
+
+    /// Identities that no target uses: nobody else would ask for their tokens.
+    var idleIdentities: [String] {
+        let used = Set(configuration.targets.flatMap(\.identities))
+        return configuration.identities.map(\.name).filter { !used.contains($0) }
+    }
+
+    /// Asks for a token of an identity by itself; the board learns what comes of it.
+    func ask(_ identity: String, until deadline: Deadline) async {
+        _ = try? await identities.acquire(named: identity, for: .ossrdbms, fresh: false, until: deadline)
     }
 
     /// Ends the threads of the clients. Nothing may be waiting on them any more.

@@ -26,6 +26,14 @@ package final class OnDemand: Service {
         case closed
     }
 
+    /// Who asks.
+    package enum Asker: Sendable, Hashable {
+        /// Somebody over HTTP: takes what was seen a moment ago, and finds at most ``limit`` others under way.
+        case request
+        /// A person at this machine, who wants to know how it is now. Whoever asks like this sees to it that few do at once.
+        case command
+    }
+
     private let find: @Sendable (CheckID) -> (any Probe)?
     private let depth: @Sendable (CheckID) -> ProbeRun.Depth
     private let note: @Sendable (Observation) -> Void
@@ -57,11 +65,14 @@ package final class OnDemand: Service {
     /// Questions that wait for a probe.
     package var waiting: Int { state.withLock { $0.running.values.reduce(0) { $0 + $1.waiters.count } } }
 
+    /// The checks that are probed now.
+    package var underWay: Set<CheckID> { state.withLock { Set($0.running.keys) } }
+
     /// Probes the check, joins a probe of it that is under way, or repeats what one has just seen.
-    package func ask(_ check: CheckID, within timeout: Duration) async -> Answer {
+    package func ask(_ check: CheckID, within timeout: Duration, for asker: Asker = .request) async -> Answer {
         guard let probe = find(check) else { return .closed }
         let now = clock.now
-        let order = Order(probe: probe, deadline: Deadline(now.advanced(by: min(timeout, probe.target.timeout))))
+        let order = Order(probe: probe, deadline: Deadline(now.advanced(by: min(timeout, probe.target.timeout))), asker: asker)
         let (results, deliver) = AsyncStream<Observation>.makeStream()
         let place = state.withLock { $0.admit(order, deliver, at: now) }
         switch place {
@@ -139,6 +150,7 @@ package final class OnDemand: Service {
         var number: UInt64 = 0
         var probe: any Probe
         var deadline: Deadline
+        var asker: Asker
         var check: CheckID { probe.id }
     }
 
@@ -151,6 +163,7 @@ package final class OnDemand: Service {
 
         struct Running {
             var number: UInt64
+            var asker: Asker
             var waiters: [Waiter]
             /// Nil until it has begun.
             var work: Work?
@@ -160,6 +173,8 @@ package final class OnDemand: Service {
         var hand: AsyncStream<Order>.Continuation?
         var running: [CheckID: Running] = [:]
         var lastNumber: UInt64 = 0
+        /// How many of these were begun by a request.
+        var requests: Int { running.values.count { $0.asker == .request } }
         var recent: [CheckID: (observation: Observation, until: ContinuousClock.Instant)] = [:]
 
         mutating func admit(_ order: Order, _ waiter: Waiter, at now: ContinuousClock.Instant) -> Place {
@@ -168,12 +183,14 @@ package final class OnDemand: Service {
                 running[order.check]?.waiters.append(waiter)
                 return .joined
             }
-            if let recent = recent[order.check], now < recent.until { return .answered(.observed(recent.observation)) }
-            guard running.count < OnDemand.limit else { return .answered(.busy) }
+            if order.asker == .request {
+                if let recent = recent[order.check], now < recent.until { return .answered(.observed(recent.observation)) }
+                guard requests < OnDemand.limit else { return .answered(.busy) }
+            }
             lastNumber += 1
             var order = order
             order.number = lastNumber
-            running[order.check] = Running(number: lastNumber, waiters: [waiter])
+            running[order.check] = Running(number: lastNumber, asker: order.asker, waiters: [waiter])
             return .first(order, hand)
         }
 

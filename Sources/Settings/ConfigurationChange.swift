@@ -75,6 +75,7 @@ package struct ConfigurationChange: Sendable, Hashable {
         note("log.format", old.log.format == new.log.format, live: true)
         note("server.hosts", old.server.hosts == new.server.hosts, live: true)
         note("server.listen", old.server.listen == new.server.listen, live: false)
+        note("server.socket", old.server.socket?.path == new.server.socket?.path, live: false)
         note("history.path", old.history.path == new.history.path, live: false)
         note("history.keep", old.history.keep == new.history.keep, live: false)
         note("history.max_size", old.history.maximumSize == new.history.maximumSize, live: false)
@@ -86,7 +87,7 @@ extension Configuration {
     /// The configuration that runs once the change is made: the new one, with what waits for a restart as it was.
     package static func running(after old: Configuration, adopting new: Configuration) -> Configuration {
         var running = new
-        running.server.listen = old.server.listen
+        (running.server.listen, running.server.socket) = (old.server.listen, old.server.socket)
         running.history = old.history
         return running
     }

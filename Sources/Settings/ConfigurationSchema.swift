@@ -37,6 +37,8 @@ package enum ConfigurationSchema {
                 "type": "object", "minProperties": 1, "propertyNames": ["pattern": ConfigurationShape.namePattern] as JSON,
                 "additionalProperties": schema(value),
             ]
+        // To readers of YAML 1.2 the words are text.
+        case .off: ["enum": [false, JSON.null] as JSON]
         case .either(let shapes): ["oneOf": shapes.map(schema).asArray]
         }
     }

@@ -16,6 +16,8 @@ indirect enum Shape: Sendable {
     /// Names of the user's own, each with a value.
     case names(Shape)
     case either([Shape])
+    /// The value that switches something off: `off`, `no`, `false`, or nothing.
+    case off
 }
 
 /// One key of a mapping.
@@ -107,6 +109,9 @@ enum ConfigurationShape {
         ShapeKey(
             "listen", .list(of: .text(), least: 1), default: ["127.0.0.1:9745"], "Addresses with ports; port 0 lets the system choose."),
         ShapeKey("hosts", .list(of: .text()), default: .array([]), "Names that a request may use in Host besides addresses and localhost."),
+        ShapeKey(
+            "socket", .either([.text(), .off]),
+            "The local socket for commands on this machine, or off; without the key it is beside the history."),
     ]
 
     static let history: [ShapeKey] = [

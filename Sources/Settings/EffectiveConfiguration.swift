@@ -20,6 +20,8 @@ package struct EffectiveConfiguration: Sendable {
                 let isOfTarget = path.hasPrefix("targets[") && (path.hasSuffix("].interval") || path.hasSuffix("].timeout"))
                 if path == "history.path" {
                     origins[path] = "default, by what is writable here"
+                } else if path == "server.socket" {
+                    origins[path] = "default, beside the history"
                 } else if isOfTarget {
                     origins[path] = "of defaults"
                 } else {
@@ -48,7 +50,10 @@ package struct EffectiveConfiguration: Sendable {
             ] as JSON,
             "identities": JSON.object(configuration.identities.map { JSON.Member(key: $0.name, value: identity($0)) }),
             "targets": JSON.array(configuration.targets.map(target)),
-            "server": ["listen": configuration.server.listen.map(\.description), "hosts": configuration.server.hosts] as JSON,
+            "server": [
+                "listen": configuration.server.listen.map(\.description), "hosts": configuration.server.hosts,
+                "socket": configuration.server.socket.map { JSON.string($0.path) } ?? JSON.bool(false),
+            ] as JSON,
             "history": [
                 "path": configuration.history.path,
                 "keep": [

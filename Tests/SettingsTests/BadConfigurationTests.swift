@@ -447,9 +447,6 @@ extension BadFile {
             "wake", target("wake: auto"),
             "agent.yaml:10:5: targets[0].wake: waking of serverless databases: not in this version; remove the key"),
         later(
-            "server.socket", top("server: {socket: /run/agent.sock}"),
-            "agent.yaml:10:10: server.socket: the local socket: not in this version; remove the key"),
-        later(
             "server.web_config", top("server: {web_config: web.yaml}"),
             "agent.yaml:10:10: server.web_config: TLS and passwords for the web side: not in this version; remove the key"),
         later(
