@@ -97,7 +97,8 @@ final class AgentService: Sendable {
                 "history.path": "\(configuration.history.path)",
             ])
         let server = StatusServer(
-            listen: configuration.server.listen, socket: socket, hosts: configuration.server.hosts, sources: sources, metrics: metrics, logger: logger,
+            listen: configuration.server.listen, socket: socket, hosts: configuration.server.hosts, sources: sources, metrics: metrics,
+            logger: logger,
             onBound: { _ in self.isListening.store(true, ordering: .releasing) })
         let store = self.store
         let identities = workbench.identities
@@ -141,7 +142,8 @@ final class AgentService: Sendable {
                     ReadinessCondition("listening", isMet: self.isListening.load(ordering: .acquiring)),
                 ]
             },
-            report: { Self.report(self.workbench.board.snapshot, self.configuration, self.store.status) }, targets: { self.configuration.targets },
+            report: { Self.report(self.workbench.board.snapshot, self.configuration, self.store.status) },
+            targets: { self.configuration.targets },
             probe: { check, timeout in await self.probe(check, within: timeout) }, diagnosis: diagnosis)
     }
 

@@ -1,5 +1,5 @@
-// Every named fault of the lab against the real programs: cause and exit status in `diagnose`, and the same cause in the metrics, the
-// API, the history and the state lines of a running agent. Writes the table that README shows.
+// Every named fault of the lab against the real programs: cause and exit status in `diagnose`, by itself and inside the running agent, and
+// the same cause in the metrics, the API, the history and the state lines of that agent. Writes the table that README shows.
 import Diagnosis
 import Foundation
 import Lab
@@ -66,7 +66,7 @@ import TestSupport
     private static func play(_ fault: Fault, on bench: AgentBench) async throws -> Row {
         try await bench.lab.faults.turnOn(fault, target: fault.part == .identity ? nil : "orders")
         let service = try await bench.startService()
-        let result = try await bench.diagnose(["orders", "--output", "json"])
+        let result = try await bench.diagnose(["orders", "--output", "json", "--local"])
         let report = try jsonObject(result.output)
         let check = (report["checks"] as? [[String: Any]])?.first ?? [:]
         let id = "orders/app"
@@ -79,6 +79,12 @@ import TestSupport
             return body.contains("dbprobe_up{target=\"orders\",identity=\"app\"}") ? body : nil
         }
         _ = try await service.get("/")
+        let inside = try await bench.diagnose(["orders", "--output", "json"])
+        let insideReport = try jsonObject(inside.output)
+        let insideCheck = (insideReport["checks"] as? [[String: Any]])?.first ?? [:]
+        #expect(insideReport["mode"] as? String == "inside", "\(fault.name): \(inside.errors.suffix(500))")
+        #expect(inside.status == result.status, "\(fault.name): exit status inside\n\(inside.output)")
+        #expect(insideCheck["cause"] as? String == check["cause"] as? String, "\(fault.name): cause inside")
         let row: Row
         switch fault.row.expects {
         case .failure(let cause, let phase, let exit):

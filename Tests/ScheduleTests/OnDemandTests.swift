@@ -128,6 +128,41 @@ private final class DemandBench: Sendable {
         }
     }
 
+    @Test("A command gets a probe of its own although one has just ended, and is not among the eight; it joins what is under way")
+    func command() async {
+        let probes = (0..<9).map { HeldProbe("db-\($0)") }
+        let bench = DemandBench(probes)
+        await bench.run { onDemand in
+            probes[8].finish()
+            _ = await onDemand.ask(probes[8].id, within: .seconds(3))
+            await withTaskGroup(of: OnDemand.Answer.self) { group in
+                for probe in probes.prefix(8) { group.addTask { await onDemand.ask(probe.id, within: .seconds(3)) } }
+                await bench.until { $0.inFlight == 8 }
+                group.addTask { await onDemand.ask(probes[8].id, within: .seconds(3), for: .command) }
+                await bench.until { $0.inFlight == 9 }
+                group.addTask { await onDemand.ask(probes[0].id, within: .seconds(3), for: .command) }
+                await bench.until { $0.waiting == 10 }
+                #expect(onDemand.underWay == Set(probes.map(\.id)))
+                for probe in probes { probe.finish() }
+                for await answer in group {
+                    if case .observed = answer { continue }
+                    Issue.record("\(answer)")
+                }
+            }
+            #expect(probes[8].runs.withLock { $0.count } == 2)
+            #expect(probes[0].runs.withLock { $0.count } == 1)
+            // The place of a request is free again when its probe is over, that of a command was none.
+            await withTaskGroup(of: OnDemand.Answer.self) { group in
+                bench.clock.advance(by: OnDemand.rest)
+                for probe in probes.prefix(8) { group.addTask { await onDemand.ask(probe.id, within: .seconds(3)) } }
+                await bench.until { $0.inFlight == 8 }
+                #expect(await onDemand.ask(probes[8].id, within: .seconds(3)) == .busy)
+                for probe in probes.prefix(8) { probe.finish() }
+                for await _ in group {}
+            }
+        }
+    }
+
     @Test("The probe has the time that its asker has, at most what is configured, and the depth that logins allow now")
     func circumstances() async {
         let probe = HeldProbe("orders", timeout: .seconds(5))
