@@ -56,8 +56,10 @@ import Testing
                     }
                 }
                 try await Task.sleep(for: .milliseconds(1500))
-                for path in ["/", "/metrics", "/api/v1/status", "/api/v1/history", "/api/v1/changes?check=orders/app",
-                    "/api/v1/diagnose?check=orders/app", "/livez?verbose", "/readyz?verbose"] {
+                for path in [
+                    "/", "/metrics", "/api/v1/status", "/api/v1/history", "/api/v1/changes?check=orders/app",
+                    "/api/v1/diagnose?check=orders/app", "/livez?verbose", "/readyz?verbose",
+                ] {
                     places.append(("\(path) \(name)", try await service.get(path).body))
                 }
                 try await bench.lab.faults.turnOffAll()

@@ -45,8 +45,12 @@ private final class DemandBench: Sendable {
     let clock = ManualClock()
     let onDemand: OnDemand
 
-    private final class Notes: Sendable { let all = Mutex<[Observation]>([]) }
+    private final class Notes: Sendable {
+        let all = Mutex<[Observation]>([])
+        let found = Mutex<[Observation]>([])
+    }
     private let notes = Notes()
+    var foundOutcomes: [Observation.Outcome] { notes.found.withLock { $0.map(\.outcome) } }
 
     var notedOutcomes: [Observation.Outcome] { notes.all.withLock { $0.map(\.outcome) } }
 
@@ -55,6 +59,7 @@ private final class DemandBench: Sendable {
         onDemand = OnDemand(
             gate: Gate(), clock: clock, find: { check in probes.first { $0.id == check } }, depth: { _ in depth },
             note: { observation in notes.all.withLock { $0.append(observation) } },
+            found: { observation in notes.found.withLock { $0.append(observation) } },
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
@@ -161,6 +166,31 @@ private final class DemandBench: Sendable {
                 for await _ in group {}
             }
         }
+    }
+
+    @Test("What a command finds out counts as if the schedule had, unless it only had too little time; what a request finds does not")
+    func found() async {
+        let probe = HeldProbe("orders", timeout: .seconds(5))
+        let bench = DemandBench([probe])
+        let refused = Observation.Outcome.failed(Failure(.loginDisabled, during: .login))
+        let late = Observation.Outcome.failed(Failure(.probeDeadline, during: .login))
+        await bench.run { onDemand in
+            probe.finish()
+            _ = await onDemand.ask(probe.id, within: .seconds(20))
+            probe.finish(refused)
+            _ = await onDemand.ask(probe.id, within: .seconds(20), for: .command)
+            probe.finish(refused)
+            _ = await onDemand.ask(probe.id, within: .seconds(1), for: .command)
+            for (time, isFull) in [(Duration.seconds(1), false), (.seconds(20), true)] {
+                async let answer = onDemand.ask(probe.id, within: time, for: .command)
+                await bench.until { $0.inFlight == 1 && probe.runs.withLock { $0.count } == (isFull ? 5 : 4) }
+                bench.clock.advance(by: isFull ? .seconds(5) : .seconds(1))
+                probe.finish(late)
+                _ = await answer
+            }
+        }
+        #expect(bench.foundOutcomes == [refused, refused, late])
+        #expect(bench.notedOutcomes == [.succeeded, refused, refused, late, late])
     }
 
     @Test("The probe has the time that its asker has, at most what is configured, and the depth that logins allow now")
