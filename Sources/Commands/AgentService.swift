@@ -67,7 +67,7 @@ final class AgentService: Sendable {
         let scheduler = Scheduler(
             probes: workbench.probes, gate: gate, seed: CheckID(target: Terminal.hostName, identity: "").stableHash, drain: Self.drain,
             // A probe holds one or two descriptors; some are kept for the page, the metrics and the database.
-            limit: max(8, descriptors / 2 - 64),
+            limit: max(8, descriptors / 2 - 64), onTurn: { ServiceManager.inherited?.tick { Self.statusLine(board) } },
             onEvent: { event in
                 switch event {
                 case .started(_, let lag): metrics.schedulerLag(lag)
@@ -102,7 +102,10 @@ final class AgentService: Sendable {
         let server = StatusServer(
             listen: configuration.server.listen, socket: socket, hosts: configuration.server.hosts, sources: sources, metrics: metrics,
             logger: logger,
-            onBound: { _ in self.isListening.store(true, ordering: .releasing) })
+            onBound: { _ in
+                self.isListening.store(true, ordering: .releasing)
+                ServiceManager.inherited?.ready()
+            })
         let store = self.store
         let identities = workbench.identities
         var group = ServiceGroupConfiguration(
@@ -113,11 +116,23 @@ final class AgentService: Sendable {
                 .init(service: onDemand, successTerminationBehavior: .ignore),
                 .init(service: server),
                 .init(service: diagnosis, successTerminationBehavior: .ignore),
+                // Last in the list, so told first.
+                .init(
+                    service: Work {
+                        try? await gracefulShutdown()
+                        ServiceManager.inherited?.stopping()
+                    }, successTerminationBehavior: .ignore),
             ], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         group.maximumGracefulShutdownDuration = .seconds(10)
         try await ServiceGroup(configuration: group).run()
         await workbench.close()
         logger.notice("agent has stopped")
+    }
+
+    /// For `systemctl status`.
+    private static func statusLine(_ board: Board) -> String {
+        let checks = board.snapshot.checks
+        return "\(checks.count { $0.state == .up }) of \(checks.count) checks up"
     }
 
     /// Once per change of verdict, not per run.

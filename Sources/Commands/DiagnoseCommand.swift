@@ -157,13 +157,17 @@ struct DiagnoseCommand: AsyncParsableCommand {
     /// Probes as many at once as the service would, until all are done, the time is over or a signal comes.
     private func probeAll(_ workbench: Workbench, _ logger: Logger, within left: Duration?) async -> End {
         let atOnce = workbench.configuration.limits.concurrency
-        let longest = workbench.probes.map(\.target.timeout).max() ?? .seconds(1)
+        let longest = workbench.probes.map(\.target.timeout).max() ?? .seconds(15)
         // By itself the command ends soon after the last probe must; the cap makes probes wait for each other.
         let rounds = (workbench.probes.count + atOnce - 1) / atOnce
         let limit = left ?? longest * max(1, rounds) + .seconds(5)
         return await withTaskGroup(of: End.self) { group in
             group.addTask {
                 await withTaskGroup(of: Void.self) { running in
+                    // Only who asks for everything asks for what no target uses.
+                    for identity in checks.isEmpty ? workbench.idleIdentities : [] {
+                        running.addTask { await workbench.ask(identity, until: .in(longest)) }
+                    }
                     for (index, probe) in workbench.probes.enumerated() {
                         if index >= atOnce { await running.next() }
                         running.addTask {

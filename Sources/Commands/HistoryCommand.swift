@@ -7,7 +7,8 @@ struct HistoryCommand: AsyncParsableCommand {
         commandName: "history",
         abstract: "Shows recorded observations, newest first.",
         discussion: """
-            Asks the running agent over its local socket; when none answers, and with --file, reads the SQLite file without writing to it.
+            Asks the running agent over its local socket; when none answers, and with --file, reads the SQLite file without writing to it. \
+            Requests for tokens are there as probes of the identity by itself, /IDENTITY.
 
             EXAMPLES
               agent history --limit 20
@@ -20,7 +21,7 @@ struct HistoryCommand: AsyncParsableCommand {
 
     @OptionGroup var options: ConfigurationOptions
 
-    @Argument(help: "A check (TARGET/IDENTITY) or a target; everything when left out.")
+    @Argument(help: "A check (TARGET/IDENTITY), a target, or an identity by itself (/IDENTITY); everything when left out.")
     var check: String?
 
     @Option(help: "The database file to read; without it the running agent is asked, or the file of the configuration read.")

@@ -1,18 +1,22 @@
-// `agent incidents`: when checks were failing, from the running agent or out of its file.
+// `agent incidents`: when checks and identities were failing, from the running agent or out of its file.
 import ArgumentParser
 import Diagnosis
 
 struct IncidentsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "incidents",
-        abstract: "Shows spans of time in which checks were failing, newest first.",
+        abstract: "Shows spans of time in which checks and identities were failing, newest first.",
         discussion: """
             An incident opens after two failing probes in a row, after one when its cause does not mend itself, and closes after two \
             successful ones. A new cause keeps it open. Nothing opens in the first minute of the service.
 
+            Requests for tokens count as probes of the identity by itself, shown as /IDENTITY: an identity that no target uses has \
+            incidents as well.
+
             EXAMPLES
               agent incidents --open
               agent incidents orders --since 7d
+              agent incidents /app
               agent incidents --file /var/lib/agent/history.db --output json
 
             Exit status 0, also when there was none; 78 when the named file does not exist.
@@ -20,7 +24,7 @@ struct IncidentsCommand: AsyncParsableCommand {
 
     @OptionGroup var options: ConfigurationOptions
 
-    @Argument(help: "A check (TARGET/IDENTITY) or a target; everything when left out.")
+    @Argument(help: "A check (TARGET/IDENTITY), a target, or an identity by itself (/IDENTITY); everything when left out.")
     var check: String?
 
     @Option(help: "The database file to read; without it the running agent is asked, or the file of the configuration read.")

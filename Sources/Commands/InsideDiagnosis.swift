@@ -198,7 +198,9 @@ final class InsideDiagnosis: Diagnosing, Service {
                 if end == .finished { end = .timedOut }
             }
         }
-        var report = sources.report(snapshot).narrowed(to: chosen)
+        var report = sources.report(snapshot)
+        // Who names nothing asks for everything, identities without a target included.
+        if !question.names.isEmpty { report = report.narrowed(to: chosen) }
         report.medians = medians
         report.failOn = question.failOn
         report.ending =

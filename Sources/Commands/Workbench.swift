@@ -65,6 +65,17 @@ struct Workbench: Sendable {
         }
     }
 
+    /// Identities that no target uses: nobody else would ask for their tokens.
+    var idleIdentities: [String] {
+        let used = Set(configuration.targets.flatMap(\.identities))
+        return configuration.identities.map(\.name).filter { !used.contains($0) }
+    }
+
+    /// Asks for a token of an identity by itself; the board learns what comes of it.
+    func ask(_ identity: String, until deadline: Deadline) async {
+        _ = try? await identities.acquire(named: identity, for: .ossrdbms, fresh: false, until: deadline)
+    }
+
     /// Ends the threads of the clients. Nothing may be waiting on them any more.
     func close() async {
         await http.close()

@@ -67,7 +67,9 @@ struct HistoryRoute {
             guard seen.insert(parameter.name).inserted else { return .failure(Problem(text: "a parameter is given twice")) }
             switch parameter.name {
             case "check":
-                guard let check = CheckID(parameter.value) else { return .failure(Problem(text: "check has the form target/identity")) }
+                guard let check = CheckID(parameter.value) else {
+                    return .failure(Problem(text: "check has the form target/identity, or /identity for an identity by itself"))
+                }
                 query.check = check
             case "target":
                 guard !parameter.value.isEmpty else { return .failure(Problem(text: "target must not be empty")) }

@@ -54,7 +54,14 @@ package final class HistoryStore: HistoryRecording, HistoryReading, Sendable {
         state.queue.withLock { $0.add(observation, incidentsMayOpen: mayOpen) }
     }
 
-    package func record(_ request: TokenRequestResult) { state.queue.withLock { $0.add(request) } }
+    /// Keeps the request, and what it says of its identity, as if that were a check: so it has history, sums and incidents.
+    package func record(_ request: TokenRequestResult) {
+        let mayOpen = incidentsMayOpen()
+        state.queue.withLock {
+            $0.add(request)
+            $0.add(request.observation, incidentsMayOpen: mayOpen)
+        }
+    }
 
     /// Writes until the task is cancelled, then writes what is left and closes the file. Stop it after what records.
     package func run() async {

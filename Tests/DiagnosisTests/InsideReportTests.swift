@@ -138,6 +138,24 @@ import Testing
         #expect((healthy.since, healthy.lastGood, healthy.changes) == (known.since, known.lastGood, []), "what was seen since stands")
     }
 
+    @Test("An identity that failed before the start fails since then, whichever comes first, its history or its next request")
+    func pastOfIdentity() {
+        let early = noon + .seconds(-900)
+        let failure = Failure(.identityEndpointUnreachable, during: .token)
+        let past = [CheckID(watching: "app"): CheckPast(failingSince: [.identityEndpointUnreachable: early])]
+        let request = TokenEvent.request(
+            TokenRequestResult(
+                identity: "app", resource: .ossrdbms, source: .appService, time: noon, duration: .milliseconds(40),
+                outcome: .failed(failure)))
+        for isFirst in [true, false] {
+            let board = Board(targets: [Fixture.target()], identities: ["app"])
+            if isFirst { board.adopt(past) }
+            board.record(request)
+            if !isFirst { board.adopt(past) }
+            #expect(board.snapshot.identities.first?.since == early)
+        }
+    }
+
     @Test("A report about some checks tells of the others whom it hits and what works, and ends as they alone would")
     func narrowed() throws {
         let (orders, crm) = (Fixture.target(), Fixture.target("crm", database: "crm"))
