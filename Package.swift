@@ -66,7 +66,7 @@ let package = Package(
             dependencies: [
                 "Diagnosis", .log, .nio, .nioPosix, .nioSSL, .crypto, .cryptoExtras, .subprocess,
             ]),
-        .executableTarget(name: "agent-lab", dependencies: ["Lab", .argumentParser, .log]),
+        .executableTarget(name: "agent-lab", dependencies: ["Lab", "Diagnosis", .argumentParser, .log]),
         .executableTarget(
             name: "agent-bench",
             dependencies: [
