@@ -26,6 +26,7 @@ let package = Package(
         // One C library each: module map and typed shims, no logic.
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "CMariaDB", pkgConfig: "libmariadb", providers: [.apt(["libmariadb-dev"])]),
         .systemLibrary(name: "CCares", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
         .systemLibrary(name: "CLinux"),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
@@ -39,10 +40,11 @@ let package = Package(
         .target(name: "Certificates", dependencies: ["Diagnosis", "Readiness", "COpenSSL"]),
         .target(name: "Curl", dependencies: ["Diagnosis", "CCurl"]),
         .target(name: "Postgres", dependencies: ["Diagnosis", "Readiness", "Certificates", "CLibPQ", .log]),
+        .target(name: "MariaDB", dependencies: ["Diagnosis", "Readiness", "Certificates", "CLinux", "CMariaDB"]),
 
         // What the product does.
         .target(name: "Identity", dependencies: ["Diagnosis", "Curl", .log]),
-        .target(name: "Probes", dependencies: ["Diagnosis", "Identity", "Readiness", "Certificates", "Postgres", .log]),
+        .target(name: "Probes", dependencies: ["Diagnosis", "Identity", "Readiness", "Certificates", "Postgres", "MariaDB", .log]),
         .target(name: "Schedule", dependencies: ["Diagnosis", .log, .lifecycle]),
         .target(name: "Store", dependencies: ["Diagnosis", .log, .product(name: "GRDB", package: "GRDB.swift")]),
         .target(name: "Telemetry", dependencies: ["Diagnosis", .log]),
@@ -55,7 +57,7 @@ let package = Package(
         .target(
             name: "Commands",
             dependencies: [
-                "Diagnosis", "Readiness", "Certificates", "Curl", "Postgres", "Identity", "Probes", "Schedule", "Store",
+                "Diagnosis", "Readiness", "Certificates", "Curl", "Postgres", "MariaDB", "Identity", "Probes", "Schedule", "Store",
                 "Telemetry", "StatusServer", "Settings", .log, .lifecycle, .signals, .argumentParser,
             ]),
         .executableTarget(name: "agent", dependencies: ["Commands"]),
@@ -83,7 +85,8 @@ let package = Package(
         .testTarget(name: "IdentityTests", dependencies: ["Identity", "Curl", "Diagnosis", "TestSupport", .log]),
         .testTarget(
             name: "ProbeTests",
-            dependencies: ["Probes", "Postgres", "Certificates", "Identity", "Readiness", "Lab", "TestSupport"]),
+            dependencies: ["Probes", "Postgres", "MariaDB", "Certificates", "Identity", "Readiness", "Lab", "TestSupport", .nio, .nioPosix]),
+        .testTarget(name: "MariaDBTests", dependencies: ["MariaDB", "Certificates", "Diagnosis", "Readiness", "Lab", "TestSupport"]),
         .testTarget(name: "ScheduleTests", dependencies: ["Schedule", "Diagnosis", "TestSupport", .log, .lifecycle]),
         // A process that writes history until it is killed; only tests start it.
         .executableTarget(name: "agent-store-writer", dependencies: ["Store", "Diagnosis", .log], path: "Tests/StoreWriter"),

@@ -71,6 +71,7 @@ need_capabilities() {
     for name in "$@"; do
         case "$name" in
         libpq-dev) pkg-config --exists libpq ;;
+        libmariadb-dev) pkg-config --exists libmariadb ;;
         libcurl4-openssl-dev) pkg-config --exists libcurl ;;
         libc-ares-dev) pkg-config --exists libcares ;;
         libssl-dev) pkg-config --exists openssl ;;
@@ -92,7 +93,7 @@ need_capabilities() {
 
 # What a build needs, and what the lab needs to run a real PostgreSQL and MariaDB that ask it about tokens.
 # shellcheck disable=SC2034  # read by the scripts that source this
-build_packages=(git ca-certificates pkg-config gcc g++ libc6-dev libcurl4-openssl-dev libpq-dev libc-ares-dev libssl-dev libsqlite3-dev zlib1g-dev)
+build_packages=(git ca-certificates pkg-config gcc g++ libc6-dev libcurl4-openssl-dev libpq-dev libmariadb-dev libc-ares-dev libssl-dev libsqlite3-dev zlib1g-dev)
 # shellcheck disable=SC2034
 lab_packages=(postgresql mariadb-server)
 # shellcheck disable=SC2034

@@ -73,6 +73,22 @@ extension CauseRow {
         ],
         next: ["who took the right away: the server's audit log", "pgaadauth.enable_group_sync, when the role is a group's"])
 
+    static let clientBlocked = CauseRow(
+        .login, retry: .yes,
+        means: "The server refuses this client for a while, because of too many failed or unfinished logins from here.",
+        hint:
+            """
+            Stop what logs in and fails: each attempt prolongs the block, and whatever shares this egress address is blocked too. The agent \
+            itself rests for 15 minutes.
+            """,
+        remedies: [
+            .look("SELECT * FROM performance_schema.host_cache WHERE sum_connect_errors > 0;", for: .mysql),
+            .look("agent history \(word: .check)"),
+            .repair("TRUNCATE TABLE performance_schema.host_cache;  -- as administrator; on Azure a restart does the same", for: .mysql),
+            .repair("ALTER USER \(literal: .user)@'%' ACCOUNT UNLOCK;  -- for an account that is blocked after failed logins", for: .mysql),
+        ],
+        next: ["which login failed before the block", "who else comes from the same address"])
+
     static let entraAuthDisabled = CauseRow(
         .login, retry: .no,
         means: "The server does not take Entra logins.",
@@ -143,4 +159,16 @@ extension CauseRow {
         hint: "The token was empty or got lost: a driver without its Entra option, or a pool that reuses a connection string.",
         remedies: [.look("agent token \(word: .identity)"), .look("agent diagnose \(word: .check)")],
         next: ["which component adds the token to a new connection", "whether a pooler in between drops the password"])
+
+    static let nativeLoginDisabled = CauseRow(
+        .login, retry: .no,
+        means: "A login of the database's own kind was tried on a server that takes Entra logins only.",
+        hint: "The account is one with a password: use an account that was made for an Entra identity.",
+        remedies: [
+            .look("az mysql flexible-server parameter show -g \(word: .resourceGroup) -s \(word: .server) -n aad_auth_only --query value", for: .mysql),
+            .look("agent token \(word: .identity)"),
+            .repair("CREATE AADUSER \(literal: .user) IDENTIFIED BY '\(guid: .clientID)';  -- as Entra administrator", for: .mysql),
+            .widens("az mysql flexible-server parameter set -g \(word: .resourceGroup) -s \(word: .server) -n aad_auth_only -v OFF", for: .mysql),
+        ],
+        next: ["a password that was left in the application's settings"])
 }

@@ -64,6 +64,19 @@ extension CauseRow {
         ],
         next: ["resource health and the maintenance window of the server", "promotion of a replica"])
 
+    static let serverStopped = CauseRow(
+        .session, retry: .no,
+        means: "The server was stopped on purpose.",
+        hint: "Start it, or find what stops it: a schedule, a budget, a person.",
+        remedies: [
+            .look("az postgres flexible-server show -g \(word: .resourceGroup) -n \(word: .server) --query state -o tsv", for: .postgresql),
+            .look("az mysql flexible-server show -g \(word: .resourceGroup) -n \(word: .server) --query state -o tsv", for: .mysql),
+            .look("az sql db show -g \(word: .resourceGroup) -s \(word: .server) -n \(word: .database) --query status -o tsv", for: .azuresql),
+            .repair("az postgres flexible-server start -g \(word: .resourceGroup) -n \(word: .server)", for: .postgresql),
+            .repair("az mysql flexible-server start -g \(word: .resourceGroup) -n \(word: .server)", for: .mysql),
+        ],
+        next: ["automation that stops servers at night", "the activity log of the server"])
+
     static let serviceThrottled = CauseRow(
         .session, retry: .yes,
         means: "The server refuses new work because its resources are used up.",

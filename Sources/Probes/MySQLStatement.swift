@@ -1,0 +1,18 @@
+// What a MySQL session is told and asked: the fewest statements that answer the questions.
+
+enum MySQLStatement {
+    /// Makes the session one that cannot write and does not wait long. The two products name the same things differently.
+    ///
+    /// **Source**: MySQL documentation, "Server System Variables"; MariaDB documentation, `tx_read_only`, `max_statement_time` (seconds).
+    static func session(isMariaDB: Bool, milliseconds: Int) -> String {
+        let seconds = max(1, milliseconds / 1000)
+        return isMariaDB
+            ? "SET SESSION tx_read_only = 1, max_statement_time = \(Double(milliseconds) / 1000), lock_wait_timeout = \(seconds)"
+            : "SET SESSION transaction_read_only = 1, max_execution_time = \(milliseconds), lock_wait_timeout = \(seconds)"
+    }
+
+    /// One round trip, nothing but the session's own facts: who was asked for, whose account it became, where, whether writes are possible,
+    /// what time it is.
+    static let question = "SELECT USER(), CURRENT_USER(), DATABASE(), @@GLOBAL.read_only, UNIX_TIMESTAMP(NOW(6))"
+    static let columns = 5
+}
