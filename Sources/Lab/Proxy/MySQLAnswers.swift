@@ -1,4 +1,5 @@
 // What the scripted MySQL 8 answers to `SELECT` of session facts: enough for a client to find its feet.
+import Diagnosis
 
 /// Values of the expressions that a client asks for.
 struct MySQLAnswers: Sendable {
@@ -26,7 +27,7 @@ struct MySQLAnswers: Sendable {
         case "@@hostname": "stock"
         case "connection_id()": "4242"
         case "current_role()": "NONE"
-        case "now(6)": "2026-11-22 03:04:11.000000"
+        case "unix_timestamp(now(6))": "\(Timestamp.now.seconds)"
         case let name where name.contains("read_only") || name.contains("offline_mode"): "0"
         case let name where name.contains("lower_case_table_names"): "1"
         case let number where Int(number) != nil: number

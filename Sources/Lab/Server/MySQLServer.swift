@@ -174,6 +174,16 @@ package actor MySQLServer {
         ).run()
     }
 
+    /// Makes a further account with a database of its own, as an Entra administrator would for one more application.
+    package func add(account: String, mapping: TokenGate.Mapping, database: String) async throws {
+        let statements = [
+            "CREATE USER '\(account)'@'%' IDENTIFIED VIA pam USING '\(serviceName)';", "CREATE DATABASE `\(database)`;",
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON `\(database)`.* TO '\(account)'@'%';",
+        ]
+        try await execute(statements.joined(separator: "\n"))
+        gate.map(account, to: mapping)
+    }
+
     /// Takes every right from an account, and gives back what it took.
     func setRights(of account: String, taken: Bool) async throws {
         if taken {
