@@ -120,7 +120,7 @@ import TestSupport
         var cause: String?
         if case .failure(let expected, _, _) = row.expects { cause = expected.rawValue }
         #expect(seen["state"] as? String == (cause == nil ? "up" : "down"), "\(name): state in the API \(seen["cause"] ?? "-")")
-        #expect(seen["cause"] as? String == cause, "\(name): cause in the API")
+        #expect(seen["cause"] as? String == cause, "\(name): cause in the API, \(history.last?["evidence"] ?? "-")")
         #expect(metrics.contains("dbprobe_up{\(labels)} \(cause == nil ? 1 : 0)"), "\(name): dbprobe_up")
         if let cause {
             let hasCause = row.phases.contains { metrics.contains("\(labels),phase=\"\($0.rawValue)\",cause=\"\(cause)\"} 1") }

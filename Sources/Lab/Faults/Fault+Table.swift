@@ -158,7 +158,7 @@ extension Fault {
         case .mysqlHostBlocked: mysql("too many broken connections from this address: 1129 before TLS", .clientBlocked, .negotiate, 40)
         case .mysqlFirewall: mysql("a gateway's firewall refuses the address: 9000 before TLS", .firewallDenied, .negotiate, 20)
         case .mysqlStopped: mysql("the server is stopped: 1042 before TLS", .serverStopped, .negotiate, 40)
-        case .mysqlTLSRefused: mysql("TLS is offered, and refused when it is asked for", .tlsHandshakeAborted, .tls, 30)
+        case .mysqlTLSRefused: mysql("TLS is offered, and refused when it is asked for", .peerNotDatabase, .tls, 30)
         case .mysqlNativeAsked: mysql("the server asks for mysql_native_password", .authMethodUnexpected, .login, 40)
         case .mysqlSHA2Asked: mysql("the server asks for caching_sha2_password", .authMethodUnexpected, .login, 40)
         case .mysqlDialogAsked: mysql("the server asks for a dialog", .authMethodUnexpected, .login, 40)
