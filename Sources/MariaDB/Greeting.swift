@@ -20,6 +20,7 @@ package struct Greeting: Sendable, Hashable {
     package static let limit = 2048
 
     package var isMariaDB: Bool { ForeignName.contains(serverVersion, "mariadb") }
+    package var majorVersion: Int { Int(serverVersion.prefix { $0.isNumber }) ?? 0 }
     package var offersTLS: Bool { capabilities & Capability.tls != 0 }
 
     /// - Parameter payload: a packet without its header.

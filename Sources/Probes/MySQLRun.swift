@@ -140,8 +140,56 @@ struct MySQLRun: TokenRun {
 
     // MARK: privileges
 
+    /// Asks for the configured rights. Whatever comes of it, the probe has succeeded: up means from token to query, and a question that
+    /// found no answer is a fact of its own. **Throws**: only when the caller was cancelled.
     private mutating func askPrivileges(_ connection: MariaDBConnection) async throws(ProbeEnd) {
         guard !target.privileges.isEmpty else { return }
+        let account = record.facts.currentUser ?? target.user ?? ""
+        record.enter(.privileges)
+        do {
+            record.facts.privileges = try await rights(connection, account)
+            record.leave()
+        } catch {
+            guard case .failed(let failure) = error else { throw error }
+            record.leaveFailed()
+            record.facts.privileges = PrivilegeReport(role: account, problem: failure, engine: .mysql)
+        }
+    }
+
+    /// The grants, and the objects that the grants do not decide; the roles first where the server lists them apart.
+    private func rights(_ connection: MariaDBConnection, _ account: String) async throws(ProbeEnd) -> PrivilegeReport {
+        do {
+            var roles: [(name: String, quoted: String)] = []
+            var isLiteral = false
+            if greeting.map({ !$0.isMariaDB && $0.majorVersion >= 8 }) ?? false {
+                let row = try await connection.query(MySQLStatement.roles, until: run.deadline).first ?? []
+                roles = GrantSet.roles(in: row.first.flatMap { $0 } ?? "")
+                isLiteral = row.last.flatMap { $0 }.map { $0 == "1" || $0 == "ON" } ?? false
+            }
+            let rows = try await grants(connection, "SHOW GRANTS")
+            let all = roles.isEmpty ? [] : try await grants(connection, MySQLStatement.grants(using: roles.map(\.quoted)))
+            let privileges = MySQLPrivileges(
+                rules: target.privileges,
+                grants: GrantSet(
+                    rows: rows, rowsWithRoles: all, user: MySQLPrivileges.user(of: account), activeRoles: roles.map(\.name),
+                    isLiteral: isLiteral),
+                account: account, database: target.database)
+            var answer: [[String?]] = []
+            if let question = privileges.question {
+                answer = try await connection.query(question, limit: MySQLPrivileges.rowLimit, until: run.deadline)
+            }
+            if let report = privileges.report(answer) { return report }
+        } catch {
+            throw end(of: error, during: .privileges)
+        }
+        throw .failed(
+            Failure(
+                .protocolViolation, during: .privileges,
+                detail: "The answer to the question for rights has not the shape that was asked for."))
+    }
+
+    private func grants(_ connection: MariaDBConnection, _ statement: String) async throws(MariaDBFailure) -> [String] {
+        try await connection.query(statement, limit: MySQLStatement.grantLimit, until: run.deadline).compactMap { $0.first.flatMap { $0 } }
     }
 
     // MARK: how it ends

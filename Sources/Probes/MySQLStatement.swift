@@ -6,10 +6,19 @@ enum MySQLStatement {
     /// **Source**: MySQL documentation, "Server System Variables"; MariaDB documentation, `tx_read_only`, `max_statement_time` (seconds).
     static func session(isMariaDB: Bool, milliseconds: Int) -> String {
         let seconds = max(1, milliseconds / 1000)
+        // An empty mode: a backslash escapes and names stand in backticks, whatever the server's default is.
+        let common = "lock_wait_timeout = \(seconds), sql_mode = ''"
         return isMariaDB
-            ? "SET SESSION tx_read_only = 1, max_statement_time = \(Double(milliseconds) / 1000), lock_wait_timeout = \(seconds)"
-            : "SET SESSION transaction_read_only = 1, max_execution_time = \(milliseconds), lock_wait_timeout = \(seconds)"
+            ? "SET SESSION tx_read_only = 1, max_statement_time = \(Double(milliseconds) / 1000), \(common)"
+            : "SET SESSION transaction_read_only = 1, max_execution_time = \(milliseconds), \(common)"
     }
+
+    /// What MySQL 8 lists apart from grants.
+    static let roles = "SELECT CURRENT_ROLE(), @@GLOBAL.partial_revokes"
+    /// - Parameter roles: quoted.
+    static func grants(using roles: [String]) -> String { "SHOW GRANTS FOR CURRENT_USER() USING \(roles.joined(separator: ", "))" }
+    /// Most rows of grants that are read.
+    static let grantLimit = 5000
 
     /// One round trip, nothing but the session's own facts: who was asked for, whose account it became, where, whether writes are possible,
     /// what time it is.
