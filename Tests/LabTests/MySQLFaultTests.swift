@@ -37,12 +37,12 @@ extension RealServer {
             Seen(.mysqlTokenRejected, "validating access token"), Seen(.mysqlServerIdentity, "managed identity of the server"),
             Seen(.mysqlUserLookup, "9102 "), Seen(.mysqlEntraOnly, "9107 Only Microsoft Entra ID accounts"),
             Seen(.mysqlPluginMissing, "1524 Plugin 'aad_auth' is not loaded"), Seen(.mysqlDenied, "(using password: YES)"),
-            Seen(.mysqlDeniedEmpty, "(using password: NO)"), Seen(.mysqlDeniedByPlugin, "1698 "), Seen(.mysqlOldClient, "1251 "),
+            Seen(.mysqlDeniedEmpty, "(using password: NO)"), Seen(.mysqlDeniedByPlugin, "1698 "), Seen(.mysqlOldClient, "1251 "), Seen(.badText, ""),
             Seen(.mysqlServerName, "9009 "), Seen(.mysqlAccountLocked, "3118 "), Seen(.mysqlAccountBlocked, "3955 "),
             Seen(.mysqlPasswordExpired, "1862 "), Seen(.mysqlInsecureTransport, "3159 "), Seen(.mysqlSSLRequired, "9002 "),
             Seen(.mysqlShutdown, "1053 "), Seen(.mysqlOffline, "3032 "), Seen(.mysqlUserConnections, "1203 "),
             Seen(.mysqlUserLimit, "1226 "), Seen(.mysqlOutOfMemory, "1041 "), Seen(.mysqlIdle, "4031 "),
-            Seen(.mysqlQuerySilent, "timed out"), Seen(.mysqlQueryFailed, "1449 "), Seen(.queryCut, "Lost connection"),
+            Seen(.querySilent, "timed out"), Seen(.mysqlQueryFailed, "1449 "), Seen(.queryCut, "Lost connection"),
             Seen(.mysqlRowGarbage, ""), Seen(.roleUnknown, "1045 "), Seen(.databaseWrong, "1049 "), Seen(.roleNoLogin, "4151 "),
             Seen(.connectionLimit, "1226 "), Seen(.noConnect, "1044 "), Seen(.mysqlMustChangePassword, "1820 "),
         ]
@@ -71,7 +71,7 @@ extension RealServer {
                 // Hostile streams, files and other plugins have a test of their own below, and bytes before TLS are lost on this client.
                 #expect(
                     Set(missing) == [
-                        .stuffedBeforeTLS, .garbageLength, .endlessRows, .querySlow, .mysqlGreetingEndless, .mysqlLocalFile, .mysqlBigPackets, .mysqlNativeAsked,
+                        .stuffedBeforeTLS, .garbageLength, .hugeMessage, .endlessColumns, .endlessRows, .querySlow, .mysqlGreetingEndless, .mysqlLocalFile, .mysqlBigPackets, .mysqlNativeAsked,
                         .mysqlSHA2Asked,
                     ])
             }
@@ -126,7 +126,7 @@ extension RealServer {
                 try await lab.faults.turnOn(.mysqlGreetingEndless)
                 #expect(try await !PyMySQL.run(on: stock, of: lab, token: token, patience: 1).isSuccess)
                 try await lab.faults.turnOffAll()
-                for fault in [Fault.mysqlBigPackets, .endlessRows, .garbageLength] {
+                for fault in [Fault.mysqlBigPackets, .endlessRows, .endlessColumns, .garbageLength] {
                     try await lab.faults.turnOn(fault)
                     // A client that collects everything is never done.
                     let client = try await PyMySQL.run("select 1", on: stock, of: lab, token: token, patience: 5, stopAfter: "1")

@@ -102,9 +102,12 @@ extension Fault {
         case .delay: Row("every piece from the server comes late", .proxy, both(.healthy), value: ("milliseconds", 50))
         case .dribble:
             Row("one byte from the server at a time", .proxy, both(.varies), value: ("milliseconds between bytes", 1_000))
+        case .dribbleAfter:
+            Row("the server's bytes come one a second after so many of them", .proxy, both(.varies), value: ("bytes", 1))
         case .cutAt: Row("the connection is closed after so many bytes from the server", .proxy, both(.varies), value: ("bytes", 1))
         case .resetAt: Row("the connection is reset after so many bytes from the server", .proxy, both(.varies), value: ("bytes", 1))
 
+        case .resetSent: Row("the connection is reset after so many bytes from the client", .proxy, both(.varies), value: ("bytes", 1))
         case .tlsUnknownCA: proxy("a certificate of an authority nobody trusts", .tlsUntrustedIssuer, .tls, 30)
         case .tlsWrongName: proxy("a trusted certificate for another name", .tlsNameMismatch, .tls, 30)
         case .tlsExpired: proxy("a certificate that has expired", .tlsCertValidity, .tls, 30)
@@ -120,6 +123,7 @@ extension Fault {
         case .tokenType: postgres("the role is mapped to a user, the token is of an application", .loginTokenType, .login, 40)
         case .identityRecreated: proxy("the role is mapped to another id than the token's", .loginIdentityRecreated, .login, 40)
         case .serverStarting: postgres("the server is starting up: 57P03", .serverUnavailable, .login, 40)
+        case .serverStopping: postgres("the server is shutting down: 57P03", .serverUnavailable, .login, 40)
         case .tooManyClients:
             Row(
                 "all connection slots are taken: 53300 before the login, 1040 before TLS", .proxy,
@@ -135,8 +139,15 @@ extension Fault {
                 "a message after TLS with an impossible length", .proxy, both(.failure(.protocolViolation, .login, exit: 40)),
                 value: ("the length field", 0x7FFF_FFFF))
         case .garbageMessage: proxy("a message after TLS of a type that does not exist", .protocolViolation, .login, 40)
+        case .hugeMessage:
+            Row(
+                "an error message of sixteen megabytes instead of a question for the token", .proxy,
+                both(.failure(.protocolViolation, .login, exit: 40)), value: ("bytes", 16 << 20))
+        case .badText: proxy("a refusal in bytes that are no text: bad UTF-8, control characters, escapes", .loginPrincipalUnknown, .login, 40)
         case .endlessNotices: postgres("notices without end after the login", .protocolViolation, .login, 40)
         case .endlessRows: proxy("rows without end for any statement", .protocolViolation, .query, 40)
+        case .endlessColumns: proxy("rows of sixty-five thousand columns for any statement", .protocolViolation, .query, 40)
+        case .querySilent: proxy("statements are never answered", .queryTimeout, .query, 60)
         case .querySlow: proxy("statements run into the client's own time limit: 57014, 3024", .queryTimeout, .query, 60)
         case .queryCut: proxy("the session is ended by an administrator, in MySQL without a word", .connectionLost, .query, 60)
 
@@ -186,7 +197,6 @@ extension Fault {
         case .mysqlOutOfMemory: mysql("the server is out of memory: 1041", .serviceThrottled, .login, 40)
         case .mysqlEight: Row("MySQL 8.4 from a script, instead of MariaDB", .proxy, [.mysql: .healthy])
         case .mysqlIdle: mysql("the server ends the session as idle: 4031", .connectionLost, .query, 60)
-        case .mysqlQuerySilent: mysql("the server never answers a statement", .queryTimeout, .query, 60)
         case .mysqlQueryFailed: mysql("a statement fails: 1449", .queryFailed, .query, 60)
         case .mysqlLocalFile: mysql("the server asks for a file of the client's", .protocolViolation, .query, 40)
         case .mysqlRowGarbage: mysql("a row that claims more than its packet holds", .protocolViolation, .query, 40)

@@ -41,8 +41,10 @@ package enum Fault: String, Sendable, Hashable, CaseIterable {
     case stuffedBeforeTLS = "stuffed_before_tls"
     case delay
     case dribble
+    case dribbleAfter = "dribble_after"
     case cutAt = "cut_at"
     case resetAt = "reset_at"
+    case resetSent = "reset_after_sent"
     // TLS.
     case tlsUnknownCA = "tls_unknown_ca"
     case tlsWrongName = "tls_wrong_name"
@@ -59,6 +61,7 @@ package enum Fault: String, Sendable, Hashable, CaseIterable {
     case tokenType = "token_type"
     case identityRecreated = "identity_recreated"
     case serverStarting = "server_starting"
+    case serverStopping = "server_stopping"
     case tooManyClients = "too_many_clients"
     case loginSilent = "login_silent"
     case loginCut = "login_cut"
@@ -68,8 +71,12 @@ package enum Fault: String, Sendable, Hashable, CaseIterable {
     case unknownAuthAsked = "unknown_auth_asked"
     case garbageLength = "garbage_length"
     case garbageMessage = "garbage_message"
+    case hugeMessage = "huge_message"
+    case badText = "bad_text"
     case endlessNotices = "endless_notices"
     case endlessRows = "endless_rows"
+    case endlessColumns = "endless_columns"
+    case querySilent = "query_silent"
     case querySlow = "query_slow"
     case queryCut = "query_cut"
     // What the real server says to a login.
@@ -118,7 +125,6 @@ package enum Fault: String, Sendable, Hashable, CaseIterable {
     // MySQL only: after the login.
     case mysqlEight = "mysql_eight"
     case mysqlIdle = "mysql_idle"
-    case mysqlQuerySilent = "mysql_query_silent"
     case mysqlQueryFailed = "mysql_query_failed"
     case mysqlLocalFile = "mysql_local_file"
     case mysqlRowGarbage = "mysql_row_garbage"

@@ -81,6 +81,12 @@ struct ScriptedMySQL {
         case .unknownAuthAsked: return try await ask(connection, P.authSwitch(3, to: "../../tmp/evil"))
         case .garbageLength:
             return try await ask(connection, P.header(3, length: min(value, 0xFF_FFFF)) + [UInt8](repeating: 0x41, count: 64))
+        case .hugeMessage:
+            // The longest packet there is, and the whole of it.
+            try await connection.write(P.header(3, length: min(value, 0xFF_FFFF)) + [0xFF] + P.short(1045) + Array("#28000".utf8))
+            let piece = [UInt8](repeating: UInt8(ascii: "x"), count: 65_536)
+            for _ in 0..<(value / piece.count) { try await connection.write(piece) }
+            return try await connection.drain()
         case .garbageMessage: return try await ask(connection, P.packet(3, [0x7E, 1, 2, 3, 4]))
         default: break
         }
@@ -94,6 +100,7 @@ struct ScriptedMySQL {
             return try await refuse(connection, P.error(number, refusal.code, refusal.sqlState, refusal.text(login.user)))
         }
         switch fault {
+        case .badText: return try await refuse(connection, P.packet(number, [0xFF] + P.short(1045) + Array("#28000".utf8) + Self.badText))
         case .loginSilent: return try await connection.drain()
         case .loginCut: return try await end(connection)
         default: break
@@ -130,10 +137,20 @@ struct ScriptedMySQL {
                 try await Task.sleep(for: patience)
                 try await connection.write(
                     P.error(1, 3024, "HY000", "Query execution was interrupted, maximum statement execution time exceeded"))
-            case .mysqlQuerySilent: return try await connection.drain()
+            case .querySilent: return try await connection.drain()
             case .mysqlQueryFailed:
                 try await connection.write(
                     P.error(1, 1449, "HY000", "The user specified as a definer ('gone'@'%') does not exist"))
+            case .endlessColumns:
+                // As many as one byte more than a small number can say, with names that libraries keep.
+                try await connection.write(P.packet(1, [0xFC, 0xFF, 0xFF]))
+                let name = String(repeating: "c", count: 40)
+                let column = ["def", "", "", "", name, name].flatMap { P.counted(Array($0.utf8)) }
+                for number in 0..<0xFFFF {
+                    try await connection.write(
+                        P.packet(UInt8(truncatingIfNeeded: number + 2), column + [12] + P.short(255) + P.long(64) + [0xFD] + P.short(0) + [0, 0, 0]))
+                }
+                return try await connection.drain()
             case .mysqlLocalFile:
                 // Asks for a file of the client's instead of answering; what comes is recorded.
                 try await connection.write(P.packet(1, [0xFB] + Array("/etc/hostname".utf8)))
@@ -205,6 +222,11 @@ struct ScriptedMySQL {
         }
         return nil
     }
+
+    /// Lone continuation bytes, an overlong slash, half a surrogate, escapes, a bell, and bytes behind the end.
+    private static let badText: [UInt8] = [
+        0x80, 0xBF, 0xC0, 0xAF, 0xED, 0xA0, 0x80, 0xFF, 0x1B, 0x5B, 0x32, 0x4A, 0x07, 0x0D, 0x0A, 0xF4, 0x90, 0x80, 0x80, 0, 0xFF,
+    ]
 
     private static let clear = "mysql_clear_password"
     private static let nonce = Array("0123456789abcdefghij".utf8)
