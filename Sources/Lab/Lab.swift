@@ -125,7 +125,8 @@ package final class Lab: Sendable {
             self.postgres = postgres
             self.mysql = mysql
             self.identity = identity
-            self.faults = Faults(targets: options.targets, board: board, identity: identity, postgres: postgres, mysql: mysql, proxies: proxies)
+            self.faults = Faults(
+                targets: options.targets, board: board, identity: identity, postgres: postgres, mysql: mysql, proxies: proxies)
             self.proxies = proxies
             self.proxyOfTarget = proxyOfTarget
             self.blackHole = blackHole
@@ -178,7 +179,9 @@ package final class Lab: Sendable {
         let open = targets.filter { !$0.blackHole }
         var groups = open.filter { !$0.shared }.map { [$0] }
         guard groups.count + Engine.allCases.count <= LoopbackBlock.targetCapacity else {
-            throw LabError("At most \(LoopbackBlock.targetCapacity - Engine.allCases.count) targets can have a proxy of their own; mark the others as shared.")
+            throw LabError(
+                "At most \(LoopbackBlock.targetCapacity - Engine.allCases.count) targets can have a proxy of their own; mark the others as shared."
+            )
         }
         for engine in Engine.allCases {
             let shared = open.filter { $0.shared && $0.engine == engine }

@@ -63,7 +63,8 @@ struct LabChild: AsyncParsableCommand {
     private func announce(_ lab: Lab) async throws {
         let token = try await lab.token()
         let facts = LabFacts(
-            engine: lab.options.targets[0].engine, address: lab.endpoint(of: lab.options.targets[0]).host, nameServer: lab.nameServers.first ?? "", caFile: lab.caFile,
+            engine: lab.options.targets[0].engine, address: lab.endpoint(of: lab.options.targets[0]).host,
+            nameServer: lab.nameServers.first ?? "", caFile: lab.caFile,
             folder: lab.scratch.path, environment: lab.environment, configuration: lab.configurationYAML,
             targets: lab.options.targets.map {
                 LabFacts.Entry(name: $0.name, host: $0.host, port: lab.endpoint(of: $0).port, database: $0.database, user: $0.role)

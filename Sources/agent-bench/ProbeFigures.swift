@@ -90,7 +90,8 @@ struct ProbeFigures {
         let before = Usage.children
         let output = try await Program.run(
             [
-                try Program.sibling("agent-bench-mysql"), target.host, "\(target.port)", lab.nameServer, lab.caFile, target.user, target.database,
+                try Program.sibling("agent-bench-mysql"), target.host, "\(target.port)", lab.nameServer, lab.caFile, target.user,
+                target.database,
                 "\(connections)", "\(seconds)", MySQLStatement.session(isMariaDB: true, milliseconds: 5_000), MySQLStatement.question,
             ], environment: ["MYSQL_PWD": lab.token])
         let cpu = Usage.children - before

@@ -31,7 +31,10 @@ import TestSupport
 
     @Test("Without a configured anchor the causes are the same: the system's store decides")
     func systemStore() async throws {
-        let faults = Fault.allCases.filter { $0.part == .proxy && ($0.expects(on: .postgresql) ?? .varies) != .varies } + [.deadAddress, .roleNoLogin]
+        let faults =
+            Fault.allCases.filter { $0.part == .proxy && ($0.expects(on: .postgresql) ?? .varies) != .varies } + [
+                .deadAddress, .roleNoLogin,
+            ]
         try await withAgentBench(usesSystemStore: true) { bench in
             let healthy = try await bench.diagnose()
             #expect(healthy.status == 0, "\(healthy.output)")
@@ -40,7 +43,9 @@ import TestSupport
                 let result = try await bench.diagnose(["orders", "--output", "json"])
                 let check = (try jsonObject(result.output)["checks"] as? [[String: Any]])?.first ?? [:]
                 var (cause, status): (String?, Int32) = (nil, 0)
-                if case .failure(let expected, _, let exit) = fault.expects(on: .postgresql) { (cause, status) = (expected.rawValue, Int32(exit)) }
+                if case .failure(let expected, _, let exit) = fault.expects(on: .postgresql) {
+                    (cause, status) = (expected.rawValue, Int32(exit))
+                }
                 #expect(check["cause"] as? String == cause, "\(fault.name)\n\(result.output)")
                 #expect(result.status == status, "\(fault.name)")
                 try await bench.lab.faults.turnOffAll()

@@ -44,7 +44,8 @@ import TestSupport
                 let records = bench.lab.recorder.records(of: Self.target(fault).name)
                 // The service and `diagnose` both came.
                 #expect(records.count >= 2, "\(fault.name): \(records.count) connections")
-                #expect(!records.contains { record in pieces.contains { record.contains($0) } }, "\(fault.name): a piece of the token was sent")
+                #expect(
+                    !records.contains { record in pieces.contains { record.contains($0) } }, "\(fault.name): a piece of the token was sent")
                 // What goes in the clear is the request for TLS and nothing else, whatever the server says.
                 let clear = records.map { Self.isTLSOrNothing($0.beforeTLS) }
                 #expect(clear.allSatisfy { $0 }, "\(fault.name): \(records.map { Array($0.beforeTLS.prefix(80)) })")
@@ -96,7 +97,8 @@ import TestSupport
             let starts = items.compactMap { ($0["time"] as? String).flatMap(formatter.date(from:)) }.sorted()
             let pause = zip(starts, starts.dropFirst()).map { $1.timeIntervalSince($0) }.max() ?? .infinity
             let longest = items.compactMap { $0["duration_seconds"] as? Double }.max() ?? .infinity
-            let figure = "a healthy check among 30 stalled ones: \(items.count) probes, the longest \(longest) s (alone \(single) s), "
+            let figure =
+                "a healthy check among 30 stalled ones: \(items.count) probes, the longest \(longest) s (alone \(single) s), "
                 + "the longest pause between two starts \(pause) s at an interval of 1 s"
             print(figure)
             #expect(items.allSatisfy { $0["state"] as? String == "up" }, "\(figure)")

@@ -94,7 +94,8 @@ import TestSupport
         var options = LabOptions()
         options.targets = LabTarget.standardMySQL
         try await withAgentBench(options) { bench in
-            for fault in [Fault.issuedWrongAudience, .issuedExpired, .issuedNotYetValid, .issuedLarge, .identityNotFound, .identityRefused] {
+            for fault in [Fault.issuedWrongAudience, .issuedExpired, .issuedNotYetValid, .issuedLarge, .identityNotFound, .identityRefused]
+            {
                 let expects = try #require(fault.expects(on: .mysql))
                 try await bench.lab.faults.turnOn(fault)
                 let result = try await bench.diagnose(["stock", "--output", "json"])
@@ -125,7 +126,9 @@ import TestSupport
         if let cause {
             let hasCause = row.phases.contains { metrics.contains("\(labels),phase=\"\($0.rawValue)\",cause=\"\(cause)\"} 1") }
             #expect(hasCause, "\(name): dbprobe_failure_cause")
-            #expect(row.phases.contains { line?["phase"] as? String == $0.rawValue }, "\(name): phase in the state line \(line?["phase"] ?? "-")")
+            #expect(
+                row.phases.contains { line?["phase"] as? String == $0.rawValue },
+                "\(name): phase in the state line \(line?["phase"] ?? "-")")
         }
         #expect(line?["cause"] as? String == cause, "\(name): state line")
         #expect(line?["to"] as? String == (cause == nil ? "up" : "down"), "\(name): state line")

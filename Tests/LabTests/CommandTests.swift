@@ -71,7 +71,9 @@ extension RealServer {
             try await Self.withProgram(["--directory", folder], endedBy: .interrupt) { ready in
                 #expect(ready.ready && ready.targets.map(\.name) == ["orders", "billing", "stock"])
                 let configuration = try String(contentsOfFile: ready.configuration, encoding: .utf8)
-                #expect(configuration.contains("host: orders.postgres.database.azure.com") && configuration.contains("engine: mysql") && configuration.contains(ready.ca_file))
+                #expect(
+                    configuration.contains("host: orders.postgres.database.azure.com") && configuration.contains("engine: mysql")
+                        && configuration.contains(ready.ca_file))
                 let second = try await Self.run(["up", "--directory", folder])
                 #expect(!second.isSuccess && second.error.contains("already running"))
                 let on = try await Self.run(["fault", "on", "tls_expired", "orders", "--directory", folder])

@@ -28,7 +28,8 @@ extension RealServer {
         }
 
         static let refused = [
-            Refused(what: "wrong audience", audience: "https://database.windows.net/", text: "1045", reason: "its audience is another service"),
+            Refused(
+                what: "wrong audience", audience: "https://database.windows.net/", text: "1045", reason: "its audience is another service"),
             Refused(what: "expired", issued: -90_000, text: "1045", reason: "it has expired"),
             Refused(what: "not yet valid", issued: 3_600, text: "1045", reason: "it is not yet valid"),
             Refused(
@@ -123,8 +124,12 @@ extension RealServer {
                 #expect(result.terminationStatus.isSuccess, "\(command): \(result.standardError)")
             }
             let asNobody = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "--"]
-            let up = ["AGENT_LAB_PAM_MODULE=\(module)"] + asNobody + [program, "up", "--engine", "mysql", "--json", "--directory", folder + "/lab"]
-            _ = try await Subprocess.run(.name("env"), arguments: Arguments(up), input: .none, output: .sequence, error: .discarded) { execution in
+            let up =
+                ["AGENT_LAB_PAM_MODULE=\(module)"] + asNobody + [
+                    program, "up", "--engine", "mysql", "--json", "--directory", folder + "/lab",
+                ]
+            _ = try await Subprocess.run(.name("env"), arguments: Arguments(up), input: .none, output: .sequence, error: .discarded) {
+                execution in
                 var line = ""
                 for try await text in execution.standardOutput.strings() {
                     line = text
@@ -164,7 +169,8 @@ extension RealServer {
                 try "$(ask https://database.windows.net/)" 2>&1 || true
                 """
             let result = try await Subprocess.run(
-                .name("env"), arguments: ["sh", "-c", script], input: .none, output: .string(limit: 1 << 16), error: .string(limit: 1 << 16))
+                .name("env"), arguments: ["sh", "-c", script], input: .none, output: .string(limit: 1 << 16), error: .string(limit: 1 << 16)
+            )
             #expect(result.standardOutput.hasPrefix("20\nERROR 1045 "), "\(result.standardOutput)\(result.standardError)")
         }
     }

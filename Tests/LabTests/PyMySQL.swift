@@ -16,8 +16,7 @@ struct PyMySQL {
 
     /// Connects to the address of the lab and verifies the public name, as a client that resolves names elsewhere.
     private static let script = """
-        import os, socket, ssl, sys
-        import pymysql
+        os, socket, ssl, sys, pymysql = map(__import__, ["os", "socket", "ssl", "sys", "pymysql"])
         e = os.environ
         context = ssl.create_default_context(cafile=e["CA"])
         context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)

@@ -143,7 +143,8 @@ extension Fault {
             Row(
                 "an error message of sixteen megabytes instead of a question for the token", .proxy,
                 both(.failure(.protocolViolation, .login, exit: 40)), value: ("bytes", 16 << 20))
-        case .badText: proxy("a refusal in bytes that are no text: bad UTF-8, control characters, escapes", .loginPrincipalUnknown, .login, 40)
+        case .badText:
+            proxy("a refusal in bytes that are no text: bad UTF-8, control characters, escapes", .loginPrincipalUnknown, .login, 40)
         case .endlessNotices: postgres("notices without end after the login", .protocolViolation, .login, 40)
         case .endlessRows: proxy("rows without end for any statement", .protocolViolation, .query, 40)
         case .endlessColumns: proxy("rows of sixty-five thousand columns for any statement", .protocolViolation, .query, 40)

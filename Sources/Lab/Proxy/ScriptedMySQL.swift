@@ -148,7 +148,9 @@ struct ScriptedMySQL {
                 let column = ["def", "", "", "", name, name].flatMap { P.counted(Array($0.utf8)) }
                 for number in 0..<0xFFFF {
                     try await connection.write(
-                        P.packet(UInt8(truncatingIfNeeded: number + 2), column + [12] + P.short(255) + P.long(64) + [0xFD] + P.short(0) + [0, 0, 0]))
+                        P.packet(
+                            UInt8(truncatingIfNeeded: number + 2),
+                            column + [12] + P.short(255) + P.long(64) + [0xFD] + P.short(0) + [0, 0, 0]))
                 }
                 return try await connection.drain()
             case .mysqlLocalFile:

@@ -52,7 +52,9 @@ package actor MySQLServer {
         let desk = try await gate.listen(on: socket)
         do {
             if let account {
-                for name in ["", "/data", "/tmp", "/server.crt", "/server.key", "/gate.sock"] { try scratch.give(folder + name, to: account) }
+                for name in ["", "/data", "/tmp", "/server.crt", "/server.key", "/gate.sock"] {
+                    try scratch.give(folder + name, to: account)
+                }
             }
             return try await MySQLServer(
                 options: options, installation: installation, scratch: scratch, block: block, gate: gate, service: service, desk: desk)
