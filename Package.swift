@@ -88,7 +88,9 @@ let package = Package(
             dependencies: ["Probes", "Postgres", "MariaDB", "Certificates", "Identity", "Readiness", "Lab", "TestSupport", .nio, .nioPosix]),
         .testTarget(
             name: "MariaDBTests",
-            dependencies: ["Probes", "MariaDB", "Certificates", "Diagnosis", "Readiness", "TestSupport", .log, .nio, .nioPosix, .nioSSL]),
+            dependencies: [
+                "Probes", "MariaDB", "Certificates", "Diagnosis", "Readiness", "TestSupport", .log, .nio, .nioPosix, .nioSSL, .subprocess,
+            ]),
         .testTarget(name: "ScheduleTests", dependencies: ["Schedule", "Diagnosis", "TestSupport", .log, .lifecycle]),
         // A process that writes history until it is killed; only tests start it.
         .executableTarget(name: "agent-store-writer", dependencies: ["Store", "Diagnosis", .log], path: "Tests/StoreWriter"),

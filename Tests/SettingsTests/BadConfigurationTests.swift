@@ -453,11 +453,8 @@ extension BadFile {
             "server.web_config", top("server: {web_config: web.yaml}"),
             "agent.yaml:10:10: server.web_config: TLS and passwords for the web side: not in this version; remove the key"),
         later(
-            "mysql", target("engine: mysql"),
-            "agent.yaml:5:13: targets[0].engine: the engine mysql: not in this version, which has postgresql only"),
-        later(
             "azuresql", target("engine: azuresql"),
-            "agent.yaml:5:13: targets[0].engine: the engine azuresql: not in this version, which has postgresql only"),
+            "agent.yaml:5:13: targets[0].engine: the engine azuresql: not in this version, which has postgresql and mysql"),
         later(
             "service_principal", identity("{kind: service_principal, tenant_id: contoso.example}"),
             "agent.yaml:2:15: identities.app.kind: the kind service_principal: not in this version, which has managed_identity only"),

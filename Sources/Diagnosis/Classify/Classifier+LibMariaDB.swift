@@ -14,7 +14,7 @@ extension Classifier {
         if let row = libmariadbNumbers[number] { return failure(of: row, phase, evidence, context) }
         switch number {
         // Not what the protocol allows: before the login it is not this kind of server, after it the server is broken.
-        case 2007, 2012, 2027:
+        case 2000, 2007, 2012, 2027:
             return Failure(
                 phase == .login || isSession ? .protocolViolation : .peerNotDatabase, during: phase, certainty: .likely, evidence: [evidence])
         case 2026 where phase == .tls: return Failure(.tlsHandshakeAborted, during: phase, certainty: .likely, evidence: [evidence])

@@ -41,19 +41,20 @@ enum MySQLRemedies {
     }
 
     /// A database in a grant is a pattern, so its wildcards are taken away.
-    private static func place(_ row: PrivilegeRow) -> String {
-        func pattern(_ name: String) -> String {
-            var text = ""
-            for scalar in name.unicodeScalars {
-                if scalar == "_" || scalar == "%" { text += "\\" }
-                text.unicodeScalars.append(scalar)
-            }
-            return GrantSet.identifier(text)
+    static func pattern(_ database: String) -> String {
+        var text = ""
+        for scalar in database.unicodeScalars {
+            if scalar == "_" || scalar == "%" { text += "\\" }
+            text.unicodeScalars.append(scalar)
         }
+        return text
+    }
+
+    private static func place(_ row: PrivilegeRow) -> String {
         switch row.sort {
         case "role": return "*.*"
-        case "database": return "\(pattern(row.name ?? "")).*"
-        case "schema": return "\(pattern(row.schema ?? "")).*"
+        case "database": return "\(GrantSet.identifier(pattern(row.name ?? ""))).*"
+        case "schema": return "\(GrantSet.identifier(pattern(row.schema ?? ""))).*"
         case "function": return "FUNCTION \(GrantSet.identifier(row.schema ?? "")).\(GrantSet.identifier(row.name ?? ""))"
         default: return "\(GrantSet.identifier(row.schema ?? "")).\(GrantSet.identifier(row.name ?? ""))"
         }
