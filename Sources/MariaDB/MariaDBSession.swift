@@ -100,9 +100,6 @@ import Glibc
             return .authentication(plugin: "a plugin that the agent does not have", answer: error)
         }
         if transport.hasTimedOut { return .wait(.deadline) }
-        if transport.watch.isVerified, transport.wasSending, [CR_SERVER_LOST, CR_SERVER_GONE_ERROR].contains(Int32(error.number)) {
-            return .violation("a packet that the client library does not take: larger than it may be, or malformed", bytes: [])
-        }
         return .library(error)
     }
 }

@@ -26,8 +26,6 @@ import Glibc
     private(set) var sentToken = false
     /// The plugin that the server asked for in place of the one for tokens.
     private(set) var otherPlugin: String?
-    /// Whether the server was still sending when the library gave the connection up.
-    private(set) var wasSending = false
     /// Whether the server asked for a file of this host.
     private(set) var askedForFile = false
 
@@ -127,12 +125,6 @@ import Glibc
         return unsafe vio.pointee.write_packet(vio, nil, 0) == 0 ? CR_OK : CR_ERROR
     }
 
-    /// The library says "lost" for a connection that it ends itself; what lies unread tells the one from the other.
-    fileprivate func end() {
-        var byte: UInt8 = 0
-        wasSending = unsafe Glibc.recv(descriptor, &byte, 1, Int32(MSG_PEEK.rawValue | MSG_DONTWAIT.rawValue)) > 0
-    }
-
     fileprivate func refuseFile() { askedForFile = true }
 
     static func of(_ mysql: UnsafeMutablePointer<MYSQL>?) -> Transport? {
@@ -168,7 +160,6 @@ extension Transport {
             return 0
         }
         unsafe methods.close = { pvio in
-            unsafe Transport.of(pvio)?.end()
             if let pvio = unsafe pvio { unsafe pvio.pointee.data = nil }
             return 0
         }
