@@ -31,6 +31,8 @@ package struct CertificateRefusal: Sendable, Hashable {
     package private(set) var refusal: CertificateRefusal?
     /// Bytes read after the handshake when the limit ended the reading.
     package private(set) var excess: Int?
+    /// Whether the peer said that it would send no more.
+    package private(set) var peerHasClosed = false
     private var isAttached = false
     private var base: UInt64 = 0
 
@@ -42,6 +44,10 @@ package struct CertificateRefusal: Sendable, Hashable {
 
     /// Whether the peer is who it should be: the one condition under which a token may leave.
     package var isVerified: Bool { finished != nil && refusal == nil }
+
+    /// Drops what earlier sessions left in this thread's queue of errors: OpenSSL would take it for the cause of whatever comes next, and a
+    /// library that shares its threads would report one server's failure for another. **Source**: SSL_get_error(3).
+    package static func forgetErrors() { ERR_clear_error() }
 
     /// Sets store, name, SNI, TLS 1.2 and the callbacks; later calls do nothing. - Returns: whether the session is ready.
     package func attach(to handle: UnsafeMutableRawPointer) -> Bool {
@@ -83,6 +89,7 @@ package struct CertificateRefusal: Sendable, Hashable {
     }
 
     private static let told: @convention(c) (OpaquePointer?, Int32, Int32) -> Void = { session, place, _ in
+        if place & SSL_CB_READ_ALERT == SSL_CB_READ_ALERT, let watch = unsafe watch(of: session) { watch.peerHasClosed = true }
         // Tickets that follow in TLS 1.3 tell of a handshake once more.
         guard place & SSL_CB_HANDSHAKE_DONE != 0, let session = unsafe session, let watch = unsafe watch(of: session), watch.finished == nil,
             unsafe SSL_get_verify_result(session) == X509_V_OK

@@ -23,11 +23,13 @@ import Glibc
     deinit {
         transport.deadline = .in(.zero)
         unsafe mysql_close(handle)
+        HandshakeWatch.forgetErrors()
     }
 
     /// Sends the request for TLS, shakes hands, logs in.
     func logIn(_ endpoint: MariaDBEndpoint) throws(MariaDBFailure) {
         try setOptions(endpoint)
+        HandshakeWatch.forgetErrors()
         // An empty password: the library has none to give away. Ours leaves through the plugin, and only there.
         let database = endpoint.database.isEmpty ? nil : endpoint.database
         let result = unsafe mysql_real_connect(handle, endpoint.host, endpoint.user, "", database, UInt32(endpoint.port), nil, 0)
@@ -60,6 +62,7 @@ import Glibc
 
     /// Runs one statement. **Shape**: at most `limit` rows of at most 64 columns, as text; a null is nil.
     func query(_ sql: String, limit: Int) throws(MariaDBFailure) -> [[String?]] {
+        HandshakeWatch.forgetErrors()
         guard unsafe mysql_real_query(handle, sql, UInt(sql.utf8.count)) == 0 else { throw failure }
         // Row by row: what is not read does not pile up.
         guard let result = unsafe mysql_use_result(handle) else {
@@ -100,6 +103,14 @@ import Glibc
             return .authentication(plugin: "a plugin that the agent does not have", answer: error)
         }
         if transport.hasTimedOut { return .wait(.deadline) }
+        // The library gives up a connection that says what it does not understand, or too much at once, in the words for a lost one.
+        if Self.vague.contains(error.number), transport.watch.isVerified, transport.peerIsThere {
+            return .violation("packets that the client library does not take (it says \(error.number) \(error.text))", bytes: [])
+        }
         return .library(error)
     }
+
+    /// Numbers of the library that may mean a lost connection or a packet it refused. **Source**: errmsg.h, `CR_UNKNOWN_ERROR`,
+    /// `CR_SERVER_GONE_ERROR`, `CR_SERVER_LOST`, `CR_NET_PACKET_TOO_LARGE`, `CR_MALFORMED_PACKET`.
+    private static let vague: Set<Int> = [2000, 2006, 2013, 2020, 2027]
 }

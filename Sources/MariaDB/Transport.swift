@@ -45,6 +45,13 @@ import Glibc
     /// Ends whatever the thread waits for.
     func interrupt() { _ = Glibc.shutdown(descriptor, Int32(SHUT_RDWR)) }
 
+    /// Whether the peer neither left nor broke the connection.
+    var peerIsThere: Bool {
+        var byte: UInt8 = 0
+        let seen = unsafe Glibc.recv(descriptor, &byte, 1, Int32(MSG_PEEK | MSG_DONTWAIT))
+        return !watch.peerHasClosed && (seen > 0 || seen < 0 && errno == EAGAIN)
+    }
+
     // MARK: What the library calls
 
     /// Only the greeting: whatever a peer sends in the clear behind it stays unread, or it would pass for something said inside TLS.

@@ -56,7 +56,7 @@ private func identity(_ yaml: String) -> String {
 
 extension BadFile {
     static let all: [BadFile] =
-        structure + names + targets + hosts + users + identities + durations + sections + rights + history + later
+        structure + names + targets + hosts + users + identities + durations + sections + rights + history + mysql + later
 
     private static let structure = [
         BadFile(
@@ -439,6 +439,19 @@ extension BadFile {
         BadFile(
             "history.max_size, too large", top("history: {path: /nonexistent/h.db, max_size: 999999999TiB}"),
             "agent.yaml:10:46: history.max_size: \"999999999TiB\" is no size; write it as 512MiB or 4GiB (KiB, MiB, GiB, TiB)"),
+    ]
+
+    private static let mysql = [
+        BadFile("mysql", target("engine: mysql", "user: aad_shop")),
+        BadFile(
+            "mysql name", target("engine: mysql", "user: \(String(repeating: "é", count: 33))"),
+            "agent.yaml:8:11: targets[0].user: is 33 characters long; MySQL takes 32, so the account needs an alias (login_name_invalid)"),
+        BadFile(
+            "mysql sequence", target("engine: mysql", "privileges: {require: [{on: \"sequence s.q\", grants: [usage]}]}"),
+            "agent.yaml:10:33: targets[0].privileges.require[0].on: \"sequence s.q\": MySQL has no sequences"),
+        BadFile(
+            "mysql bypassrls", target("engine: mysql", "privileges: {deny: [bypassrls]}"),
+            "agent.yaml:10:25: targets[0].privileges.deny[0]: \"bypassrls\": MySQL has no row-level security to bypass"),
     ]
 
     private static let later = [

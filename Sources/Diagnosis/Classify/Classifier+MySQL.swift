@@ -217,7 +217,8 @@ extension Classifier {
 
     /// 1045 says too little: the claims, the form of the name, or what was not sent may tell more.
     private static func accessDenied(_ message: ForeignText, _ evidence: Evidence, _ phase: Phase, _ context: MySQLContext) -> Failure {
-        if message.matches("using password: no"), context.sentToken || !context.isOwnProbe {
+        // A probe knows itself what it sent. MariaDB says "NO" of every password that a PAM module took.
+        if message.matches("using password: no"), !context.isOwnProbe {
             return Failure(.tokenNotSent, during: phase, evidence: [evidence])
         }
         let failure = Failure(
