@@ -91,7 +91,8 @@ package struct CertificateRefusal: Sendable, Hashable {
     private static let told: @convention(c) (OpaquePointer?, Int32, Int32) -> Void = { session, place, _ in
         if place & SSL_CB_READ_ALERT == SSL_CB_READ_ALERT, let watch = unsafe watch(of: session) { watch.peerHasClosed = true }
         // Tickets that follow in TLS 1.3 tell of a handshake once more.
-        guard place & SSL_CB_HANDSHAKE_DONE != 0, let session = unsafe session, let watch = unsafe watch(of: session), watch.finished == nil,
+        guard place & SSL_CB_HANDSHAKE_DONE != 0, let session = unsafe session, let watch = unsafe watch(of: session),
+            watch.finished == nil,
             unsafe SSL_get_verify_result(session) == X509_V_OK
         else { return }
         watch.end.withLock { $0 = ContinuousClock.now }

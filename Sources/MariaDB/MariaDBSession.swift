@@ -53,7 +53,8 @@ import Glibc
             && set(MYSQL_OPT_SSL_CAPATH, "/proc/self/no-trust-anchors") && set(MARIADB_OPT_TLS_VERSION, "TLSv1.2,TLSv1.3")
             && set(MYSQL_OPT_LOCAL_INFILE, &zero) && set(MYSQL_OPT_MAX_ALLOWED_PACKET, &packet) && set(MYSQL_OPT_PROTOCOL, &protocolKind)
             // Nothing is loaded because a server names it.
-            && set(MYSQL_PLUGIN_DIR, "/proc/self/no-plugins") && set(MYSQL_DEFAULT_AUTH, MariaDBLibrary.opening) && set(MARIADB_OPT_RESTRICTED_AUTH, MariaDBLibrary.allowed)
+            && set(MYSQL_PLUGIN_DIR, "/proc/self/no-plugins") && set(MYSQL_DEFAULT_AUTH, MariaDBLibrary.opening)
+            && set(MARIADB_OPT_RESTRICTED_AUTH, MariaDBLibrary.allowed)
             && set(MYSQL_OPT_CONNECT_TIMEOUT, &seconds) && set(MYSQL_OPT_READ_TIMEOUT, &seconds)
             && set(MYSQL_OPT_WRITE_TIMEOUT, &seconds) && set(MYSQL_SET_CHARSET_NAME, "utf8mb4")
             && cmariadb_attribute(handle, "program_name", endpoint.applicationName) == 0

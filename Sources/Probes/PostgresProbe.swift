@@ -17,8 +17,13 @@ package struct ProbeTools: Sendable {
     package var cloud: Cloud
     /// What sessions call themselves: `agent/VERSION`.
     package var applicationName: String
+    /// What the last successful probe of a check saw, where that is known: a failure is read in its light.
+    package var lastGood: @Sendable (CheckID) -> Facts?
 
-    package init(reactor: Reactor, lookup: NameLookup, nameServers: [Endpoint], cloud: Cloud, applicationName: String) {
+    package init(
+        reactor: Reactor, lookup: NameLookup, nameServers: [Endpoint], cloud: Cloud, applicationName: String,
+        lastGood: @escaping @Sendable (CheckID) -> Facts? = { _ in nil }
+    ) {
         self.reactor = reactor
         self.lookup = lookup
         self.nameServers = nameServers
@@ -26,6 +31,7 @@ package struct ProbeTools: Sendable {
         self.threads = MariaDBThreads()
         self.cloud = cloud
         self.applicationName = applicationName
+        self.lastGood = lastGood
     }
 }
 

@@ -17,7 +17,7 @@ extension TokenProbe {
         case .failure(.failed(let failure)):
             // The next probe gets a fresh one; this one does not try twice.
             if failure.cause == .tokenExpired { await tokens.discard(target.engine.resource) }
-            observation = record.observation(.failed(Classifier.refined(failure, facts: record.facts)))
+            observation = record.observation(.failed(Classifier.refined(failure, facts: record.facts, lastGood: tools.lastGood(id))))
         case .failure(.cancelled):
             logger.debug("probe was cancelled")
             return nil

@@ -35,7 +35,9 @@ struct FakeScript: Sendable {
 
     static func mysql8(tls: Bool = true, version: String = "8.0.39-azure") -> [UInt8] {
         packet(
-            [10] + Array(version.utf8) + [0, 7, 0, 0, 0] + Array("abcdefgh".utf8) + [0, 0xFF, tls ? 0xFF : 0xF7, 0xFF, 2, 0, 0xFF, 0xDF, 21]
+            [10] + Array(version.utf8) + [0, 7, 0, 0, 0] + Array("abcdefgh".utf8) + [
+                0, 0xFF, tls ? 0xFF : 0xF7, 0xFF, 2, 0, 0xFF, 0xDF, 21,
+            ]
                 + [UInt8](repeating: 0, count: 10) + Array("ijklmnopqrst".utf8) + [0] + Array("caching_sha2_password".utf8) + [0])
     }
 

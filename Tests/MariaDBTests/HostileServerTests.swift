@@ -74,10 +74,12 @@ import Testing
         First(bytes: FakeScript.mysql8() + FakeScript.packet(FakeScript.ok, sequence: 2), cause: .protocolViolation),
         First(bytes: FakeScript.packet(FakeScript.refusal(1040, "Too many connections", sqlState: nil)), cause: .connectionLimit),
         First(
-            bytes: FakeScript.packet(FakeScript.refusal(1129, "Host '10.0.0.4' is blocked because of many connection errors", sqlState: nil)),
+            bytes: FakeScript.packet(
+                FakeScript.refusal(1129, "Host '10.0.0.4' is blocked because of many connection errors", sqlState: nil)),
             cause: .clientBlocked),
         First(
-            bytes: FakeScript.packet(FakeScript.refusal(1130, "Host '10.0.0.4' is not allowed to connect to this MySQL server", sqlState: nil)),
+            bytes: FakeScript.packet(
+                FakeScript.refusal(1130, "Host '10.0.0.4' is not allowed to connect to this MySQL server", sqlState: nil)),
             cause: .firewallDenied),
         First(
             bytes: FakeScript.packet(
@@ -141,7 +143,8 @@ import Testing
     }
 
     @Test func `a good certificate for the name is enough when the address is another`() async throws {
-        let observation = try await observe(Self.letsIn([.bytes(FakeScript.refusal(3032, "The server is currently in offline mode"))]), host: "localhost", getsToken: true)
+        let observation = try await observe(
+            Self.letsIn([.bytes(FakeScript.refusal(3032, "The server is currently in offline mode"))]), host: "localhost", getsToken: true)
         #expect(observation.failure?.cause == .serverUnavailable, "\(observation.outcome)")
         #expect(observation.failure?.phase == .query)
     }
@@ -154,10 +157,12 @@ import Testing
 
     @Test(arguments: [
         Other(
-            plugin: "caching_sha2_password", answer: FakeScript.refusal(1045, "Access denied for user 'aad_shop'@'h' (using password: NO)", sqlState: "28000"),
+            plugin: "caching_sha2_password",
+            answer: FakeScript.refusal(1045, "Access denied for user 'aad_shop'@'h' (using password: NO)", sqlState: "28000"),
             cause: .loginPrincipalUnknown),
         Other(
-            plugin: "mysql_native_password", answer: FakeScript.refusal(1045, "Access denied for user 'aad_shop'@'h' (using password: NO)", sqlState: "28000"),
+            plugin: "mysql_native_password",
+            answer: FakeScript.refusal(1045, "Access denied for user 'aad_shop'@'h' (using password: NO)", sqlState: "28000"),
             cause: .loginPrincipalUnknown),
         Other(plugin: "caching_sha2_password", answer: FakeScript.ok, cause: .authMethodUnexpected),
         Other(plugin: "mysql_native_password", answer: nil, cause: .authMethodUnexpected),
@@ -193,7 +198,9 @@ import Testing
         Refused(number: 1044, text: "Access denied for user 'aad_shop'@'%' to database 'shop'", cause: .databaseAccessDenied),
         Refused(number: 1049, text: "Unknown database 'shop'", cause: .databaseUnknown),
         Refused(number: 9107, text: "Only Microsoft Entra ID accounts are allowed to connect to server", cause: .nativeLoginDisabled),
-        Refused(number: 9105, text: "An error occurred while validating access token. Please acquire a new token and retry.", cause: .loginRefused),
+        Refused(
+            number: 9105, text: "An error occurred while validating access token. Please acquire a new token and retry.",
+            cause: .loginRefused),
         Refused(number: 9106, text: "Azure AD access token is not valid for user 'aad_shop'.", cause: .loginIdentityRecreated),
         Refused(number: 1184, text: "Aborted connection 7 (init_connect command failed)", cause: .serverUnavailable),
     ])
@@ -220,7 +227,10 @@ import Testing
         Flood(name: "columns", answers: [.bytes([0xFD, 0xFF, 0xFF, 0xFF]), .endless(FakeScript.column("c"))]),
         Flood(
             name: "rows",
-            answers: [.bytes([1]), .bytes(FakeScript.column("c")), .bytes(FakeScript.end), .endless(FakeScript.text([String(repeating: "x", count: 200)]))]),
+            answers: [
+                .bytes([1]), .bytes(FakeScript.column("c")), .bytes(FakeScript.end),
+                .endless(FakeScript.text([String(repeating: "x", count: 200)])),
+            ]),
         Flood(
             name: "wide rows",
             answers: [
@@ -228,9 +238,12 @@ import Testing
                 .endless([0xFD, 0x00, 0x00, 0x03] + [UInt8](repeating: 0x78, count: 0x30000)),
             ]),
         Flood(name: "nonsense", answers: [.bytes([0x05]), .bytes([0xFC]), .bytes([0xFD, 0xFF])]),
-        Flood(name: "a length beyond the packet", answers: [
-            .bytes([1]), .bytes(FakeScript.column("c")), .bytes(FakeScript.end), .bytes([0xFD, 0xFF, 0xFF, 0x0F, 0x41]), .bytes(FakeScript.end),
-        ]),
+        Flood(
+            name: "a length beyond the packet",
+            answers: [
+                .bytes([1]), .bytes(FakeScript.column("c")), .bytes(FakeScript.end), .bytes([0xFD, 0xFF, 0xFF, 0x0F, 0x41]),
+                .bytes(FakeScript.end),
+            ]),
     ])
     func `a server that floods or cuts its answer ends the probe`(_ row: Flood) async throws {
         let observation = try await observe(Self.letsIn([.bytes(FakeScript.ok)], row.answers), timeout: .seconds(3), getsToken: true)
@@ -239,7 +252,10 @@ import Testing
         if row.answers.count == 2 || row.name.hasSuffix("rows") { #expect(failure.cause == .protocolViolation, "\(row.name): \(failure)") }
     }
 
-    @Test func `thirty servers that stall in the handshake do not delay a healthy check, and hold at most four threads when they stalled before`() async throws {
+    @Test
+    func `thirty servers that stall in the handshake do not delay a healthy check, and hold at most four threads when they stalled before`()
+        async throws
+    {
         var script = FakeScript()
         script.tls = .stall
         try await FakeMySQL.run(script) { stalling in
@@ -253,7 +269,8 @@ import Testing
                         for probe in probes {
                             group.addTask {
                                 let observation = await probe.observe(bench.run(.seconds(3)))
-                                #expect(observation?.failure?.cause == .tlsHandshakeAborted || observation?.failure?.cause == .probeDeadline)
+                                #expect(
+                                    observation?.failure?.cause == .tlsHandshakeAborted || observation?.failure?.cause == .probeDeadline)
                                 return nil
                             }
                         }

@@ -151,7 +151,8 @@ import Testing
     func handshakes() {
         for (engine, depth) in [(Engine.mysql, ProbeRun.Depth.tls), (.postgresql, .query)] {
             var pauses = LoginPauses()
-            let target = Target(name: "orders", engine: engine, host: "db.example", port: 3306, database: "a", user: "u", identities: ["app"])
+            let target = Target(
+                name: "orders", engine: engine, host: "db.example", port: 3306, database: "a", user: "u", identities: ["app"])
             for minute in [0, 1] { _ = pauses.apply(Self.observation(.failed(.tls)), on: target, slot: Self.minute(minute)) }
             #expect(pauses.depth(of: Self.check, on: target, at: Self.minute(2)) == depth, "\(engine)")
         }

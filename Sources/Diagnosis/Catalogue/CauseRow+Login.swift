@@ -179,10 +179,14 @@ extension CauseRow {
         means: "A login of the database's own kind was tried on a server that takes Entra logins only.",
         hint: "The account is one with a password: use an account that was made for an Entra identity.",
         remedies: [
-            .look("az mysql flexible-server parameter show -g \(word: .resourceGroup) -s \(word: .server) -n aad_auth_only --query value", for: .mysql),
+            .look(
+                "az mysql flexible-server parameter show -g \(word: .resourceGroup) -s \(word: .server) -n aad_auth_only --query value",
+                for: .mysql),
             .look("agent token \(word: .identity)"),
             .repair("CREATE AADUSER \(literal: .user) IDENTIFIED BY '\(guid: .clientID)';  -- as Entra administrator", for: .mysql),
-            .widens("az mysql flexible-server parameter set -g \(word: .resourceGroup) -s \(word: .server) -n aad_auth_only -v OFF", for: .mysql),
+            .widens(
+                "az mysql flexible-server parameter set -g \(word: .resourceGroup) -s \(word: .server) -n aad_auth_only -v OFF", for: .mysql
+            ),
         ],
         next: ["a password that was left in the application's settings"])
 }

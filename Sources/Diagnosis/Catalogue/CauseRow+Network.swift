@@ -29,7 +29,8 @@ extension CauseRow {
                 for: .postgresql),
         ],
         next: [
-            "names longer than 63 bytes are cut by PostgreSQL, those longer than 32 characters need an alias in MySQL", "blanks at either end", "login_principal_unknown, when the name is right",
+            "names longer than 63 bytes are cut by PostgreSQL, those longer than 32 characters need an alias in MySQL",
+            "blanks at either end", "login_principal_unknown, when the name is right",
         ])
 
     // MARK: dns

@@ -76,7 +76,8 @@ extension CauseRow {
         remedies: [
             .look("az postgres flexible-server show -g \(word: .resourceGroup) -n \(word: .server) --query state -o tsv", for: .postgresql),
             .look("az mysql flexible-server show -g \(word: .resourceGroup) -n \(word: .server) --query state -o tsv", for: .mysql),
-            .look("az sql db show -g \(word: .resourceGroup) -s \(word: .server) -n \(word: .database) --query status -o tsv", for: .azuresql),
+            .look(
+                "az sql db show -g \(word: .resourceGroup) -s \(word: .server) -n \(word: .database) --query status -o tsv", for: .azuresql),
             .repair("az postgres flexible-server start -g \(word: .resourceGroup) -n \(word: .server)", for: .postgresql),
             .repair("az mysql flexible-server start -g \(word: .resourceGroup) -n \(word: .server)", for: .mysql),
         ],

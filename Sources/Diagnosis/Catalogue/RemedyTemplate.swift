@@ -131,7 +131,8 @@ extension Quoting {
     func quote(_ value: String?, orGap gap: String) -> String {
         let clean = value.map(Redactor.scrub) ?? ""
         switch self {
-        case _ where clean.isEmpty: return self == .identifier ? "\"\(gap)\"" : self == .literal ? "'\(gap)'" : self == .backtick ? "`\(gap)`" : gap
+        case _ where clean.isEmpty:
+            return self == .identifier ? "\"\(gap)\"" : self == .literal ? "'\(gap)'" : self == .backtick ? "`\(gap)`" : gap
         case .word:
             // Quotes do not stop a word that starts with a dash from being read as an option.
             if clean.utf8.first == UInt8(ascii: "-") { return gap }

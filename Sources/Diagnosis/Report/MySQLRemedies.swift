@@ -4,7 +4,9 @@ enum MySQLRemedies {
     /// One statement per place and set of rights; first the roles that only wait to be active.
     static func grants(_ rows: [PrivilegeRow], _ report: PrivilegeReport) -> [Remedy] {
         var texts: [String] = []
-        if !report.inactiveRoles.isEmpty { texts.append("SET DEFAULT ROLE ALL TO \(account(report));  -- makes the roles it has active at login") }
+        if !report.inactiveRoles.isEmpty {
+            texts.append("SET DEFAULT ROLE ALL TO \(account(report));  -- makes the roles it has active at login")
+        }
         for row in rows where row.kind == .missing {
             guard let words = privileges(row) else { continue }
             texts.append("GRANT \(words) ON \(place(row)) TO \(account(report));")
@@ -31,7 +33,9 @@ enum MySQLRemedies {
 
     private static func privileges(_ row: PrivilegeRow) -> String? {
         if row.sort == "role" {
-            let words = row.rights.compactMap { ["SUPERUSER": nil, "CREATEDB": "CREATE", "CREATEROLE": "CREATE USER", "REPLICATION": "REPLICATION SLAVE"][$0] ?? nil }
+            let words = row.rights.compactMap {
+                ["SUPERUSER": nil, "CREATEDB": "CREATE", "CREATEROLE": "CREATE USER", "REPLICATION": "REPLICATION SLAVE"][$0] ?? nil
+            }
             return words.isEmpty ? nil : words.joined(separator: ", ")
         }
         let words = row.rights.compactMap { word in
