@@ -95,10 +95,12 @@ let package = Package(
         .testTarget(name: "IdentityTests", dependencies: ["Identity", "Curl", "Diagnosis", "TestSupport", .log]),
         .testTarget(
             name: "ProbeTests",
-            dependencies: ["Probes", "Postgres", "MariaDB", "Certificates", "Identity", "Readiness", "Lab", "TestSupport", .nio, .nioPosix]),
+            dependencies: ["Probes", "Postgres", "Certificates", "Identity", "Readiness", "Lab", "TestSupport"]),
         .testTarget(
             name: "MariaDBTests",
-            dependencies: ["Probes", "MariaDB", "Certificates", "Diagnosis", "Readiness", "TestSupport", .log, .nio, .nioPosix, .nioSSL]),
+            dependencies: [
+                "Probes", "MariaDB", "Certificates", "Diagnosis", "Readiness", "TestSupport", .log, .nio, .nioPosix, .nioSSL, .subprocess,
+            ]),
         .testTarget(
             name: "TDSTests", dependencies: ["TDS", "Lab", "TestSupport", .nio, .nioPosix, .nioSSL], exclude: ["Vectors", "fuzz"]),
         .testTarget(name: "ScheduleTests", dependencies: ["Schedule", "Diagnosis", "TestSupport", .log, .lifecycle]),
@@ -115,7 +117,8 @@ let package = Package(
             dependencies: ["StatusServer", "Telemetry", "Diagnosis", "TestSupport", .log, .lifecycle, .nio]),
         .testTarget(name: "LabTests", dependencies: ["Lab", "agent-lab", "Diagnosis", "TestSupport", .nio, .nioPosix, .subprocess, .log]),
         .testTarget(
-            name: "EndToEndTests", dependencies: ["Curl", "Diagnosis", "Lab", "Store", "TestSupport", "agent", "agent-lab", "agent-bench", .log]),
+            name: "EndToEndTests",
+            dependencies: ["Curl", "Diagnosis", "Lab", "Store", "TestSupport", "agent", "agent-lab", "agent-bench", .log]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -14,7 +14,9 @@ import Glibc
 
     /// **Throws**: `config_invalid` when the configured file cannot be used, `probe_internal` when there is no memory.
     init(caFile: String?) throws(Failure) {
-        guard let store = unsafe X509_STORE_new() else { throw Failure(.probeInternal, during: .tls, detail: "No memory for trust anchors.") }
+        guard let store = unsafe X509_STORE_new() else {
+            throw Failure(.probeInternal, during: .tls, detail: "No memory for trust anchors.")
+        }
         unsafe self.store = store
         // A hashed directory is read lazily, one file a lookup; a missing store only means that nothing is trusted.
         _ = unsafe X509_STORE_set_default_paths(store)

@@ -157,7 +157,8 @@ final class AgentService: Sendable {
                     ReadinessCondition("listening", isMet: self.isListening.load(ordering: .acquiring)),
                 ]
             },
-            report: { Self.report(self.workbench.board.snapshot, self.configuration, self.store.status) }, targets: { self.configuration.targets },
+            report: { Self.report(self.workbench.board.snapshot, self.configuration, self.store.status) },
+            targets: { self.configuration.targets },
             probe: { check, timeout in await self.probe(check, within: timeout) }, diagnosis: diagnosis)
     }
 

@@ -59,7 +59,9 @@ package struct Greeting: Sendable, Hashable {
     /// capabilities whose handling in the library a probe wants. Session tracking, compression and LOCAL INFILE are not among them.
     package var forLibrary: [UInt8] {
         var payload: [UInt8] = [10] + Array((isMariaDB ? "5.5.5-0-MariaDB" : "8.0.0").utf8) + [0]
-        func append(_ value: UInt32, _ count: Int) { for place in 0..<count { payload.append(UInt8(truncatingIfNeeded: value >> (8 * place))) } }
+        func append(_ value: UInt32, _ count: Int) {
+            for place in 0..<count { payload.append(UInt8(truncatingIfNeeded: value >> (8 * place))) }
+        }
         let kept = capabilities & Capability.kept
         let bytes = scramble + [UInt8](repeating: 0x2E, count: max(0, 20 - scramble.count))
         append(connectionID, 4)

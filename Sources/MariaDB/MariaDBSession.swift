@@ -52,7 +52,9 @@ import Glibc
             // A directory that is not there: without the store that `HandshakeWatch` sets, nothing is trusted.
             && set(MYSQL_OPT_SSL_CAPATH, "/proc/self/no-trust-anchors") && set(MARIADB_OPT_TLS_VERSION, "TLSv1.2,TLSv1.3")
             && set(MYSQL_OPT_LOCAL_INFILE, &zero) && set(MYSQL_OPT_MAX_ALLOWED_PACKET, &packet) && set(MYSQL_OPT_PROTOCOL, &protocolKind)
-            && set(MYSQL_DEFAULT_AUTH, MariaDBLibrary.opening) && set(MARIADB_OPT_RESTRICTED_AUTH, MariaDBLibrary.allowed)
+            // Nothing is loaded because a server names it.
+            && set(MYSQL_PLUGIN_DIR, "/proc/self/no-plugins") && set(MYSQL_DEFAULT_AUTH, MariaDBLibrary.opening)
+            && set(MARIADB_OPT_RESTRICTED_AUTH, MariaDBLibrary.allowed)
             && set(MYSQL_OPT_CONNECT_TIMEOUT, &seconds) && set(MYSQL_OPT_READ_TIMEOUT, &seconds)
             && set(MYSQL_OPT_WRITE_TIMEOUT, &seconds) && set(MYSQL_SET_CHARSET_NAME, "utf8mb4")
             && cmariadb_attribute(handle, "program_name", endpoint.applicationName) == 0
@@ -97,6 +99,10 @@ import Glibc
             number: Int(mysql_errno(handle)), sqlState: String(cString: mysql_sqlstate(handle)), text: String(cString: mysql_error(handle)),
             sentToken: transport.sentToken)
         if let plugin = transport.otherPlugin { return .authentication(plugin: plugin, answer: error) }
+        // Our plugins are part of the process, so one that is missing is one that the server asked for.
+        if transport.watch.isVerified, !transport.sentToken, error.text.hasPrefix("Plugin ") {
+            return .authentication(plugin: "a plugin that the agent does not have", answer: error)
+        }
         if transport.hasTimedOut { return .wait(.deadline) }
         // The library gives up a connection that says what it does not understand, or too much at once, in the words for a lost one.
         if Self.vague.contains(error.number), transport.watch.isVerified, transport.peerIsThere {

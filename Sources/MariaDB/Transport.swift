@@ -160,7 +160,9 @@ extension Transport {
             return 0
         }
         unsafe methods.connect = { pvio, target in
-            guard let pvio = unsafe pvio, let mysql = unsafe target?.pointee.mysql, let context = unsafe cmariadb_context(mysql) else { return 1 }
+            guard let pvio = unsafe pvio, let mysql = unsafe target?.pointee.mysql, let context = unsafe cmariadb_context(mysql) else {
+                return 1
+            }
             unsafe pvio.pointee.data = context
             unsafe pvio.pointee.mysql = mysql
             unsafe pvio.pointee.type = PVIO_TYPE_SOCKET

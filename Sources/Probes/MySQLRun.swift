@@ -212,7 +212,8 @@ struct MySQLRun: TokenRun {
                 Failure(
                     .peerNotDatabase, during: phase, detail: "The server speaks version \(version) of the protocol, which ended in 1998.",
                     evidence: [Self.first(bytes)]))
-        case .greeting(.foreign, let bytes): return .failed(located(Failure(.peerNotDatabase, during: phase, evidence: [Self.first(bytes)])))
+        case .greeting(.foreign, let bytes):
+            return .failed(located(Failure(.peerNotDatabase, during: phase, evidence: [Self.first(bytes)])))
         case .unable(let what):
             return .failed(
                 located(
@@ -225,7 +226,8 @@ struct MySQLRun: TokenRun {
             return .failed(failure ?? Failure(.tlsUntrustedIssuer, during: .tls, evidence: [Evidence(.openssl, text: refusal.text)]))
         case .library(let error):
             let failure = Classifier.mysql(
-                number: error.number, sqlState: error.sqlState, text: error.text, phase: phase, context: context(sentToken: error.sentToken))
+                number: error.number, sqlState: error.sqlState, text: error.text, phase: phase, context: context(sentToken: error.sentToken)
+            )
             return .failed(failure)
         case .authentication(let plugin, let answer): return .failed(otherAuthentication(plugin, answer, phase))
         case .violation(let what, let bytes):
@@ -252,7 +254,8 @@ struct MySQLRun: TokenRun {
                 evidence: [Evidence(.agent, text: "login without a request for the token")])
         }
         return Classifier.mysqlOtherPlugin(
-            plugin, number: answer?.number, sqlState: answer?.sqlState, text: answer?.text, phase: phase, context: context(sentToken: false))
+            plugin, number: answer?.number, sqlState: answer?.sqlState, text: answer?.text, phase: phase, context: context(sentToken: false)
+        )
     }
 
     private func context(sentToken: Bool) -> MySQLContext {

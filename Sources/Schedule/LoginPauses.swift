@@ -28,7 +28,7 @@ package struct LoginPauses: Sendable {
         }
         var pause = checks[observation.check] ?? LoginPause()
         let rested = pause.isResting
-        pause.apply(observation, slot: slot)
+        pause.apply(observation, slot: slot, countsHandshakes: target.engine == .mysql)
         // Healthy checks cost no entry.
         checks[observation.check] = pause == LoginPause() ? nil : pause
         return pause.isResting && !rested

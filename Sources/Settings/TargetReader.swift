@@ -85,7 +85,7 @@ struct TargetReader {
             tls.allow(["ca_file"], later: ["verify": "a switch for verification", "insecure": "a switch for verification"])
             return tls.text("ca_file").map(check(caFile:))
         }
-        let privileges = PrivilegeReader(issues: issues).read(fields)
+        let privileges = PrivilegeReader(issues: issues, engine: engine ?? .postgresql).read(fields)
         guard let name, let engine, let host, let database, let identities else { return nil }
         return Target(
             name: name, engine: engine, host: host.value, port: port?.value ?? engine.defaultPort, database: database.value,

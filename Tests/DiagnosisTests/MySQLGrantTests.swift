@@ -25,8 +25,11 @@ import Testing
         Row(
             text: "GRANT SELECT (`i`), UPDATE (`i`, `j`) ON `shop`.`a` TO `u`@`%`", level: .table(database: "shop", name: "a"),
             privileges: ["SELECT", "UPDATE"]),
-        Row(text: "GRANT ALL PRIVILEGES ON `a``b`.`c.d` TO `u`@`%`", level: .table(database: "a`b", name: "c.d"), privileges: ["ALL PRIVILEGES"]),
-        Row(text: "GRANT EXECUTE ON PROCEDURE `shop`.`p` TO `u`@`%`", level: .routine(database: "shop", name: "p"), privileges: ["EXECUTE"]),
+        Row(
+            text: "GRANT ALL PRIVILEGES ON `a``b`.`c.d` TO `u`@`%`", level: .table(database: "a`b", name: "c.d"),
+            privileges: ["ALL PRIVILEGES"]),
+        Row(
+            text: "GRANT EXECUTE ON PROCEDURE `shop`.`p` TO `u`@`%`", level: .routine(database: "shop", name: "p"), privileges: ["EXECUTE"]),
         Row(text: "GRANT SELECT ON `shop`.* TO PUBLIC", level: .database("shop"), privileges: ["SELECT"], grantee: "PUBLIC"),
         Row(text: "GRANT BACKUP_ADMIN,ROLE_ADMIN ON *.* TO `u`@`%`", level: .global, privileges: ["BACKUP_ADMIN", "ROLE_ADMIN"]),
         Row(text: "GRANT `r`@`%` TO `u`@`%` WITH ADMIN OPTION", level: .role("r"), privileges: []),
@@ -49,7 +52,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "GRANT", "GRANT SELECT", "GRANT SELECT ON", "GRANT SELECT ON *.* TO", "GRANT SELECT ON `shop.* TO `u`@`%`", "GRANT PROXY ON ``@`` TO `u`@`%`",
+        "", "GRANT", "GRANT SELECT", "GRANT SELECT ON", "GRANT SELECT ON *.* TO", "GRANT SELECT ON `shop.* TO `u`@`%`",
+        "GRANT PROXY ON ``@`` TO `u`@`%`",
         "GRANT SELECT ON *.* FROM `u`@`%`", "REVOKE `r`@`%` FROM `u`@`%`", "DROP DATABASE shop", "GRANT SELECT ( ON `a`.`b` TO `u`@`%`",
         "GRANT SELECT, ON *.* TO `u`@`%`", "GRANT ALL PRIVILEGES ON *.*; GRANT SELECT ON *.* TO `u`@`%`", "GRANT `r`@`%`, TO `u`@`%`",
         "GRANT EXECUTE ON PACKAGE `a`.`b` TO `u`@`%`",
@@ -66,7 +70,10 @@ import Testing
 
     @Test func `random rows never trap and are read in a moment`() {
         var random = SystemRandomNumberGenerator()
-        let pieces = ["GRANT ", "REVOKE ", "`", "'", "\"", "\\", "ON ", "TO ", "*.*", "*", ".", ",", "(", ")", "@", "%", "SELECT ", "ALL PRIVILEGES ", "`a`", "PROCEDURE ", "é", "\0", "PUBLIC"]
+        let pieces = [
+            "GRANT ", "REVOKE ", "`", "'", "\"", "\\", "ON ", "TO ", "*.*", "*", ".", ",", "(", ")", "@", "%", "SELECT ", "ALL PRIVILEGES ",
+            "`a`", "PROCEDURE ", "é", "\0", "PUBLIC",
+        ]
         for _ in 0..<20_000 {
             let text = (0..<Int.random(in: 0...24, using: &random)).map { _ in pieces.randomElement(using: &random) ?? "" }.joined()
             _ = set([text]).administrator
@@ -77,16 +84,20 @@ import Testing
     }
 
     @Test(arguments: [
-        ("my_db", "my_db", true), ("myxdb", "my_db", true), ("myxdb", "my\\_db", false), ("my_db", "my\\_db", true), ("anything", "%", true),
+        ("my_db", "my_db", true), ("myxdb", "my_db", true), ("myxdb", "my\\_db", false), ("my_db", "my\\_db", true),
+        ("anything", "%", true),
         ("shop1", "shop%", true), ("sho", "shop%", false), ("abcabc", "a%c", true), ("abcabd", "a%c", false), ("a%c", "a\\%c", true),
-        ("abc", "a\\%c", false), ("", "%", true), ("", "", true), ("x", "", false), ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", "%a%a%a%a%a%a%a%ac", false),
+        ("abc", "a\\%c", false), ("", "%", true), ("", "", true), ("x", "", false),
+        ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", "%a%a%a%a%a%a%a%ac", false),
     ])
     func `a database pattern fits as LIKE says`(_ name: String, _ pattern: String, _ fits: Bool) {
         #expect(GrantSet.matches(Array(name.unicodeScalars), Array(pattern.unicodeScalars)) == fits)
     }
 
     @Test func `of several patterns the most specific counts alone`() {
-        let grants = set(["GRANT SELECT ON `shop%`.* TO `u`@`%`", "GRANT INSERT ON `shop\\_one`.* TO `u`@`%`", "GRANT DELETE ON `%`.* TO `u`@`%`"])
+        let grants = set([
+            "GRANT SELECT ON `shop%`.* TO `u`@`%`", "GRANT INSERT ON `shop\\_one`.* TO `u`@`%`", "GRANT DELETE ON `%`.* TO `u`@`%`",
+        ])
         #expect(grants.onDatabase("shop_one", "INSERT").count == 1)
         #expect(grants.onDatabase("shop_one", "SELECT").isEmpty)
         #expect(grants.onDatabase("shop_two", "SELECT").count == 1)
@@ -95,7 +106,9 @@ import Testing
     }
 
     @Test func `with partial revokes a wildcard is a character, and a global grant ends where it was taken back`() {
-        let rows = ["GRANT SELECT, INSERT ON *.* TO `u`@`%`", "GRANT UPDATE ON `my_db`.* TO `u`@`%`", "REVOKE INSERT ON `secret`.* FROM `u`@`%`"]
+        let rows = [
+            "GRANT SELECT, INSERT ON *.* TO `u`@`%`", "GRANT UPDATE ON `my_db`.* TO `u`@`%`", "REVOKE INSERT ON `secret`.* FROM `u`@`%`",
+        ]
         let grants = set(rows, isLiteral: true)
         #expect(grants.onDatabase("myxdb", "UPDATE").isEmpty)
         #expect(grants.onDatabase("my_db", "UPDATE").count == 1)
@@ -110,7 +123,10 @@ import Testing
         let grants = GrantSet(rows: own, rowsWithRoles: used, user: "u", activeRoles: ["reader"])
         #expect(grants.onDatabase("shop", "SELECT").map(\.way) == ["role reader on `shop`.*"])
         #expect(grants.inactiveRoles == ["writer"])
-        let mariadb = set(["GRANT `reader` TO `u`@`%`", "GRANT `writer` TO `u`@`%`", "GRANT USAGE ON *.* TO `reader`", "GRANT SELECT ON `shop`.* TO `reader`"])
+        let mariadb = set([
+            "GRANT `reader` TO `u`@`%`", "GRANT `writer` TO `u`@`%`", "GRANT USAGE ON *.* TO `reader`",
+            "GRANT SELECT ON `shop`.* TO `reader`",
+        ])
         #expect(mariadb.onDatabase("shop", "SELECT").map(\.way) == ["role reader on `shop`.*"])
         #expect(mariadb.inactiveRoles == ["writer"])
     }
@@ -172,7 +188,9 @@ import Testing
     @Test func `an answer of another shape is no verdict`() {
         let rules = PrivilegeRules(require: [PrivilegeRule(object: .table(schema: "shop", name: "a"), rights: [.select])])
         let privileges = MySQLPrivileges(rules: rules, grants: set([]), account: "u@%", database: "shop")
-        for answer: [[String?]] in [[["0"]], [["9", "table", "shop", "a", "1"]], [["0", "boat", "shop", "a", "1"]], [["0", nil, "shop", "a", "1"]]] {
+        for answer: [[String?]] in [
+            [["0"]], [["9", "table", "shop", "a", "1"]], [["0", "boat", "shop", "a", "1"]], [["0", nil, "shop", "a", "1"]],
+        ] {
             #expect(privileges.report(answer) == nil)
         }
     }

@@ -33,7 +33,9 @@ import Testing
 
     @Test(arguments: [
         Refusal(bytes: [0xFF, 0x10, 0x04] + Array("Too many connections".utf8), number: 1040, text: "Too many connections"),
-        Refusal(bytes: [0xFF, 0x10, 0x04] + Array("#08004Too many connections".utf8), number: 1040, sqlState: "08004", text: "Too many connections"),
+        Refusal(
+            bytes: [0xFF, 0x10, 0x04] + Array("#08004Too many connections".utf8), number: 1040, sqlState: "08004",
+            text: "Too many connections"),
         Refusal(bytes: [0xFF, 0x69, 0x04] + Array("Host '10.0.0.4' is blocked".utf8), number: 1129, text: "Host '10.0.0.4' is blocked"),
         Refusal(bytes: [0xFF, 0x28, 0x23], number: 9000, text: ""),
     ])
@@ -65,7 +67,9 @@ import Testing
         }
         for _ in 0..<5_000 {
             var bytes = Self.mysql8
-            for _ in 0..<Int.random(in: 1...6, using: &random) { bytes[Int.random(in: 0..<bytes.count, using: &random)] = .random(in: 0...255, using: &random) }
+            for _ in 0..<Int.random(in: 1...6, using: &random) {
+                bytes[Int.random(in: 0..<bytes.count, using: &random)] = .random(in: 0...255, using: &random)
+            }
             _ = try? Greeting(bytes)
         }
     }

@@ -37,13 +37,20 @@ import Testing
         for (schema, table) in [("shop", "a"), ("shop", "b"), ("my_db", "t"), ("myxdb", "t")] {
             let name = "`\(schema)`.`\(table)`"
             for (right, statement) in [
-                (PrivilegeRight.select, "SELECT * FROM \(name)"), (.insert, "INSERT INTO \(name) VALUES ()"), (.update, "UPDATE \(name) SET i = 1, j = 1"),
+                (PrivilegeRight.select, "SELECT * FROM \(name)"), (.insert, "INSERT INTO \(name) VALUES ()"),
+                (.update, "UPDATE \(name) SET i = 1, j = 1"),
                 (.delete, "DELETE FROM \(name)"),
-            ] { questions.append(Question(rule: PrivilegeRule(object: .table(schema: schema, name: table), rights: [right]), statement: statement)) }
+            ] {
+                questions.append(
+                    Question(rule: PrivilegeRule(object: .table(schema: schema, name: table), rights: [right]), statement: statement))
+            }
         }
-        questions.append(Question(rule: PrivilegeRule(object: .table(schema: "shop", name: "a"), rights: [.truncate]), statement: "TRUNCATE shop.a"))
         questions.append(
-            Question(rule: PrivilegeRule(object: .function(schema: "shop", name: "f", arguments: nil), rights: [.execute]), statement: "SELECT shop.f()"))
+            Question(rule: PrivilegeRule(object: .table(schema: "shop", name: "a"), rights: [.truncate]), statement: "TRUNCATE shop.a"))
+        questions.append(
+            Question(
+                rule: PrivilegeRule(object: .function(schema: "shop", name: "f", arguments: nil), rights: [.execute]),
+                statement: "SELECT shop.f()"))
         questions.append(Question(rule: PrivilegeRule(object: .schema("my_db"), rights: [.usage]), statement: "USE my_db"))
         questions.append(
             Question(rule: PrivilegeRule(object: .schema("shop"), rights: [.create]), statement: "CREATE TABLE shop.made_by_test (i int)"))
@@ -104,11 +111,13 @@ import Testing
             defer { bench.close() }
             let rules = PrivilegeRules(
                 require: [
-                    PrivilegeRule(object: .database, rights: [.connect]), PrivilegeRule(object: .allTables(schema: "shop"), rights: [.select]),
+                    PrivilegeRule(object: .database, rights: [.connect]),
+                    PrivilegeRule(object: .allTables(schema: "shop"), rights: [.select]),
                     PrivilegeRule(object: .table(schema: "shop", name: "gone"), rights: [.select]),
                 ],
                 deny: [
-                    PrivilegeRule(object: .role, rights: [.superuser]), PrivilegeRule(object: .table(schema: "shop", name: "b"), rights: [.insert, .delete]),
+                    PrivilegeRule(object: .role, rights: [.superuser]),
+                    PrivilegeRule(object: .table(schema: "shop", name: "b"), rights: [.insert, .delete]),
                     PrivilegeRule(object: .allTables(schema: "shop"), rights: [.delete]),
                 ])
             func entries(_ user: String) async throws -> PrivilegeReport {

@@ -43,7 +43,8 @@ package struct RealMariaDB: Sendable {
 
     private func client(_ user: String, _ sql: String, database: String = "") async throws -> String {
         let arguments = [
-            "--no-defaults", "--socket", folder + "/my.sock", "-u", user, user == "root" ? "--skip-password" : "-pany", "--batch", "--skip-column-names", "--ssl-ca=" + caFile,
+            "--no-defaults", "--socket", folder + "/my.sock", "-u", user, user == "root" ? "--skip-password" : "-pany", "--batch",
+            "--skip-column-names", "--ssl-ca=" + caFile,
         ]
         let result = try await Subprocess.run(
             .name("mariadb"), arguments: Arguments(arguments + (database.isEmpty ? [] : [database])), input: .string(sql),
@@ -54,7 +55,8 @@ package struct RealMariaDB: Sendable {
 
     private func stop() async {
         _ = try? await Self.shell(
-            "kill \"$1\"; for _ in $(seq 100); do kill -0 \"$1\" 2>/dev/null || break; sleep 0.1; done; rm -rf \"$2\"", arguments: [process, folder])
+            "kill \"$1\"; for _ in $(seq 100); do kill -0 \"$1\" 2>/dev/null || break; sleep 0.1; done; rm -rf \"$2\"",
+            arguments: [process, folder])
     }
 
     private static func shell(_ script: String, arguments: [String]) async throws -> String {

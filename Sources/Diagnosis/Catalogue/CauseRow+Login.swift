@@ -16,7 +16,12 @@ extension CauseRow {
                 false);  -- as Entra administrator, in database postgres
                 """,
                 for: .postgresql),
-            .repair("CREATE AADUSER \(literal: .user) IDENTIFIED BY '\(guid: .clientID)';", for: .mysql),
+            .repair(
+                """
+                SET aad_auth_validate_oids_in_tenant = OFF; CREATE AADUSER \(literal: .user) IDENTIFIED BY '\(guid: .clientID)';  \
+                -- as Entra administrator
+                """,
+                for: .mysql),
             .repair("CREATE USER [<identity's display name>] FROM EXTERNAL PROVIDER;", for: .azuresql),
         ],
         next: [
@@ -30,6 +35,7 @@ extension CauseRow {
         hint: "An identity that was deleted and made again has a new object id; map the role anew and its grants stay.",
         remedies: [
             .look("SELECT * FROM pgaadauth_list_principals(false);  -- in database postgres", for: .postgresql),
+            .look("SELECT user, host, authentication_string FROM mysql.user WHERE plugin = 'aad_auth';", for: .mysql),
             .look("agent token \(word: .identity)"),
             .repair(
                 """
@@ -37,7 +43,12 @@ extension CauseRow {
                 'aadauth,oid=\(guid: .objectID),type=service';  -- as Entra administrator
                 """,
                 for: .postgresql),
-            .destroys("DROP USER \(literal: .user)@'%'; CREATE AADUSER \(literal: .user) IDENTIFIED BY '\(guid: .clientID)';", for: .mysql),
+            .destroys(
+                """
+                DROP USER \(literal: .user)@'%'; CREATE AADUSER \(literal: .user) IDENTIFIED BY '\(guid: .clientID)';  -- loses the \
+                account's grants: save SHOW GRANTS first
+                """,
+                for: .mysql),
         ],
         next: [
             "a role that was made with the client id where the object id was wanted",
@@ -132,6 +143,7 @@ extension CauseRow {
             .look("agent token \(word: .identity)"),
             .look("SELECT * FROM pgaadauth_list_principals(false);  -- in database postgres", for: .postgresql),
             .look("az postgres flexible-server server-logs list -g \(word: .resourceGroup) -s \(word: .server) -o table", for: .postgresql),
+            .look("az mysql flexible-server server-logs list -g \(word: .resourceGroup) -s \(word: .server) -o table", for: .mysql),
         ],
         next: ["login_principal_unknown", "login_identity_recreated", "login_token_type", "login_disabled", "entra_auth_disabled"])
 
@@ -142,6 +154,8 @@ extension CauseRow {
         remedies: [
             .look("SELECT * FROM pgaadauth_list_principals(false);  -- in database postgres", for: .postgresql),
             .look("az postgres flexible-server show -g \(word: .resourceGroup) -n \(word: .server) --query authConfig", for: .postgresql),
+            .look("SELECT user, host, plugin FROM mysql.user WHERE user = \(literal: .user);", for: .mysql),
+            .look("az mysql flexible-server ad-admin list -g \(word: .resourceGroup) -s \(word: .server) -o table", for: .mysql),
             .look("nslookup \(word: .host)"),
         ],
         next: ["issuer and names of the certificate", "entra_auth_disabled"])
@@ -165,10 +179,14 @@ extension CauseRow {
         means: "A login of the database's own kind was tried on a server that takes Entra logins only.",
         hint: "The account is one with a password: use an account that was made for an Entra identity.",
         remedies: [
-            .look("az mysql flexible-server parameter show -g \(word: .resourceGroup) -s \(word: .server) -n aad_auth_only --query value", for: .mysql),
+            .look(
+                "az mysql flexible-server parameter show -g \(word: .resourceGroup) -s \(word: .server) -n aad_auth_only --query value",
+                for: .mysql),
             .look("agent token \(word: .identity)"),
             .repair("CREATE AADUSER \(literal: .user) IDENTIFIED BY '\(guid: .clientID)';  -- as Entra administrator", for: .mysql),
-            .widens("az mysql flexible-server parameter set -g \(word: .resourceGroup) -s \(word: .server) -n aad_auth_only -v OFF", for: .mysql),
+            .widens(
+                "az mysql flexible-server parameter set -g \(word: .resourceGroup) -s \(word: .server) -n aad_auth_only -v OFF", for: .mysql
+            ),
         ],
         next: ["a password that was left in the application's settings"])
 }

@@ -14,9 +14,10 @@ extension Classifier {
         if let row = libmariadbNumbers[number] { return failure(of: row, phase, evidence, context) }
         switch number {
         // Not what the protocol allows: before the login it is not this kind of server, after it the server is broken.
-        case 2007, 2012, 2027:
+        case 2000, 2007, 2012, 2027:
             return Failure(
-                phase == .login || isSession ? .protocolViolation : .peerNotDatabase, during: phase, certainty: .likely, evidence: [evidence])
+                phase == .login || isSession ? .protocolViolation : .peerNotDatabase, during: phase, certainty: .likely,
+                evidence: [evidence])
         case 2026 where phase == .tls: return Failure(.tlsHandshakeAborted, during: phase, certainty: .likely, evidence: [evidence])
         case 2026: return closed(phase: phase, evidence: evidence)
         default: return Failure(.unclassified, during: phase, evidence: [evidence])
@@ -79,7 +80,8 @@ extension Classifier {
     private static let libmariadbRows: [LibMariaDBRow] = [
         // config
         LibMariaDBRow(
-            "plugin*could not be loaded", "plugin*cannot be loaded", cause: .configInvalid, at: .config, detail: "The client library lacks a plugin."),
+            "plugin*could not be loaded", "plugin*cannot be loaded", cause: .configInvalid, at: .config,
+            detail: "The client library lacks a plugin."),
         LibMariaDBRow("no cipher match", cause: .configInvalid, at: .config, detail: "The configured ciphers are unknown here."),
         LibMariaDBRow("no such file or directory", cause: .configInvalid, at: .config, detail: "A file of the configuration is not there."),
         // dns
@@ -93,18 +95,23 @@ extension Classifier {
         // The number in the text is that of a connection under way and means nothing.
         LibMariaDBRow("can't connect to*server", cause: .tcpRefused, at: .tcp, certainty: .likely),
         // tls
-        LibMariaDBRow("ssl is required*server does not support", cause: .tlsNotNegotiated, at: .negotiate, detail: "The peer offers no TLS; nothing was sent."),
+        LibMariaDBRow(
+            "ssl is required*server does not support", cause: .tlsNotNegotiated, at: .negotiate,
+            detail: "The peer offers no TLS; nothing was sent."),
         LibMariaDBRow("certificate has expired", "certificate is not yet valid", cause: .tlsCertValidity, at: .tls),
         LibMariaDBRow("validation of ssl server certificate failed", "hostname mismatch", cause: .tlsNameMismatch, at: .tls),
         LibMariaDBRow(
             "self-signed certificate", "self signed certificate", "unable to get local issuer certificate", "certificate verify failed",
             "unable to verify the first certificate", "unable to get issuer certificate", cause: .tlsUntrustedIssuer, at: .tls),
-        LibMariaDBRow("wrong version number", cause: .peerNotDatabase, at: .tls, detail: "The peer agreed to TLS and then did not speak it."),
+        LibMariaDBRow(
+            "wrong version number", cause: .peerNotDatabase, at: .tls, detail: "The peer agreed to TLS and then did not speak it."),
         LibMariaDBRow(
             "alert protocol version", "unsupported protocol", "no protocols available", "handshake failure", "no shared cipher",
             "insufficient security", "inappropriate fallback", "no ciphers available", cause: .tlsProtocolMismatch, at: .tls),
         // login
-        LibMariaDBRow("restricted_auth", cause: .authMethodUnexpected, at: .login, detail: "The server asks for another plugin than the one for tokens; nothing was sent."),
+        LibMariaDBRow(
+            "restricted_auth", cause: .authMethodUnexpected, at: .login,
+            detail: "The server asks for another plugin than the one for tokens; nothing was sent."),
         LibMariaDBRow("plugin not enabled", "cleartext", cause: .tokenNotSent, at: .login),
         LibMariaDBRow("local infile", cause: .protocolViolation, detail: "The server asked for a file of this host; it got none."),
         // the end of a connection

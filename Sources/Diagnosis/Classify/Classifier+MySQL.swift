@@ -109,7 +109,8 @@ extension Classifier {
         case 9000: NumberRow(cause: .firewallDenied)
         case 1142, 1143, 1227, 1370: NumberRow(cause: .privilegeMissing)
         case 1152, 1158, 1159, 1160, 1161, 4031: NumberRow(cause: .connectionLost)
-        case 1184: NumberRow(cause: .connectionLost, detail: "The server ended the session as it began: look at its parameter init_connect.")
+        case 1184:
+            NumberRow(cause: .connectionLost, detail: "The server ended the session as it began: look at its parameter init_connect.")
         case 1153: NumberRow(cause: .protocolViolation, certainty: .likely, detail: "The server calls a packet of the probe too large.")
         case 1205: NumberRow(cause: .queryTimeout, detail: "A lock was not to be had in time.")
         case 1317, 1969, 3024: NumberRow(cause: .queryTimeout)
@@ -167,13 +168,15 @@ extension Classifier {
             "only azure active directory*accounts are allowed", "only microsoft entra*accounts are allowed", cause: .nativeLoginDisabled),
         MySQLTextRow("is currently stopped", cause: .serverStopped),
         MySQLTextRow("client with ip address*is not allowed to connect", cause: .firewallDenied),
-        MySQLTextRow("is not allowed to connect to this", cause: .firewallDenied, detail: "No account of the server may come from this host."),
+        MySQLTextRow(
+            "is not allowed to connect to this", cause: .firewallDenied, detail: "No account of the server may come from this host."),
         MySQLTextRow(
             "ssl connection is required", "insecure transport are prohibited", cause: .tlsNotNegotiated,
             detail: "The server wants TLS and saw a connection without it: something between agent and server ends TLS."),
         MySQLTextRow("the server name you tried", "invalid username specified", cause: .loginNameInvalid),
         MySQLTextRow("is blocked because of many connection errors", cause: .clientBlocked),
-        MySQLTextRow("account is blocked for", cause: .clientBlocked, detail: "The account is blocked for a time because of failed logins."),
+        MySQLTextRow(
+            "account is blocked for", cause: .clientBlocked, detail: "The account is blocked for a time because of failed logins."),
     ]
 
     private static func failure(
@@ -223,13 +226,15 @@ extension Classifier {
         }
         let failure = Failure(
             .loginPrincipalUnknown, during: phase, certainty: .likely,
-            detail: "MySQL answers so to a name that it does not know, that is spelt otherwise or is local, and to a group's member under the own name.",
+            detail:
+                "MySQL answers so to a name that it does not know, that is spelt otherwise or is local, and to a group's member under the own name.",
             evidence: [evidence])
         if context.sentToken, let prediction = context.prediction ?? untimely(context) { return refined(failure, by: prediction) }
         if context.user.count > MySQLContext.nameLimit {
             return Failure(
                 .loginNameInvalid, during: phase, certainty: .likely,
-                detail: "The name has \(context.user.count) characters; MySQL knows names of \(MySQLContext.nameLimit) and wants an alias for longer ones.",
+                detail:
+                    "The name has \(context.user.count) characters; MySQL knows names of \(MySQLContext.nameLimit) and wants an alias for longer ones.",
                 evidence: [evidence])
         }
         if let server = context.host?.prefix(while: { $0 != "." }), !server.isEmpty,

@@ -4,7 +4,9 @@ enum MySQLRemedies {
     /// One statement per place and set of rights; first the roles that only wait to be active.
     static func grants(_ rows: [PrivilegeRow], _ report: PrivilegeReport) -> [Remedy] {
         var texts: [String] = []
-        if !report.inactiveRoles.isEmpty { texts.append("SET DEFAULT ROLE ALL TO \(account(report));  -- makes the roles it has active at login") }
+        if !report.inactiveRoles.isEmpty {
+            texts.append("SET DEFAULT ROLE ALL TO \(account(report));  -- makes the roles it has active at login")
+        }
         for row in rows where row.kind == .missing {
             guard let words = privileges(row) else { continue }
             texts.append("GRANT \(words) ON \(place(row)) TO \(account(report));")
@@ -31,7 +33,9 @@ enum MySQLRemedies {
 
     private static func privileges(_ row: PrivilegeRow) -> String? {
         if row.sort == "role" {
-            let words = row.rights.compactMap { ["SUPERUSER": nil, "CREATEDB": "CREATE", "CREATEROLE": "CREATE USER", "REPLICATION": "REPLICATION SLAVE"][$0] ?? nil }
+            let words = row.rights.compactMap {
+                ["SUPERUSER": nil, "CREATEDB": "CREATE", "CREATEROLE": "CREATE USER", "REPLICATION": "REPLICATION SLAVE"][$0] ?? nil
+            }
             return words.isEmpty ? nil : words.joined(separator: ", ")
         }
         let words = row.rights.compactMap { word in
@@ -41,19 +45,20 @@ enum MySQLRemedies {
     }
 
     /// A database in a grant is a pattern, so its wildcards are taken away.
-    private static func place(_ row: PrivilegeRow) -> String {
-        func pattern(_ name: String) -> String {
-            var text = ""
-            for scalar in name.unicodeScalars {
-                if scalar == "_" || scalar == "%" { text += "\\" }
-                text.unicodeScalars.append(scalar)
-            }
-            return GrantSet.identifier(text)
+    static func pattern(_ database: String) -> String {
+        var text = ""
+        for scalar in database.unicodeScalars {
+            if scalar == "_" || scalar == "%" { text += "\\" }
+            text.unicodeScalars.append(scalar)
         }
+        return text
+    }
+
+    private static func place(_ row: PrivilegeRow) -> String {
         switch row.sort {
         case "role": return "*.*"
-        case "database": return "\(pattern(row.name ?? "")).*"
-        case "schema": return "\(pattern(row.schema ?? "")).*"
+        case "database": return "\(GrantSet.identifier(pattern(row.name ?? ""))).*"
+        case "schema": return "\(GrantSet.identifier(pattern(row.schema ?? ""))).*"
         case "function": return "FUNCTION \(GrantSet.identifier(row.schema ?? "")).\(GrantSet.identifier(row.name ?? ""))"
         default: return "\(GrantSet.identifier(row.schema ?? "")).\(GrantSet.identifier(row.name ?? ""))"
         }

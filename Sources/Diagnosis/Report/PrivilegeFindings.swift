@@ -50,7 +50,8 @@ enum PrivilegeFindings {
                     looks(row.remedies, report.engine, values)
                         + (report.engine == .mysql
                             ? MySQLRemedies.future(rows.map(\.1), report)
-                            : distinct(rows.map { defaults($0.0, $0.1, report.role) }).prefix(12).map { Remedy(.widens, $0) }), row.next))
+                            : distinct(rows.map { defaults($0.0, $0.1, report.role) }).prefix(12).map { Remedy(.widens, $0) }),
+                    row.next))
         }
         let held = report.entries.filter { !$0.isPassed && $0.demand == .deny }
         if !held.isEmpty {
@@ -68,7 +69,8 @@ enum PrivilegeFindings {
                     looks(row.remedies, report.engine, values)
                         + (report.engine == .mysql
                             ? MySQLRemedies.revokes(rows, report)
-                            : distinct(rows.flatMap { revokes($0, report.role) }).prefix(12).map { Remedy(.destroys, $0) }), row.next))
+                            : distinct(rows.flatMap { revokes($0, report.role) }).prefix(12).map { Remedy(.destroys, $0) }),
+                    row.next))
         }
         return findings
     }

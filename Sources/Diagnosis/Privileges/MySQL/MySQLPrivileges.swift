@@ -53,7 +53,8 @@ package struct MySQLPrivileges: Sendable {
                 let others = complete.prefix(Self.exclusions).map(Self.literal).joined(separator: ", ")
                 return [
                     Self.schema(index, schema),
-                    Self.objects(index, source, schema, others.isEmpty ? "TRUE" : "\(source.name) NOT IN (\(others))", examples: Self.examples),
+                    Self.objects(
+                        index, source, schema, others.isEmpty ? "TRUE" : "\(source.name) NOT IN (\(others))", examples: Self.examples),
                 ]
             }
         }
@@ -70,9 +71,11 @@ package struct MySQLPrivileges: Sendable {
 
     private static let tables = Source(
         table: "TABLES", schema: "TABLE_SCHEMA", name: "TABLE_NAME",
-        sort: "CASE WHEN TABLE_TYPE LIKE '%VIEW' THEN 'view' ELSE 'table' END", filter: "TABLE_TYPE IN ('BASE TABLE', 'VIEW', 'SYSTEM VERSIONED')")
+        sort: "CASE WHEN TABLE_TYPE LIKE '%VIEW' THEN 'view' ELSE 'table' END",
+        filter: "TABLE_TYPE IN ('BASE TABLE', 'VIEW', 'SYSTEM VERSIONED')")
     private static let routines = Source(
-        table: "ROUTINES", schema: "ROUTINE_SCHEMA", name: "ROUTINE_NAME", sort: "'function'", filter: "ROUTINE_TYPE IN ('FUNCTION', 'PROCEDURE')")
+        table: "ROUTINES", schema: "ROUTINE_SCHEMA", name: "ROUTINE_NAME", sort: "'function'",
+        filter: "ROUTINE_TYPE IN ('FUNCTION', 'PROCEDURE')")
 
     private static func schema(_ index: Int, _ schema: String) -> String {
         """
