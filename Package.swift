@@ -90,7 +90,8 @@ let package = Package(
             name: "ProbeTests",
             dependencies: ["Probes", "Postgres", "Certificates", "Identity", "Readiness", "Lab", "TestSupport"]),
         .testTarget(
-            name: "TDSTests", dependencies: ["TDS", "Lab", "Diagnosis", .nio, .nioPosix, .subprocess], exclude: ["Vectors", "fuzz", "Drivers"]),
+            name: "TDSTests", dependencies: ["TDS", "Lab", "Diagnosis", .nio, .nioPosix, .subprocess],
+            exclude: ["Vectors", "fuzz", "Drivers"]),
         .testTarget(name: "ScheduleTests", dependencies: ["Schedule", "Diagnosis", "TestSupport", .log, .lifecycle]),
         // A process that writes history until it is killed; only tests start it.
         .executableTarget(name: "agent-store-writer", dependencies: ["Store", "Diagnosis", .log], path: "Tests/StoreWriter"),

@@ -80,6 +80,10 @@ need_capabilities() {
         postgresql) compgen -G '/usr/lib/postgresql/*/bin/initdb' || compgen -G '/usr/pgsql-*/bin/initdb' || command -v initdb ;;
         prometheus) command -v prometheus && command -v promtool ;;
         python3-prometheus-client) python3 -c 'import prometheus_client.openmetrics.parser' ;;
+        python3-venv) python3 -c 'import venv, ensurepip' ;;
+        libltdl7) ldconfig -p | grep -F 'libltdl.so.7 ' ;;
+        libkrb5-3) ldconfig -p | grep -F 'libkrb5.so.3 ' ;;
+        libgssapi-krb5-2) ldconfig -p | grep -F 'libgssapi_krb5.so.2 ' ;;
         ca-certificates) [ -d /etc/ssl/certs ] ;;
         *) command -v "$name" ;;
         esac >/dev/null 2>&1 || missing+=("$name")
@@ -94,4 +98,4 @@ build_packages=(git ca-certificates pkg-config gcc g++ libc6-dev libcurl4-openss
 # shellcheck disable=SC2034
 lab_packages=(postgresql)
 # shellcheck disable=SC2034
-test_packages=(prometheus python3-prometheus-client curl openssl chromium)
+test_packages=(prometheus python3-prometheus-client python3-venv libltdl7 libkrb5-3 libgssapi-krb5-2 curl openssl chromium)

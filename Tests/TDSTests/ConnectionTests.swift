@@ -39,12 +39,14 @@ struct Bench: Sendable {
         return options
     }
 
-    func connect(_ options: TDSOptions? = nil, until deadline: ContinuousClock.Instant = .now + .seconds(20)) async throws -> TDSConnection {
+    func connect(_ options: TDSOptions? = nil, until deadline: ContinuousClock.Instant = .now + .seconds(20)) async throws -> TDSConnection
+    {
         try await TDSConnection.connect(to: target, token: TDSAccessToken("a.b.c"), options: options ?? self.options(), until: deadline)
     }
 
     /// The failure of a login that must not work.
-    func refusal(_ options: TDSOptions? = nil, within time: Duration = .seconds(20), sourceLocation: SourceLocation = #_sourceLocation) async throws
+    func refusal(_ options: TDSOptions? = nil, within time: Duration = .seconds(20), sourceLocation: SourceLocation = #_sourceLocation)
+        async throws
         -> TDSFailure
     {
         try await failure(sourceLocation) { _ = try await connect(options, until: .now + time) }
@@ -65,7 +67,9 @@ func failure(_ sourceLocation: SourceLocation = #_sourceLocation, of work: () as
 struct NoFailure: Error {}
 
 @Suite(.timeLimit(.minutes(1))) struct ConnectionTests {
-    @Test("A login over TDS 7.4 and over TDS 8.0 gives a session, its facts and its times", arguments: [TDSOptions.Encryption.mandatory, .strict])
+    @Test(
+        "A login over TDS 7.4 and over TDS 8.0 gives a session, its facts and its times",
+        arguments: [TDSOptions.Encryption.mandatory, .strict])
     func login(encryption: TDSOptions.Encryption) async throws {
         let bench = try await Bench()
         let connection = try await bench.connect(bench.options { $0.encryption = encryption })
@@ -77,7 +81,9 @@ struct NoFailure: Error {}
         #expect(connection.facts.remoteAddress == "127.0.0.1:\(bench.server.port)")
         #expect(connection.facts.certificate?.isEmpty == false)
         #expect(connection.facts.tlsVersion == (encryption == .strict ? "tlsv13" : "tlsv12"))
-        #expect(connection.timings.map(\.phase) == (encryption == .strict ? [.tcp, .tls, .negotiate, .login] : [.tcp, .negotiate, .tls, .login]))
+        #expect(
+            connection.timings.map(\.phase)
+                == (encryption == .strict ? [.tcp, .tls, .negotiate, .login] : [.tcp, .negotiate, .tls, .login]))
         #expect(connection.timings.allSatisfy { $0.duration > .zero && $0.hop == 0 })
         let login = try #require(bench.server.logins.first)
         #expect(login.message.serverName == Bench.host)
@@ -98,7 +104,9 @@ struct NoFailure: Error {}
         let connection = try await bench.connect()
         #expect(connection.facts.packetSize == packetSize)
         let result = try await connection.query("lab types", until: .now + .seconds(10))
-        let wanted: [TDSValue] = AzureSQLScript.standardAnswer("lab types", []).compactMap { if case .row(let row, false) = $0 { row } else { nil } }[0]
+        let wanted: [TDSValue] = AzureSQLScript.standardAnswer("lab types", []).compactMap {
+            if case .row(let row, false) = $0 { row } else { nil }
+        }[0]
         #expect(result.rows == [wanted, wanted.map { _ in .null }, wanted.map { _ in .null }, wanted])
         #expect(result.counts == [4])
         #expect(result.sets[0][0, "guid"]?.description == "00112233-4455-6677-8899-aabbccddeeff")
@@ -111,7 +119,9 @@ struct NoFailure: Error {}
     func parameters() async throws {
         let bench = try await Bench()
         let connection = try await bench.connect()
-        let values: [TDSValue] = [42, "O'Brien", true, nil, .double(0.1), .binary([1, 2]), .text(String(repeating: "\u{E4}", count: 9_000))]
+        let values: [TDSValue] = [
+            42, "O'Brien", true, nil, .double(0.1), .binary([1, 2]), .text(String(repeating: "\u{E4}", count: 9_000)),
+        ]
         let parameters = values.enumerated().map { TDSParameter("p\($0.offset)", $0.element) }
         let result = try await connection.execute("select @p0", parameters, until: .now + .seconds(10))
         #expect(result.rows == [values])
@@ -176,7 +186,10 @@ struct NoFailure: Error {}
         #expect(result.rows.count == 500)
         #expect(result.isTruncated)
         await connection.close()
-        let small = try await bench.connect(bench.options { $0.limits.reply = 10_000; $0.limits.rows = 1_000_000 })
+        let small = try await bench.connect(
+            bench.options {
+                $0.limits.reply = 10_000; $0.limits.rows = 1_000_000
+            })
         let seen = try await failure { _ = try await small.query("anything", until: .now + .seconds(20)) }
         #expect(seen.cause == .tooLarge)
         await bench.stop()
@@ -190,23 +203,27 @@ struct NoFailure: Error {}
         var testDescription: String { "\(what) in \(step)" }
     }
 
-    @Test("Trouble in each step has its cause and phase", arguments: [
-        Trouble(step: .prelogin, what: .silent, cause: .timedOut, phase: .negotiate),
-        Trouble(step: .prelogin, what: .close, cause: .closed, phase: .negotiate),
-        Trouble(step: .prelogin, what: .bytes(Array("HTTP/1.1 400 Bad Request\r\n\r\n".utf8)), cause: .notSQLServer, phase: .negotiate),
-        Trouble(step: .prelogin, what: .bytes([0x16, 3, 3, 0, 1]), cause: .notSQLServer, phase: .negotiate),
-        Trouble(step: .prelogin, what: .bytes([4, 1, 0xFF, 0xFF, 0, 0, 1, 0]), cause: .tooLarge, phase: .negotiate),
-        Trouble(step: .prelogin, what: .reply([0xFF]), cause: .notSQLServer, phase: .negotiate),
-        Trouble(step: .tls, what: .silent, cause: .timedOut, phase: .tls), Trouble(step: .tls, what: .close, cause: .closed, phase: .tls),
-        Trouble(step: .tls, what: .bytes([0x12, 1, 0, 10, 0, 0, 0, 0, 0x15, 0x03]), cause: .timedOut, phase: .tls),
-        Trouble(step: .tls, what: .bytes([0x12, 1, 0, 15, 0, 0, 0, 0, 0x15, 3, 3, 0, 2, 2, 40]), cause: .tlsFailed, phase: .tls),
-        Trouble(step: .tls, what: .bytes(Array("garbage, and more of it".utf8)), cause: .protocolViolation, phase: .tls),
-        Trouble(step: .login, what: .silent, cause: .timedOut, phase: .login), Trouble(step: .login, what: .close, cause: .closed, phase: .login),
-        Trouble(step: .login, what: .reply([0x42, 1, 2, 3]), cause: .protocolViolation, phase: .login),
-        Trouble(step: .login, what: .reply([0xFD, 0]), cause: .protocolViolation, phase: .login),
-        Trouble(step: .login, what: .bytes([4, 0, 0xFF, 0xFF, 0, 0, 1, 0]), cause: .tooLarge, phase: .login),
-        Trouble(step: .login, what: .endlessRows, cause: .protocolViolation, phase: .login),
-    ])
+    @Test(
+        "Trouble in each step has its cause and phase",
+        arguments: [
+            Trouble(step: .prelogin, what: .silent, cause: .timedOut, phase: .negotiate),
+            Trouble(step: .prelogin, what: .close, cause: .closed, phase: .negotiate),
+            Trouble(step: .prelogin, what: .bytes(Array("HTTP/1.1 400 Bad Request\r\n\r\n".utf8)), cause: .notSQLServer, phase: .negotiate),
+            Trouble(step: .prelogin, what: .bytes([0x16, 3, 3, 0, 1]), cause: .notSQLServer, phase: .negotiate),
+            Trouble(step: .prelogin, what: .bytes([4, 1, 0xFF, 0xFF, 0, 0, 1, 0]), cause: .tooLarge, phase: .negotiate),
+            Trouble(step: .prelogin, what: .reply([0xFF]), cause: .notSQLServer, phase: .negotiate),
+            Trouble(step: .tls, what: .silent, cause: .timedOut, phase: .tls),
+            Trouble(step: .tls, what: .close, cause: .closed, phase: .tls),
+            Trouble(step: .tls, what: .bytes([0x12, 1, 0, 10, 0, 0, 0, 0, 0x15, 0x03]), cause: .timedOut, phase: .tls),
+            Trouble(step: .tls, what: .bytes([0x12, 1, 0, 15, 0, 0, 0, 0, 0x15, 3, 3, 0, 2, 2, 40]), cause: .tlsFailed, phase: .tls),
+            Trouble(step: .tls, what: .bytes(Array("garbage, and more of it".utf8)), cause: .protocolViolation, phase: .tls),
+            Trouble(step: .login, what: .silent, cause: .timedOut, phase: .login),
+            Trouble(step: .login, what: .close, cause: .closed, phase: .login),
+            Trouble(step: .login, what: .reply([0x42, 1, 2, 3]), cause: .protocolViolation, phase: .login),
+            Trouble(step: .login, what: .reply([0xFD, 0]), cause: .protocolViolation, phase: .login),
+            Trouble(step: .login, what: .bytes([4, 0, 0xFF, 0xFF, 0, 0, 1, 0]), cause: .tooLarge, phase: .login),
+            Trouble(step: .login, what: .endlessRows, cause: .protocolViolation, phase: .login),
+        ])
     func troubles(row: Trouble) async throws {
         var script = AzureSQLScript.standard()
         script.troubles[row.step] = row.what
@@ -259,7 +276,8 @@ struct NoFailure: Error {}
         var target = bench.target
         target.port = server.port
         let seen = try await failure {
-            _ = try await TDSConnection.connect(to: target, token: TDSAccessToken("a.b.c"), options: bench.options(), until: .now + .seconds(20))
+            _ = try await TDSConnection.connect(
+                to: target, token: TDSAccessToken("a.b.c"), options: bench.options(), until: .now + .seconds(20))
         }
         #expect(seen.cause == .certificateExpired)
         await server.stop()
@@ -271,7 +289,8 @@ struct NoFailure: Error {}
         var script = AzureSQLScript.standard()
         script.admit = { _ in
             [
-                TDSServerMessage(number: 4060, state: 1, class: 11, text: "Cannot open database \"billing\" requested by the login. The login failed."),
+                TDSServerMessage(
+                    number: 4060, state: 1, class: 11, text: "Cannot open database \"billing\" requested by the login. The login failed."),
                 TDSServerMessage(number: 18456, state: 1, class: 14, text: "Login failed for user '<token-identified principal>'."),
             ]
         }
@@ -323,7 +342,10 @@ struct NoFailure: Error {}
         let connection = try await TDSConnection.connect(
             to: target, token: TDSAccessToken("a.b.c"), options: worker.options(), until: .now + .seconds(20))
         #expect(connection.facts.redirectedTo == "\(name):\(worker.server.port)")
-        #expect(connection.timings.map { "\($0.hop) \($0.phase)" } == ["0 tcp", "0 negotiate", "0 tls", "0 login", "1 name", "1 tcp", "1 negotiate", "1 tls", "1 login"])
+        #expect(
+            connection.timings.map { "\($0.hop) \($0.phase)" } == [
+                "0 tcp", "0 negotiate", "0 tls", "0 login", "1 name", "1 tcp", "1 negotiate", "1 tls", "1 login",
+            ])
         #expect(gateway.logins.map(\.serverName) == [Bench.host])
         #expect(worker.server.logins.map(\.serverName) == [name])
         #expect(try await connection.query("select 1", until: .now + .seconds(10)).rows == [[1]])
@@ -332,21 +354,26 @@ struct NoFailure: Error {}
         await worker.stop()
     }
 
-    @Test("A redirect out of the service, to a name without certificate, and a loop are refused", arguments: [
-        ("evil.example.net", TDSFailure.Cause.redirectRefused, 0), ("127.0.0.1", .redirectRefused, 0), ("shop.database.windows.net", .redirectRefused, 1),
-        ("a.b.database.windows.net", .certificateNameMismatch, 1),
-    ])
+    @Test(
+        "A redirect out of the service, to a name without certificate, and a loop are refused",
+        arguments: [
+            ("evil.example.net", TDSFailure.Cause.redirectRefused, 0), ("127.0.0.1", .redirectRefused, 0),
+            ("shop.database.windows.net", .redirectRefused, 1),
+            ("a.b.database.windows.net", .certificateNameMismatch, 1),
+        ])
     func badRedirect(name: String, cause: TDSFailure.Cause, hop: Int) async throws {
         let bench = try await Bench()
         // Port 1 of the first redirect is replaced below by the gateway's own, so that a loop is possible.
         let port = try await freePort()
         var script = AzureSQLScript.standard()
         script.route = Route(server: name, port: UInt16(port))
-        let gateway = try await AzureSQLServer.start(port: port, script: script, certificate: bench.authority.issue(names: AzureSQLServer.names))
+        let gateway = try await AzureSQLServer.start(
+            port: port, script: script, certificate: bench.authority.issue(names: AzureSQLServer.names))
         var target = bench.target
         target.port = port
         let seen = try await failure {
-            _ = try await TDSConnection.connect(to: target, token: TDSAccessToken("a.b.c"), options: bench.options(), until: .now + .seconds(20))
+            _ = try await TDSConnection.connect(
+                to: target, token: TDSAccessToken("a.b.c"), options: bench.options(), until: .now + .seconds(20))
         }
         #expect(seen.cause == cause, "\(seen)")
         #expect(seen.hop == hop)
@@ -365,14 +392,16 @@ struct NoFailure: Error {}
         await connection.close()
         target.addresses = ["127.0.0.2"]
         let seen = try await failure {
-            _ = try await TDSConnection.connect(to: target, token: TDSAccessToken("a.b.c"), options: bench.options(), until: .now + .seconds(20))
+            _ = try await TDSConnection.connect(
+                to: target, token: TDSAccessToken("a.b.c"), options: bench.options(), until: .now + .seconds(20))
         }
         #expect(seen.cause == .refused)
         #expect(seen.phase == .tcp)
         #expect(seen.errno == 111)
         target.host = "127.0.0.1"
         let literal = try await failure {
-            _ = try await TDSConnection.connect(to: target, token: TDSAccessToken("a.b.c"), options: bench.options(), until: .now + .seconds(20))
+            _ = try await TDSConnection.connect(
+                to: target, token: TDSAccessToken("a.b.c"), options: bench.options(), until: .now + .seconds(20))
         }
         #expect(literal.cause == .misuse)
         await bench.stop()

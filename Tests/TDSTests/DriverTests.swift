@@ -51,11 +51,13 @@ struct Driver: Sendable, CustomTestStringConvertible {
 
     private func drive(_ driver: Driver, _ bench: Bench, port: Int? = nil, token: String) async throws -> Answer {
         #expect(
-            FileManager.default.isExecutableFile(atPath: Self.python), "the drivers are not installed: Tests/TDSTests/Drivers/install installs them")
+            FileManager.default.isExecutableFile(atPath: Self.python),
+            "the drivers are not installed: Tests/TDSTests/Drivers/install installs them")
         let result = try await run(
             .name("env"),
             arguments: [
-                Self.python, Self.folder.appending(path: "Drivers/drive.py").path, driver.name, String(port ?? bench.server.port), bench.folder.path + "/ca.pem",
+                Self.python, Self.folder.appending(path: "Drivers/drive.py").path, driver.name, String(port ?? bench.server.port),
+                bench.folder.path + "/ca.pem",
                 driver.mode,
             ], input: .string(token), output: .string(limit: 1_000_000), error: .string(limit: 100_000))
         let output = result.standardOutput
@@ -93,7 +95,8 @@ struct Driver: Sendable, CustomTestStringConvertible {
 
         // Our client in the same run, against the same server: the same values.
         let connection = try await TDSConnection.connect(
-            to: bench.target, token: TDSAccessToken(token), options: bench.options { $0.encryption = driver.mode == "strict" ? .strict : .mandatory },
+            to: bench.target, token: TDSAccessToken(token),
+            options: bench.options { $0.encryption = driver.mode == "strict" ? .strict : .mandatory },
             until: .now + .seconds(20))
         let ours = try await connection.query("lab types", until: .now + .seconds(10))
         let theirs = try #require(answer.types)
@@ -128,7 +131,9 @@ struct Driver: Sendable, CustomTestStringConvertible {
         await worker.stop()
     }
 
-    @Test("A token of nobody the server knows is refused, and everybody hears the number", arguments: [Driver(name: "odbc"), Driver(name: "tds")])
+    @Test(
+        "A token of nobody the server knows is refused, and everybody hears the number",
+        arguments: [Driver(name: "odbc"), Driver(name: "tds")])
     func unknown(driver: Driver) async throws {
         let (bench, token) = try await bench { script in
             script.admit = { _ in

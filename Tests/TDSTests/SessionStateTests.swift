@@ -66,7 +66,9 @@ import Testing
         #expect(state.preloginReceived(Self.prelogin(encryption: encryption)) == [.sendLogin(LoginPlan(.token, echo: true))])
     }
 
-    @Test("Only full encryption lets a token leave", arguments: [0: false, 1: true, 2: false, 3: true, 0x81: true, 0x80: false, 4: false, 0x20: false])
+    @Test(
+        "Only full encryption lets a token leave",
+        arguments: [0: false, 1: true, 2: false, 3: true, 0x81: true, 0x80: false, 4: false, 0x20: false])
     func encryption(value: UInt8, isTaken: Bool) {
         var state = SessionState()
         _ = state.connected()
@@ -103,7 +105,8 @@ import Testing
     @Test("A whole answer logs in, and its packet size is used from then on")
     func loginAccepted() {
         let actions = Self.login([
-            .environmentChange(.database(new: "billing", old: "master")), Self.acknowledgement, .environmentChange(.packetSize(new: 8000, old: 4096)),
+            .environmentChange(.database(new: "billing", old: "master")), Self.acknowledgement,
+            .environmentChange(.packetSize(new: 8000, old: 4096)),
             Self.feature, Self.done,
         ])
         #expect(actions.first == .usePacketSize(8000))
@@ -128,24 +131,32 @@ import Testing
         .error(TDSServerMessage(number: number, state: state, class: severity, text: "x"))
     }
 
-    @Test("Answers that are no login", arguments: [
-        Refusal(name: "an error", tokens: [error(18456), .done(Done([.error]))], cause: .loginRefused),
-        Refusal(name: "an error after an acknowledgement", tokens: [acknowledgement, error(4060), done], cause: .loginRefused),
-        Refusal(name: "nothing but an end", tokens: [done], cause: .protocolViolation),
-        Refusal(name: "no end", tokens: [acknowledgement, feature], cause: .protocolViolation),
-        Refusal(name: "more to come, and no more", tokens: [acknowledgement, feature, .done(Done([.more]))], cause: .protocolViolation),
-        Refusal(name: "no acknowledgement of the token", tokens: [acknowledgement, done], cause: .protocolViolation),
-        Refusal(
-            name: "a feature nobody asked for", tokens: [acknowledgement, .featureAcknowledgements([FeatureAcknowledgement(.utf8Support, [1])]), done],
-            cause: .protocolViolation),
-        Refusal(
-            name: "TDS 7.1",
-            tokens: [.loginAcknowledgement(LoginAcknowledgement(tdsVersion: 0x7100_0001, program: "x", major: 8, minor: 0, build: 0)), feature, done],
-            cause: .protocolViolation),
-        Refusal(name: "columns", tokens: [.columns([TDSColumn("a", ColumnType(.int))])], cause: .protocolViolation),
-        Refusal(
-            name: "FEDAUTHINFO", tokens: [.federatedAuthenticationInfo(FederatedAuthenticationInfo(stsURL: "a", spn: "b"))], cause: .protocolViolation),
-    ])
+    @Test(
+        "Answers that are no login",
+        arguments: [
+            Refusal(name: "an error", tokens: [error(18456), .done(Done([.error]))], cause: .loginRefused),
+            Refusal(name: "an error after an acknowledgement", tokens: [acknowledgement, error(4060), done], cause: .loginRefused),
+            Refusal(name: "nothing but an end", tokens: [done], cause: .protocolViolation),
+            Refusal(name: "no end", tokens: [acknowledgement, feature], cause: .protocolViolation),
+            Refusal(
+                name: "more to come, and no more", tokens: [acknowledgement, feature, .done(Done([.more]))], cause: .protocolViolation),
+            Refusal(name: "no acknowledgement of the token", tokens: [acknowledgement, done], cause: .protocolViolation),
+            Refusal(
+                name: "a feature nobody asked for",
+                tokens: [acknowledgement, .featureAcknowledgements([FeatureAcknowledgement(.utf8Support, [1])]), done],
+                cause: .protocolViolation),
+            Refusal(
+                name: "TDS 7.1",
+                tokens: [
+                    .loginAcknowledgement(LoginAcknowledgement(tdsVersion: 0x7100_0001, program: "x", major: 8, minor: 0, build: 0)),
+                    feature, done,
+                ],
+                cause: .protocolViolation),
+            Refusal(name: "columns", tokens: [.columns([TDSColumn("a", ColumnType(.int))])], cause: .protocolViolation),
+            Refusal(
+                name: "FEDAUTHINFO", tokens: [.federatedAuthenticationInfo(FederatedAuthenticationInfo(stsURL: "a", spn: "b"))],
+                cause: .protocolViolation),
+        ])
     func refusals(row: Refusal) {
         let actions = Self.login(row.tokens, required: row.required)
         #expect(Self.failure(actions)?.cause == row.cause)
@@ -161,9 +172,12 @@ import Testing
         }
     }
 
-    @Test("Of several errors the most telling one is named", arguments: [
-        ([4060, 18456], 4060), ([18456, 40615], 40615), ([18456], 18456), ([33155, 18456], 33155), ([40613, 47073], 47073), ([50001, 18456], 50001),
-    ] as [([Int32], Int32)])
+    @Test(
+        "Of several errors the most telling one is named",
+        arguments: [
+            ([4060, 18456], 4060), ([18456, 40615], 40615), ([18456], 18456), ([33155, 18456], 33155), ([40613, 47073], 47073),
+            ([50001, 18456], 50001),
+        ] as [([Int32], Int32)])
     func mostTelling(numbers: [Int32], wanted: Int32) {
         let actions = Self.login(numbers.map { Self.error($0) } + [.done(Done([.error]))])
         #expect(Self.failure(actions)?.message?.number == wanted)
@@ -228,7 +242,9 @@ import Testing
         let id = RequestID(1)
         #expect(state.requestMade(id) == [.sendRequest(id)])
         let columns = [TDSColumn("a", ColumnType(.int))]
-        for token in [ReplyToken.columns(columns), .row([1], compressed: false), .row([2], compressed: true), .done(Done([.count], rowCount: 2))] {
+        for token in [
+            ReplyToken.columns(columns), .row([1], compressed: false), .row([2], compressed: true), .done(Done([.count], rowCount: 2)),
+        ] {
             #expect(state.tokenReceived(token).isEmpty)
         }
         var result = TDSResult()
@@ -328,19 +344,26 @@ import Testing
         var testDescription: String { "\(from) -> \(to):\(port)" }
     }
 
-    @Test("A redirect stays within its service, goes one hop, and leads to a name", arguments: [
-        Row(to: "ab12.tr1.eastus1-a.worker.database.windows.net", follows: "ab12.tr1.eastus1-a.worker.database.windows.net"),
-        Row(to: "AB12.Worker.Database.Windows.NET.", follows: "ab12.worker.database.windows.net"),
-        Row(to: "w.database.windows.net\\instance", follows: "w.database.windows.net"),
-        Row(to: "shop.database.windows.net", follows: "shop.database.windows.net"),
-        Row(from: "shop.privatelink.database.windows.net", to: "w.worker.database.windows.net", follows: "w.worker.database.windows.net"),
-        Row(from: "s.database.usgovcloudapi.net", to: "w.database.usgovcloudapi.net", follows: "w.database.usgovcloudapi.net"),
-        Row(from: "s.database.usgovcloudapi.net", to: "w.database.windows.net"), Row(to: "w.database.windows.net", hop: 1),
-        Row(to: "w.database.windows.net.evil.example"), Row(to: "evil-database.windows.net"), Row(to: "evil.example"), Row(to: ".database.windows.net"),
-        Row(to: "10.0.0.4"), Row(to: "::1"), Row(to: ""), Row(to: "a b.database.windows.net"), Row(to: "w.database.windows.net", port: 0),
-        Row(to: "w.database.windows.net", transport: 1), Row(to: "w.database.windows.net\u{0}.evil.example"), Row(from: "own.example", to: "other.example"),
-        Row(from: "own.example", to: "own.example", follows: "own.example"), Row(from: "a.db.lab", to: "b.db.lab", follows: "b.db.lab"),
-    ])
+    @Test(
+        "A redirect stays within its service, goes one hop, and leads to a name",
+        arguments: [
+            Row(to: "ab12.tr1.eastus1-a.worker.database.windows.net", follows: "ab12.tr1.eastus1-a.worker.database.windows.net"),
+            Row(to: "AB12.Worker.Database.Windows.NET.", follows: "ab12.worker.database.windows.net"),
+            Row(to: "w.database.windows.net\\instance", follows: "w.database.windows.net"),
+            Row(to: "shop.database.windows.net", follows: "shop.database.windows.net"),
+            Row(
+                from: "shop.privatelink.database.windows.net", to: "w.worker.database.windows.net", follows: "w.worker.database.windows.net"
+            ),
+            Row(from: "s.database.usgovcloudapi.net", to: "w.database.usgovcloudapi.net", follows: "w.database.usgovcloudapi.net"),
+            Row(from: "s.database.usgovcloudapi.net", to: "w.database.windows.net"), Row(to: "w.database.windows.net", hop: 1),
+            Row(to: "w.database.windows.net.evil.example"), Row(to: "evil-database.windows.net"), Row(to: "evil.example"),
+            Row(to: ".database.windows.net"),
+            Row(to: "10.0.0.4"), Row(to: "::1"), Row(to: ""), Row(to: "a b.database.windows.net"),
+            Row(to: "w.database.windows.net", port: 0),
+            Row(to: "w.database.windows.net", transport: 1), Row(to: "w.database.windows.net\u{0}.evil.example"),
+            Row(from: "own.example", to: "other.example"),
+            Row(from: "own.example", to: "own.example", follows: "own.example"), Row(from: "a.db.lab", to: "b.db.lab", follows: "b.db.lab"),
+        ])
     func rule(row: Row) {
         let decision = RedirectRule(extraSuffixes: [".db.lab"]).decide(
             Route(server: row.to, port: row.port, transport: row.transport), from: row.from, hop: row.hop)

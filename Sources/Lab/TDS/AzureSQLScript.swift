@@ -56,7 +56,9 @@ package struct AzureSQLScript: Sendable {
     /// **Source**: Microsoft Learn, Database engine errors, 2812 and 208.
     package static func unknownStatement(_ sql: String) -> [ReplyToken] {
         [
-            .error(TDSServerMessage(number: 208, state: 1, class: 16, text: "Invalid object name in '\(sql.prefix(200))'.", server: serverName, line: 1)),
+            .error(
+                TDSServerMessage(
+                    number: 208, state: 1, class: 16, text: "Invalid object name in '\(sql.prefix(200))'.", server: serverName, line: 1)),
             .done(Done([.error])),
         ]
     }

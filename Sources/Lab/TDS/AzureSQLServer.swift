@@ -17,7 +17,8 @@ package final class AzureSQLServer: Sendable {
     package static let names = ["*.database.windows.net", "*.tr1.lab1-a.worker.database.windows.net", "localhost"]
 
     /// Listens on a loopback address; port 0 takes a free one.
-    package static func start(on address: String = "127.0.0.1", port: Int = 0, script: AzureSQLScript, certificate: CertifiedKey) async throws
+    package static func start(on address: String = "127.0.0.1", port: Int = 0, script: AzureSQLScript, certificate: CertifiedKey)
+        async throws
         -> AzureSQLServer
     {
         let tls = try AzureSQLTLS(certificate)

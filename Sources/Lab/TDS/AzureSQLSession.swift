@@ -63,7 +63,9 @@ final class AzureSQLSession: ChannelInboundHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        guard let event = event as? TLSUserEvent, case .handshakeCompleted = event else { return context.fireUserInboundEventTriggered(event) }
+        guard let event = event as? TLSUserEvent, case .handshakeCompleted = event else {
+            return context.fireUserInboundEventTriggered(event)
+        }
         framer?.pass()
         if !isStrict { stage = .login }
     }
@@ -162,7 +164,8 @@ final class AzureSQLSession: ChannelInboundHandler {
                 [
                     TDSServerMessage(
                         number: 33147, state: 1, class: 20,
-                        text: "Federated Authentication Feature data used in login record to open a connection is structurally or semantically invalid;"
+                        text:
+                            "Federated Authentication Feature data used in login record to open a connection is structurally or semantically invalid;"
                             + " the connection has been closed.", server: AzureSQLScript.serverName, line: 1)
                 ], context)
         }
@@ -187,10 +190,13 @@ final class AzureSQLSession: ChannelInboundHandler {
         let database = login.message.database.isEmpty ? "master" : login.message.database
         var tokens: [ReplyToken] = [
             .environmentChange(.database(new: database, old: "master")),
-            .info(TDSServerMessage(number: 5701, state: 2, class: 0, text: "Changed database context to '\(database)'.", server: name, line: 1)),
+            .info(
+                TDSServerMessage(
+                    number: 5701, state: 2, class: 0, text: "Changed database context to '\(database)'.", server: name, line: 1)),
             .environmentChange(.collation(new: TDSCollation.default.bytes, old: [])),
             .environmentChange(.language(new: "us_english", old: "")),
-            .info(TDSServerMessage(number: 5703, state: 1, class: 0, text: "Changed language setting to us_english.", server: name, line: 1)),
+            .info(
+                TDSServerMessage(number: 5703, state: 1, class: 0, text: "Changed language setting to us_english.", server: name, line: 1)),
             .loginAcknowledgement(
                 LoginAcknowledgement(
                     tdsVersion: isStrict && login.message.tdsVersion == TDSVersion.v80 ? TDSVersion.v80 : TDSVersion.v74,
