@@ -10,6 +10,8 @@ let package = Package(
         .executable(name: "agent-bench", targets: ["agent-bench"]),
         // The client of SQL Server by itself, for other programs.
         .library(name: "TDS", targets: ["TDS"]),
+        // Loaded before libc by tests that turn the wall clock and fill the disk of a program.
+        .library(name: "agent-preload", type: .dynamic, targets: ["Preload"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -83,6 +85,7 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Diagnosis", "Lab", .log, .nio, .nioPosix, .nioSSL, .subprocess],
             path: "Tests/TestSupport"),
+        .target(name: "Preload", path: "Tests/Preload"),
         .testTarget(name: "DiagnosisTests", dependencies: ["Diagnosis", "TestSupport"]),
         .testTarget(name: "ReadinessTests", dependencies: ["Readiness", "TestSupport"]),
         .testTarget(name: "IdentityTests", dependencies: ["Identity", "Curl", "Diagnosis", "TestSupport", .log]),
@@ -106,7 +109,7 @@ let package = Package(
             dependencies: ["StatusServer", "Telemetry", "Diagnosis", "TestSupport", .log, .lifecycle, .nio]),
         .testTarget(name: "LabTests", dependencies: ["Lab", "agent-lab", "Diagnosis", "TestSupport", .nio, .nioPosix, .subprocess, .log]),
         .testTarget(
-            name: "EndToEndTests", dependencies: ["Curl", "Diagnosis", "Lab", "TestSupport", "agent", "agent-lab"]),
+            name: "EndToEndTests", dependencies: ["Curl", "Diagnosis", "Lab", "Store", "TestSupport", "agent", "agent-lab", "agent-bench", .log]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -80,10 +80,12 @@ need_capabilities() {
         postgresql) compgen -G '/usr/lib/postgresql/*/bin/initdb' || compgen -G '/usr/pgsql-*/bin/initdb' || command -v initdb ;;
         prometheus) command -v prometheus && command -v promtool ;;
         python3-prometheus-client) python3 -c 'import prometheus_client.openmetrics.parser' ;;
-        python3-venv) python3 -c 'import venv, ensurepip' ;;
         libltdl7) ldconfig -p | grep -F 'libltdl.so.7 ' ;;
         libkrb5-3) ldconfig -p | grep -F 'libkrb5.so.3 ' ;;
         libgssapi-krb5-2) ldconfig -p | grep -F 'libgssapi_krb5.so.2 ' ;;
+        python3-venv) python3 -c 'import venv, ensurepip' ;;
+        binutils) command -v readelf ;;
+        systemd) command -v systemd-analyze ;;
         ca-certificates) [ -d /etc/ssl/certs ] ;;
         *) command -v "$name" ;;
         esac >/dev/null 2>&1 || missing+=("$name")
