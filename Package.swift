@@ -73,7 +73,7 @@ let package = Package(
         .target(
             name: "Lab",
             dependencies: [
-                "Diagnosis", .log, .nio, .nioPosix, .nioSSL, .crypto, .cryptoExtras, .subprocess,
+                "Diagnosis", "TDS", .log, .nio, .nioPosix, .nioSSL, .nioTLS, .crypto, .cryptoExtras, .subprocess,
             ]),
         .executableTarget(name: "agent-lab", dependencies: ["Lab", "Diagnosis", .argumentParser, .log]),
         .executableTarget(
@@ -102,7 +102,8 @@ let package = Package(
                 "Probes", "MariaDB", "Certificates", "Diagnosis", "Readiness", "TestSupport", .log, .nio, .nioPosix, .nioSSL, .subprocess,
             ]),
         .testTarget(
-            name: "TDSTests", dependencies: ["TDS", "Lab", "TestSupport", .nio, .nioPosix, .nioSSL], exclude: ["Vectors", "fuzz"]),
+            name: "TDSTests", dependencies: ["TDS", "Lab", "Diagnosis", .nio, .nioPosix, .subprocess],
+            exclude: ["Vectors", "fuzz", "Drivers"]),
         .testTarget(name: "ScheduleTests", dependencies: ["Schedule", "Diagnosis", "TestSupport", .log, .lifecycle]),
         // A process that writes history until it is killed; only tests start it.
         .executableTarget(name: "agent-store-writer", dependencies: ["Store", "Diagnosis", .log], path: "Tests/StoreWriter"),
