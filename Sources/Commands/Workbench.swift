@@ -42,7 +42,10 @@ struct Workbench: Sendable {
                 onToken(event)
                 if let change { onIdentity(change) }
             }, logger: logger)
-        tools = try Self.tools(for: configuration, on: reactor, board)
+        tools = ProbeTools(
+            reactor: reactor, lookup: try NameLookup(reactor: reactor, servers: configuration.nameServers),
+            nameServers: configuration.nameServers, cloud: configuration.cloud, applicationName: AgentVersion.applicationName,
+            lastGood: { board.lastGoodFacts(of: $0) })
         (probes, anchors) = Self.probes(of: configuration, identities: identities, tools: tools)
     }
 
@@ -51,8 +54,13 @@ struct Workbench: Sendable {
     /// The board is not touched; whoever puts the new value in the place of this one sees to that.
     /// **Throws**: `probe_internal` when the system gives no resolver.
     func adopting(_ configuration: Configuration, _ change: ConfigurationChange) throws(Failure) -> Workbench {
-        let isSameWorld = self.configuration.cloud == configuration.cloud && self.configuration.nameServers == configuration.nameServers
-        let tools = isSameWorld ? self.tools : try Self.tools(for: configuration, on: reactor, board)
+        // The threads of the blocking client stay.
+        var tools = self.tools
+        tools.cloud = configuration.cloud
+        if self.configuration.nameServers != configuration.nameServers {
+            tools.lookup = try NameLookup(reactor: reactor, servers: configuration.nameServers)
+            tools.nameServers = configuration.nameServers
+        }
         identities.replace(configuration.identities, cloud: configuration.cloud)
         let unchanged = Set(change.checks.unchanged)
         let kept = Dictionary(uniqueKeysWithValues: probes.filter { unchanged.contains($0.id) }.map { ($0.id, $0) })
@@ -69,13 +77,6 @@ struct Workbench: Sendable {
     ) {
         (self.configuration, self.reactor, self.http, self.identities) = (configuration, reactor, http, identities)
         (self.board, self.probes, self.tools, self.anchors) = (board, probes, tools, anchors)
-    }
-
-    private static func tools(for configuration: Configuration, on reactor: Reactor, _ board: Board) throws(Failure) -> ProbeTools {
-        ProbeTools(
-            reactor: reactor, lookup: try NameLookup(reactor: reactor, servers: configuration.nameServers),
-            nameServers: configuration.nameServers, cloud: configuration.cloud, applicationName: AgentVersion.applicationName,
-            lastGood: { board.lastGoodFacts(of: $0) })
     }
 
     /// One probe for every cell of the identity × target matrix. A new engine adds its case here.
@@ -100,7 +101,8 @@ struct Workbench: Sendable {
                 switch target.engine {
                 case .postgresql:
                     return PostgresProbe(target: target, identity: definition, tokens: tokens, anchors: shared, tools: tools)
-                case .mysql, .azuresql: return nil
+                case .mysql: return MySQLProbe(target: target, identity: definition, tokens: tokens, anchors: shared, tools: tools)
+                case .azuresql: return nil
                 }
             }
         }

@@ -79,7 +79,7 @@ enum ConfigurationShape {
 
     static let target: [ShapeKey] = [
         ShapeKey("name", .text(pattern: namePattern), isRequired: true, "The label of metrics and history."),
-        ShapeKey("engine", .choice(["postgresql"]), isRequired: true, "What the server is."),
+        ShapeKey("engine", .choice(["postgresql", "mysql"]), isRequired: true, "What the server is."),
         ShapeKey("host", .text(pattern: "^[^\\s/?@,]+$"), isRequired: true, "The server's public name, also behind a private endpoint."),
         ShapeKey("port", .integer(1...65535), default: 5432, "Where the server listens."),
         ShapeKey("database", .text(), isRequired: true, "The database."),

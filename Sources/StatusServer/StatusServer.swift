@@ -192,7 +192,11 @@ extension StatusServer {
         // Ends with its value, for which this function waits.
         let task = Task { await routes.answer(facts) }
         channel.closeFuture.whenComplete { _ in task.cancel() }
-        return await withTaskCancellationHandler { await task.value } onCancel: { task.cancel() }
+        return await withTaskCancellationHandler {
+            await task.value
+        } onCancel: {
+            task.cancel()
+        }
     }
 }
 

@@ -11,7 +11,7 @@ import Testing
             let service = try await bench.startService()
             _ = try await eventually("billing is up") { try await service.check("billing/app")["state"] as? String == "up" ? true : nil }
             let probes = try await eventually("orders was probed") {
-                let count = try await service.metric("dbprobe_probes_total{target=\"orders\",identity=\"app\"}")
+                let count = try await service.sample("dbprobe_probes_total{target=\"orders\",identity=\"app\"}")
                 return count ?? 0 >= 2 ? count : nil
             }
             let since = try await service.check("orders/app")["since"] as? String
@@ -26,10 +26,10 @@ import Testing
                 return page.contains("target=\"invoices\"") ? page : nil
             }
             #expect(!metrics.contains("target=\"billing\""))
-            #expect(try await service.metric("dbprobe_probes_total{target=\"orders\",identity=\"app\"}") ?? 0 >= probes)
-            #expect(try await service.metric("dbprobe_probes_missed_total{cause=\"overrun\"}") == 0)
-            #expect(try await service.metric("dbprobe_config_last_reload_successful") == 1)
-            #expect(try await service.metric("dbprobe_config_reloads_total") == 1)
+            #expect(try await service.sample("dbprobe_probes_total{target=\"orders\",identity=\"app\"}") ?? 0 >= probes)
+            #expect(try await service.sample("dbprobe_probes_missed_total{cause=\"overrun\"}") == 0)
+            #expect(try await service.sample("dbprobe_config_last_reload_successful") == 1)
+            #expect(try await service.sample("dbprobe_config_reloads_total") == 1)
             #expect(try await service.get("/sd/targets").body.contains("invoices"))
             #expect(try await service.get("/probe?target=invoices").status == 200)
             #expect(try await service.get("/probe?target=billing").status == 400)
@@ -40,7 +40,7 @@ import Testing
             try bench.replaceConfiguration(copy.replacing("127.0.0.1:0", with: "127.0.0.1:1") + "limits: {concurrency: 3}\n")
             service.program.signal(SIGHUP)
             _ = try await eventually("the cap follows") {
-                try await service.metric("dbprobe_probes_in_flight_limit") == 3 ? true : nil
+                try await service.sample("dbprobe_probes_in_flight_limit") == 3 ? true : nil
             }
             #expect(service.program.errors.contains("need a restart"))
             #expect(service.program.errors.contains("server.listen"))
@@ -86,9 +86,9 @@ import Testing
                 }
                 #expect(finding["severity"] as? String == "warning", "the old configuration works")
                 _ = try await eventually("\(damage.what) is in the metrics") {
-                    try await service.metric("dbprobe_config_last_reload_successful") == 0 ? true : nil
+                    try await service.sample("dbprobe_config_last_reload_successful") == 0 ? true : nil
                 }
-                #expect(try await service.metric("dbprobe_agent_failure_cause{phase=\"config\",cause=\"config_invalid\"}") == 1)
+                #expect(try await service.sample("dbprobe_agent_failure_cause{phase=\"config\",cause=\"config_invalid\"}") == 1)
                 #expect(try await service.get("/readyz").status == 200)
                 #expect(try await service.get("/").body.contains("config_invalid"))
                 #expect(try await service.check("orders/app")["state"] as? String == "up")
@@ -98,8 +98,8 @@ import Testing
             }
             try bench.replaceConfiguration(good)
             _ = try await eventually("the good file is taken") { try await service.finding("config_invalid") == nil ? true : nil }
-            _ = try await eventually("and counted") { try await service.metric("dbprobe_config_last_reload_successful") == 1 ? true : nil }
-            #expect(try await service.metric("dbprobe_probes_missed_total{cause=\"overrun\"}") == 0)
+            _ = try await eventually("and counted") { try await service.sample("dbprobe_config_last_reload_successful") == 1 ? true : nil }
+            #expect(try await service.sample("dbprobe_probes_missed_total{cause=\"overrun\"}") == 0)
             let lines = (await service.program.stop()).output.split(separator: "\n").filter { $0.contains("\"configuration\"") }
             #expect(lines.count == 3, "up, down, up: \(lines)")
             #expect(lines.dropFirst().first?.contains("\"to\":\"down\",\"cause\":\"config_invalid\",\"phase\":\"config\"") == true)
@@ -125,7 +125,7 @@ import Testing
             let service = try await bench.startService()
             try lay("v2", text + "limits: {concurrency: 5}\n")
             _ = try await eventually("the cap follows") {
-                try await service.metric("dbprobe_probes_in_flight_limit") == 5 ? true : nil
+                try await service.sample("dbprobe_probes_in_flight_limit") == 5 ? true : nil
             }
             #expect(await service.program.stop().status == 0)
         }
@@ -159,13 +159,13 @@ import Testing
             try await Task.sleep(for: .seconds(2))
             let first = try service.footprint()
             let began = ContinuousClock.now
-            let probes = try await service.metric("dbprobe_probes_total{target=\"orders\",identity=\"app\"}") ?? 0
+            let probes = try await service.sample("dbprobe_probes_total{target=\"orders\",identity=\"app\"}") ?? 0
             try await reload(1000)
             let took = ContinuousClock.now - began
             try await Task.sleep(for: .seconds(2))
             let last = try service.footprint()
             let seconds = (ContinuousClock.now - began).seconds
-            let probed = (try await service.metric("dbprobe_probes_total{target=\"orders\",identity=\"app\"}") ?? 0) - probes
+            let probed = (try await service.sample("dbprobe_probes_total{target=\"orders\",identity=\"app\"}") ?? 0) - probes
             print(
                 "1,000 reloads in \(took): anonymous memory \(first.memory) to \(last.memory) KiB, descriptors \(first.descriptors)"
                     + " to \(last.descriptors), threads \(first.threads) to \(last.threads), \(probed) probes in \(seconds) s")
@@ -173,9 +173,9 @@ import Testing
             #expect(last.memory - first.memory <= 3072)
             #expect(last.descriptors <= first.descriptors + 4)
             #expect(last.threads <= first.threads + 3)
-            #expect(try await service.metric("dbprobe_probes_missed_total{cause=\"overrun\"}") == 0)
+            #expect(try await service.sample("dbprobe_probes_missed_total{cause=\"overrun\"}") == 0)
             #expect(probed >= seconds - 3, "a probe a second, with the metrics a second old at both ends")
-            #expect(try await service.metric("dbprobe_config_reload_failures_total") == 0)
+            #expect(try await service.sample("dbprobe_config_reload_failures_total") == 0)
             #expect(await service.program.stop().status == 0)
         }
     }
@@ -192,7 +192,7 @@ extension AgentBench {
 
 extension AgentBench.Service {
     /// The value of one sample of `/metrics`; nil when there is none.
-    func metric(_ sample: String) async throws -> Double? {
+    func sample(_ sample: String) async throws -> Double? {
         try await get("/metrics").body.split(separator: "\n").first { $0.hasPrefix(sample + " ") }
             .flatMap { $0.split(separator: " ").last.flatMap { Double($0) } }
     }

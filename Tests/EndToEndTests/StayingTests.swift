@@ -29,8 +29,8 @@ import Testing
             #expect(readiness.status == 503)
             #expect(readiness.body.contains("agent.yaml:"), "\(readiness.body)")
             #expect(try await room.get("/").body.contains("config_invalid"))
-            #expect(try await room.metric("dbprobe_config_last_reload_successful") == 0)
-            #expect(try await room.metric("dbprobe_agent_failure_cause{phase=\"config\",cause=\"config_invalid\"}") == 1)
+            #expect(try await room.sample("dbprobe_config_last_reload_successful") == 0)
+            #expect(try await room.sample("dbprobe_agent_failure_cause{phase=\"config\",cause=\"config_invalid\"}") == 1)
             let status = try jsonObject(try await room.get("/api/v1/status").body)
             #expect(status["exit"] as? Int == 78)
             #expect(try await room.finding("config_invalid")?["severity"] as? String == "error")
@@ -48,7 +48,7 @@ import Testing
             _ = try await eventually("orders is up") { try await service.check("orders/app")["state"] as? String == "up" ? true : nil }
             #expect(try await service.get("/readyz").status == 200)
             _ = try await eventually("the metrics follow") {
-                try await service.metric("dbprobe_config_last_reload_successful") == 1 ? true : nil
+                try await service.sample("dbprobe_config_last_reload_successful") == 1 ? true : nil
             }
             #expect(try await service.finding("config_invalid") == nil)
             let stopped = await program.stop()
