@@ -16,6 +16,7 @@ struct HistoryCommand: AsyncParsableCommand {
               agent history --limit 20
               agent history orders/app --failures --since 24h
               agent history orders/app --by day --since 90d
+              agent history orders/app --facts
               agent history --file /var/lib/agent/history.db --output json
 
             Exit status 0, also when nothing is recorded; 78 when the named file does not exist.
@@ -44,6 +45,9 @@ struct HistoryCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Sums instead of single observations: hour or day.", valueName: "span"), transform: rollupSpan)
     var by: Rollup.Span?
 
+    @Flag(help: "Changes of what was known of one check instead: addresses, certificate, server, users, rights.")
+    var facts = false
+
     @Option(help: "text or json.", transform: outputFormat)
     var output = OutputFormat.text
 
@@ -53,12 +57,19 @@ struct HistoryCommand: AsyncParsableCommand {
         if by != nil, failures || before != nil {
             throw ValidationError("--by shows sums; --failures and --before are for single observations.")
         }
+        if facts {
+            guard check.flatMap({ CheckID($0) }) != nil else { throw ValidationError("--facts is about one check: TARGET/IDENTITY.") }
+            if failures || before != nil || since != nil || by != nil {
+                throw ValidationError("--facts shows changes; --failures, --since, --before and --by are for observations.")
+            }
+        }
         if let before { try beforeMoment(before) }
     }
 
     func run() async throws {
         let source = try HistorySource(file: file, options)
         if let by { return try await printSums(source, by) }
+        if facts { return try await printFacts(source) }
         let id = check.flatMap { CheckID($0) }
         let query = HistoryQuery(
             check: id, target: id == nil ? check : nil, since: since.flatMap { Self.moment($0, now: .now) },
@@ -71,6 +82,16 @@ struct HistoryCommand: AsyncParsableCommand {
         case .text:
             let text = StatusText.render(history: items, now: .now, style: Terminal.style)
             Terminal.print(items.isEmpty ? "Nothing recorded in \(source.path)." : text)
+        }
+    }
+
+    /// When what is known of the check changed, rights among it.
+    private func printFacts(_ source: HistorySource) async throws {
+        guard let id = check.flatMap({ CheckID($0) }) else { return }
+        let changes = try await source.read(orNone: []) { file throws(Failure) in try await file.factChanges(of: id, limit: limit) }
+        switch output {
+        case .json: Terminal.print(HistoryFacts.listJSON(changes).pretty)
+        case .text: Terminal.print(changes.isEmpty ? "Nothing recorded in \(source.path)." : HistoryFacts.render(changes))
         }
     }
 

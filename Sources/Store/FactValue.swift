@@ -51,6 +51,7 @@ extension Facts {
         steady.tenant = tenant ?? steady.tenant
         // A look that failed is no news about rights.
         if let seen = privileges, seen.problem == nil { steady.privileges = seen }
+        steady.rights = rights ?? steady.rights
         return steady
     }
 
@@ -75,6 +76,7 @@ extension Facts {
         add("app_id", appID)
         add("tenant_id", tenant)
         add("privileges", privileges?.summary)
+        add("rights", rights?.summary)
         return values
     }
 }
