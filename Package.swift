@@ -8,6 +8,10 @@ let package = Package(
         .executable(name: "agent", targets: ["agent"]),
         .executable(name: "agent-lab", targets: ["agent-lab"]),
         .executable(name: "agent-bench", targets: ["agent-bench"]),
+        // The client of SQL Server by itself, for other programs.
+        .library(name: "TDS", targets: ["TDS"]),
+        // Loaded before libc by tests that turn the wall clock and fill the disk of a program.
+        .library(name: "agent-preload", type: .dynamic, targets: ["Preload"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -39,6 +43,9 @@ let package = Package(
         .target(name: "Certificates", dependencies: ["Diagnosis", "Readiness", "COpenSSL"]),
         .target(name: "Curl", dependencies: ["Diagnosis", "CCurl"]),
         .target(name: "Postgres", dependencies: ["Diagnosis", "Readiness", "Certificates", "CLibPQ", .log]),
+
+        // Nothing of ours: the library stands alone.
+        .target(name: "TDS", dependencies: [.nio, .nioPosix, .nioSSL, .nioTLS]),
 
         // What the product does.
         .target(name: "Identity", dependencies: ["Diagnosis", "Curl", .log]),
@@ -78,12 +85,15 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Diagnosis", "Lab", .log, .nio, .nioPosix, .nioSSL, .subprocess],
             path: "Tests/TestSupport"),
+        .target(name: "Preload", path: "Tests/Preload"),
         .testTarget(name: "DiagnosisTests", dependencies: ["Diagnosis", "TestSupport"]),
         .testTarget(name: "ReadinessTests", dependencies: ["Readiness", "TestSupport"]),
         .testTarget(name: "IdentityTests", dependencies: ["Identity", "Curl", "Diagnosis", "TestSupport", .log]),
         .testTarget(
             name: "ProbeTests",
             dependencies: ["Probes", "Postgres", "Certificates", "Identity", "Readiness", "Lab", "TestSupport"]),
+        .testTarget(
+            name: "TDSTests", dependencies: ["TDS", "Lab", "TestSupport", .nio, .nioPosix, .nioSSL], exclude: ["Vectors", "fuzz"]),
         .testTarget(name: "ScheduleTests", dependencies: ["Schedule", "Diagnosis", "TestSupport", .log, .lifecycle]),
         // A process that writes history until it is killed; only tests start it.
         .executableTarget(name: "agent-store-writer", dependencies: ["Store", "Diagnosis", .log], path: "Tests/StoreWriter"),
@@ -98,7 +108,8 @@ let package = Package(
             dependencies: ["StatusServer", "Telemetry", "Diagnosis", "TestSupport", .log, .lifecycle, .nio]),
         .testTarget(name: "LabTests", dependencies: ["Lab", "agent-lab", "Diagnosis", "TestSupport", .nio, .nioPosix, .subprocess, .log]),
         .testTarget(
-            name: "EndToEndTests", dependencies: ["Curl", "Diagnosis", "Lab", "TestSupport", "agent", "agent-lab"]),
+            name: "EndToEndTests",
+            dependencies: ["Curl", "Diagnosis", "Lab", "Store", "TestSupport", "agent", "agent-lab", "agent-bench", .log]),
     ],
     swiftLanguageModes: [.v6]
 )
@@ -121,6 +132,7 @@ extension Target.Dependency {
     static var argumentParser: Self { .product(name: "ArgumentParser", package: "swift-argument-parser") }
     static var nio: Self { .product(name: "NIOCore", package: "swift-nio") }
     static var nioPosix: Self { .product(name: "NIOPosix", package: "swift-nio") }
+    static var nioTLS: Self { .product(name: "NIOTLS", package: "swift-nio") }
     static var nioHTTP1: Self { .product(name: "NIOHTTP1", package: "swift-nio") }
     static var nioSSL: Self { .product(name: "NIOSSL", package: "swift-nio-ssl") }
     static var hummingbird: Self { .product(name: "Hummingbird", package: "hummingbird") }

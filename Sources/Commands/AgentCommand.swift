@@ -48,6 +48,10 @@ package struct AgentCommand: AsyncParsableCommand {
         }
         // A peer or a reader that goes away is an error code, never the end of the process.
         signal(SIGPIPE, SIG_IGN)
+        // The parser of arguments traps where it wraps its help into fewer columns than it indents by.
+        if let columns = Surroundings.variables["COLUMNS"].flatMap({ Int($0) }) ?? Terminal.columns, columns < Terminal.leastColumns {
+            unsafe setenv("COLUMNS", "\(Terminal.leastColumns)", 1)
+        }
         // libpq would take anything that is left out from these.
         for name in Surroundings.variables.keys where name.hasPrefix("PG") { unsafe unsetenv(name) }
         // Read now, because the environment is changed by it.

@@ -24,6 +24,7 @@ final class AgentService: Sendable {
     private let gate: Gate
     private let scheduler: Scheduler
     private let onDemand: OnDemand
+    private let diagnosis: InsideDiagnosis
     private let sink: LogSink
     private let logger: Logger
     private let isListening = Atomic(false)
@@ -76,12 +77,19 @@ final class AgentService: Sendable {
         // Such probes answer who asked and count as logins; they do not change what the schedule has found, because who asks may have
         // left them less time than the configuration does.
         let probes = Dictionary(uniqueKeysWithValues: workbench.probes.map { ($0.id, $0) })
-        onDemand = OnDemand(
+        let onDemand = OnDemand(
             gate: gate, find: { probes[$0] }, depth: { scheduler.depth(of: $0) }, note: { scheduler.note($0) }, logger: logger)
+        self.onDemand = onDemand
+        diagnosis = InsideDiagnosis(
+            InsideDiagnosis.Sources(
+                targets: { configuration.targets }, board: { board },
+                report: { Self.report($0, configuration, store.status) }, reset: { scheduler.reset($0) }),
+            onDemand: onDemand, store: store)
     }
 
-    /// Serves until a signal comes. **Throws**: `StatusServer.BindFailure`.
+    /// Serves until a signal comes. **Throws**: `StatusServer.BindFailure`, `LocalSocket.Refusal`.
     func run() async throws {
+        let socket = try configuration.server.socket.flatMap { try LocalSocket($0, logger: logger) }
         logger.notice(
             "agent starts",
             metadata: [
@@ -89,7 +97,8 @@ final class AgentService: Sendable {
                 "history.path": "\(configuration.history.path)",
             ])
         let server = StatusServer(
-            listen: configuration.server.listen, hosts: configuration.server.hosts, sources: sources, metrics: metrics, logger: logger,
+            listen: configuration.server.listen, socket: socket, hosts: configuration.server.hosts, sources: sources, metrics: metrics,
+            logger: logger,
             onBound: { _ in
                 self.isListening.store(true, ordering: .releasing)
                 ServiceManager.inherited?.ready()
@@ -103,6 +112,7 @@ final class AgentService: Sendable {
                 .init(service: scheduler, successTerminationBehavior: .ignore),
                 .init(service: onDemand, successTerminationBehavior: .ignore),
                 .init(service: server),
+                .init(service: diagnosis, successTerminationBehavior: .ignore),
                 // Last in the list, so told first.
                 .init(
                     service: Work {
@@ -147,8 +157,9 @@ final class AgentService: Sendable {
                     ReadinessCondition("listening", isMet: self.isListening.load(ordering: .acquiring)),
                 ]
             },
-            report: { self.report }, targets: { self.configuration.targets },
-            probe: { check, timeout in await self.probe(check, within: timeout) })
+            report: { Self.report(self.workbench.board.snapshot, self.configuration, self.store.status) },
+            targets: { self.configuration.targets },
+            probe: { check, timeout in await self.probe(check, within: timeout) }, diagnosis: diagnosis)
     }
 
     private func probe(_ check: CheckID, within timeout: Duration) async -> ProbeReply {
@@ -163,15 +174,14 @@ final class AgentService: Sendable {
         }
     }
 
-    private var report: Report {
-        let status = store.status
+    private static func report(_ snapshot: Board.Snapshot, _ configuration: Configuration, _ status: StoreStatus) -> Report {
         var notices: [Notice] = []
         if status.mode == .memory || !status.isUp {
             let reason = status.message ?? "no file is configured"
             notices.append(Notice(.storeNotPersistent, during: .internal, detail: "History is kept in memory only: \(reason)."))
         }
         return Report.make(
-            snapshot: workbench.board.snapshot, identities: configuration.identities, mode: .inside, host: Terminal.hostName,
+            snapshot: snapshot, identities: configuration.identities, mode: .inside, host: Terminal.hostName,
             version: AgentVersion.current, now: .now, cloud: configuration.cloud, notices: notices)
     }
 
@@ -189,6 +199,20 @@ final class AgentService: Sendable {
 private struct Work: Service {
     var body: @Sendable () async -> Void
     func run() async throws { await body() }
+}
+
+extension LocalSocket {
+    /// Takes the configured place. A place that nobody chose is not worth failing for: commands then take the other ways.
+    /// - Returns: nil when it cannot be had.
+    convenience init?(_ socket: Configuration.Socket, logger: Logger) throws(Refusal) {
+        do {
+            try self.init(path: socket.path, isRequired: !socket.isDefault)
+        } catch {
+            guard socket.isDefault else { throw error }
+            logger.warning("there is no local socket", metadata: ["error": "\(error)"])
+            return nil
+        }
+    }
 }
 
 extension Retention {

@@ -1,7 +1,6 @@
-// `agent incidents`: when checks and identities were failing, out of the file that the service writes.
+// `agent incidents`: when checks and identities were failing, from the running agent or out of its file.
 import ArgumentParser
 import Diagnosis
-import Store
 
 struct IncidentsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -28,7 +27,7 @@ struct IncidentsCommand: AsyncParsableCommand {
     @Argument(help: "A check (TARGET/IDENTITY), a target, or an identity by itself (/IDENTITY); everything when left out.")
     var check: String?
 
-    @Option(help: "The database file; that of the configuration when left out.")
+    @Option(help: "The database file to read; without it the running agent is asked, or the file of the configuration read.")
     var file: String?
 
     @Flag(help: "Only incidents that last.")
@@ -53,20 +52,10 @@ struct IncidentsCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let source = try HistorySource(file: file, options)
         let id = check.flatMap { CheckID($0) }
-        let now = Timestamp.now
         let query = IncidentQuery(
-            check: id, target: id == nil ? check : nil, since: since.flatMap { HistoryCommand.moment($0, now: now) },
+            check: id, target: id == nil ? check : nil, since: since.flatMap { HistoryCommand.moment($0, now: .now) },
             before: before.flatMap { Timestamp(rfc3339: $0) }, limit: limit, onlyOpen: open)
-        let incidents = try await source.read(orNone: []) { file throws(Failure) in try await file.incidents(query) }
-        switch output {
-        case .json: Terminal.print(Incident.listJSON(incidents, limit: limit).pretty)
-        case .text:
-            let nothing = open ? "No incident is open" : "No incidents"
-            Terminal.print(
-                incidents.isEmpty
-                    ? "\(nothing) in \(source.path)." : IncidentText.render(incidents, now: now, style: Terminal.style))
-        }
+        try await HistorySource(file: file, options).answer(.incidents(query), as: output)
     }
 }

@@ -19,11 +19,20 @@ enum Terminal {
 
     /// Colour only for a person who watches and does not refuse it; the width of the terminal, 100 columns without one.
     static var style: TextStyle {
-        var size = winsize()
         let isTerminal = isatty(STDOUT_FILENO) == 1
-        let isMeasured = unsafe ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0
-        let width = isTerminal && isMeasured ? Int(size.ws_col) : 0
-        return TextStyle(color: isTerminal && !Surroundings.refusesColour(Surroundings.variables), width: width >= 40 ? width : 100)
+        let width = columns ?? 0
+        return TextStyle(
+            color: isTerminal && !Surroundings.refusesColour(Surroundings.variables), width: width >= leastColumns ? width : 100)
+    }
+
+    /// A terminal that is narrower than this breaks the lines itself.
+    static let leastColumns = 40
+
+    /// The width of the terminal that standard output is; nil when it is none, or has no width.
+    static var columns: Int? {
+        var size = winsize()
+        guard isatty(STDOUT_FILENO) == 1, unsafe ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
+        return Int(size.ws_col)
     }
 
     static var hostName: String {

@@ -40,7 +40,8 @@ struct Workbench: Sendable {
             }, logger: logger)
         let tools = ProbeTools(
             reactor: reactor, lookup: try NameLookup(reactor: reactor, servers: configuration.nameServers),
-            nameServers: configuration.nameServers, cloud: configuration.cloud, applicationName: AgentVersion.applicationName)
+            nameServers: configuration.nameServers, cloud: configuration.cloud, applicationName: AgentVersion.applicationName,
+            lastGood: { board.lastGoodFacts(of: $0) })
         probes = Self.probes(of: configuration, identities: identities, tools: tools)
     }
 

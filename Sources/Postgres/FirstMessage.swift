@@ -22,7 +22,10 @@ enum FirstMessage: Equatable {
             return
         }
         switch type {
-        case UInt8(ascii: "E"): self = .proceed
+        case UInt8(ascii: "E"):
+            // libpq takes a longer error for one of a protocol of the last century, and reads it to the first zero byte.
+            // Source: PostgreSQL, fe-connect.c, PQconnectPoll, CONNECTION_AWAITING_RESPONSE.
+            self = bytes.count < 5 || (8...30_000).contains(Self.integer(bytes[1..<5])) ? .proceed : .violation
         case UInt8(ascii: "R"):
             // TLS shows one record at a time: what is shorter now stays shorter. No server splits nine bytes.
             guard bytes.count >= Self.wanted else {

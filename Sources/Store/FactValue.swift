@@ -1,31 +1,5 @@
 // The facts of a check that history keeps: what changes seldom, each under its own name.
-package import Diagnosis
-
-/// One fact about a check.
-package struct FactValue: Sendable, Hashable {
-    /// The key of the JSON contract: `server_version`.
-    package var name: String
-    /// **Shape**: JSON.
-    package var value: String
-
-    package init(name: String, value: String) {
-        self.name = name
-        self.value = value
-    }
-}
-
-/// A fact and when it was first seen to be so.
-package struct FactChange: Sendable, Hashable {
-    package var check: CheckID
-    package var time: Timestamp
-    package var fact: FactValue
-
-    package init(check: CheckID, time: Timestamp, fact: FactValue) {
-        self.check = check
-        self.time = time
-        self.fact = fact
-    }
-}
+import Diagnosis
 
 extension Facts {
     /// What is known and lasts, on top of what was known before.

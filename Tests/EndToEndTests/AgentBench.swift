@@ -44,11 +44,27 @@ final class AgentBench: Sendable {
     }
 
     /// Starts the service and waits until it listens.
-    func startService(keepingHistory: Bool = false) async throws -> Service {
+    /// - Parameters:
+    ///   - environment: variables beside those of the lab.
+    ///   - launcher: a command that becomes the agent, with its arguments.
+    func startService(
+        keepingHistory: Bool = false, environment: [String: String] = [:], through launcher: [String] = []
+    ) async throws -> Service {
         for file in ["history.db", "history.db-wal", "history.db-shm"] where !keepingHistory {
             try? FileManager.default.removeItem(at: folder.appendingPathComponent(file))
         }
-        let program = try agent.start(["run", "--config", configurationPath])
+        var program = agent
+        program.environment.merge(environment) { $1 }
+        var arguments = ["run", "--config", configurationPath]
+        if let command = launcher.first {
+            arguments = launcher.dropFirst() + [Program.products.appendingPathComponent("agent").path] + arguments
+            program = Program(name: command, environment: program.environment)
+        }
+        return try await service(of: try program.start(arguments))
+    }
+
+    /// Waits until the service that was started listens.
+    func service(of program: RunningProgram) async throws -> Service {
         let address = try await eventually("the service listens") {
             guard program.isRunning else { throw BenchError("agent run ended: \(program.errors)") }
             return program.errors.split(separator: "\n").first { $0.contains("status server is listening") }

@@ -16,6 +16,8 @@ import Testing
         Row(bytes: [0x52, 0, 0, 0, 8, 0, 0, 0, 3], verdict: .proceed, why: "clear-text password"),
         Row(bytes: Array("E".utf8) + [0, 0, 0, 90, 0x53], verdict: .proceed, why: "an error is for libpq to read"),
         Row(bytes: [0x45], verdict: .proceed, why: "an error, cut short"),
+        Row(bytes: [0x45, 1, 0, 0, 0, 0x53, 0x46, 0x41, 0x54], verdict: .violation, why: "an error of 16 MiB"),
+        Row(bytes: [0x45, 0, 0, 0, 7, 0x53, 0, 0, 0], verdict: .violation, why: "an error too short for any field"),
         Row(bytes: [0x52, 0, 0, 0, 8, 0, 0, 0, 0], verdict: .refuse(nil), why: "let in without a question"),
         Row(bytes: [0x52, 0, 0, 0, 12, 0, 0, 0, 5], verdict: .refuse(AuthenticationRequest(code: 5)), why: "MD5"),
         Row(bytes: [0x52, 0, 0, 0, 23, 0, 0, 0, 10], verdict: .refuse(AuthenticationRequest(code: 10)), why: "SASL"),

@@ -202,7 +202,8 @@ extension Classifier {
             !line.hasPrefix("\tIs the server running") && !line.hasPrefix("\tThis probably means")
                 && !line.hasPrefix("\tbefore or while processing")
         }
-        let joined = useful.joined(separator: " ")
+        // Only advice, or nothing: then that is all there is to see.
+        let joined = useful.isEmpty ? text : useful.joined(separator: " ")
         guard joined.hasPrefix("connection to server"), let own = ForeignTextSplit.after(" failed: ", in: joined) else { return joined }
         return own.isEmpty ? joined : own
     }

@@ -76,7 +76,7 @@ package struct TextStyle: Sendable, Hashable {
     }
 
     /// Columns of even width, two blanks apart, without blanks at line ends.
-    package func table(_ rows: [[String]]) -> [String] {
+    func table(_ rows: [[String]]) -> [String] {
         let widths = rows.reduce(into: [Int]()) { widths, row in
             for (column, cell) in row.enumerated() {
                 if column == widths.count { widths.append(0) }

@@ -21,7 +21,7 @@ package struct CertificateAuthority: Sendable {
         self.name = Self.distinguishedName(commonName)
         let now = Timestamp.now
         self.certificate = try Self.certificate(
-            subject: name, issuer: name, subjectKey: key.publicKey, signer: key, from: now + .seconds(-86_400),
+            subject: name, issuer: name, subjectKey: key.publicKey, signer: key, from: now + .seconds(-86_400 * 3),
             until: now + .seconds(86_400 * 365),
             extensions: [
                 Self.extension([2, 5, 29, 19], critical: true, .sequence([.yes])),
@@ -31,7 +31,7 @@ package struct CertificateAuthority: Sendable {
     }
 
     /// A server certificate for `names`. **Unit**: `from` and `until` are moments of wall-clock time.
-    func issue(names: [String], from: Timestamp = .now + .seconds(-3_600), until: Timestamp = .now + .seconds(86_400 * 90)) throws
+    func issue(names: [String], from: Timestamp = .now + .seconds(-86_400 * 2), until: Timestamp = .now + .seconds(86_400 * 90)) throws
         -> CertifiedKey
     {
         let leaf = P256.Signing.PrivateKey()

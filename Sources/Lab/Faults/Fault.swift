@@ -43,8 +43,10 @@ package enum Fault: String, Sendable, Hashable, CaseIterable {
     case stuffedBeforeTLS = "stuffed_before_tls"
     case delay
     case dribble
+    case dribbleAfter = "dribble_after"
     case cutAt = "cut_at"
     case resetAt = "reset_at"
+    case resetSent = "reset_after_sent"
     // TLS.
     case tlsUnknownCA = "tls_unknown_ca"
     case tlsWrongName = "tls_wrong_name"
@@ -61,6 +63,7 @@ package enum Fault: String, Sendable, Hashable, CaseIterable {
     case tokenType = "token_type"
     case identityRecreated = "identity_recreated"
     case serverStarting = "server_starting"
+    case serverStopping = "server_stopping"
     case tooManyClients = "too_many_clients"
     case loginSilent = "login_silent"
     case loginCut = "login_cut"
@@ -70,8 +73,12 @@ package enum Fault: String, Sendable, Hashable, CaseIterable {
     case unknownAuthAsked = "unknown_auth_asked"
     case garbageLength = "garbage_length"
     case garbageMessage = "garbage_message"
+    case hugeMessage = "huge_message"
+    case badText = "bad_text"
     case endlessNotices = "endless_notices"
     case endlessRows = "endless_rows"
+    case endlessColumns = "endless_columns"
+    case querySilent = "query_silent"
     case querySlow = "query_slow"
     case queryCut = "query_cut"
     // What the real server says to a login.
@@ -163,12 +170,17 @@ package enum Fault: String, Sendable, Hashable, CaseIterable {
         case .delay: Row(summary: "every piece from the server comes late", part: .proxy, expects: .healthy, value: ("milliseconds", 50))
         case .dribble:
             Row(summary: "one byte from the server at a time", part: .proxy, expects: .varies, value: ("milliseconds between bytes", 1_000))
+        case .dribbleAfter:
+            Row(
+                summary: "the server's bytes come one a second after so many of them", part: .proxy, expects: .varies, value: ("bytes", 1))
         case .cutAt:
             Row(
                 summary: "the connection is closed after so many bytes from the server", part: .proxy, expects: .varies, value: ("bytes", 1)
             )
         case .resetAt:
             Row(summary: "the connection is reset after so many bytes from the server", part: .proxy, expects: .varies, value: ("bytes", 1))
+        case .resetSent:
+            Row(summary: "the connection is reset after so many bytes from the client", part: .proxy, expects: .varies, value: ("bytes", 1))
         case .tlsUnknownCA: proxy("a certificate of an authority nobody trusts", .tlsUntrustedIssuer, .tls, 30)
         case .tlsWrongName: proxy("a trusted certificate for another name", .tlsNameMismatch, .tls, 30)
         case .tlsExpired: proxy("a certificate that has expired", .tlsCertValidity, .tls, 30)
@@ -183,6 +195,7 @@ package enum Fault: String, Sendable, Hashable, CaseIterable {
         case .tokenType: proxy("the role is mapped to a user, the token is of an application", .loginTokenType, .login, 40)
         case .identityRecreated: proxy("the role is mapped to another object id than the token's", .loginIdentityRecreated, .login, 40)
         case .serverStarting: proxy("the server is starting up: 57P03", .serverUnavailable, .login, 40)
+        case .serverStopping: proxy("the server is shutting down: 57P03", .serverUnavailable, .login, 40)
         case .tooManyClients: proxy("all connection slots are taken: 53300 before the login", .connectionLimit, .login, 40)
         case .loginSilent: proxy("the server takes the token and says nothing", .probeDeadline, .login, 40)
         case .loginCut: proxy("the server takes the token and closes the connection", .serverUnavailable, .login, 40)
@@ -196,8 +209,16 @@ package enum Fault: String, Sendable, Hashable, CaseIterable {
                 expects: .failure(.protocolViolation, .login, exit: 40),
                 value: ("the length field", 0x7FFF_FFFF))
         case .garbageMessage: proxy("a message after TLS of a type that does not exist", .protocolViolation, .login, 40)
+        case .hugeMessage:
+            Row(
+                summary: "an error message of sixteen megabytes instead of a question for the token", part: .proxy,
+                expects: .failure(.protocolViolation, .login, exit: 40), value: ("bytes", 16 << 20))
+        case .badText:
+            proxy("a refusal in bytes that are no text: bad UTF-8, control characters, escapes", .loginPrincipalUnknown, .login, 40)
         case .endlessNotices: proxy("notices without end after the login", .protocolViolation, .login, 40)
         case .endlessRows: proxy("rows without end for any statement", .protocolViolation, .query, 40)
+        case .endlessColumns: proxy("rows of sixty-five thousand columns for any statement", .protocolViolation, .query, 40)
+        case .querySilent: proxy("statements are never answered", .queryTimeout, .query, 60)
         case .querySlow: proxy("statements run into the client's own time limit: 57014", .queryTimeout, .query, 60)
         case .queryCut: proxy("the session is ended by an administrator: 57P01", .connectionLost, .query, 60)
         case .roleUnknown: server("the role does not exist on the server", .loginPrincipalUnknown)

@@ -78,6 +78,7 @@ package final class IdentityDesk: Sendable {
         package var headerNames: [String]
         package var status: Int
         package var fault: Fault?
+        package var at = ContinuousClock.now
     }
 
     init(

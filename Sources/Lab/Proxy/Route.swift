@@ -31,11 +31,13 @@ struct Route: Sendable {
         var isInsideTLS = false
         connection.record = { [recorder] in recorder.add($0, to: record, insideTLS: isInsideTLS) }
         switch entry?.fault {
-        case nil: try await relay(connection)
+        case nil: try await relay(connection, shape: Shape(count: { [recorder] in recorder.count($0, fromServerOf: record) }))
         case .hbaRefused: try await relay(connection, from: PostgresServer.outside(block))
         case .scramAsked: try await relay(connection, from: PostgresServer.native(block))
         case .delay: try await relay(connection, shape: Shape(delay: .milliseconds(entry?.value ?? 0)))
         case .dribble: try await relay(connection, shape: Shape(dribble: .milliseconds(entry?.value ?? 0)))
+        case .dribbleAfter: try await relay(connection, shape: Shape(dribble: .seconds(1), dribblesAfter: entry?.value ?? 0))
+        case .resetSent: try await relay(connection, endAfterSent: entry?.value ?? 0)
         case .cutAt: try await relay(connection, shape: Shape(end: (entry?.value ?? 0, .cut)))
         case .resetAt: try await relay(connection, shape: Shape(end: (entry?.value ?? 0, .reset)))
         case .tcpReset: try await connection.reset()
@@ -47,7 +49,10 @@ struct Route: Sendable {
         }
     }
 
-    private func relay(_ connection: Connection, from source: String = "127.0.0.1", shape: Shape = Shape()) async throws {
+    /// - Parameter endAfterSent: after how many bytes of the client its connection is reset; nil lets it go on.
+    private func relay(
+        _ connection: Connection, from source: String = "127.0.0.1", shape: Shape = Shape(), endAfterSent: Int? = nil
+    ) async throws {
         guard let upstream else { return try await connection.reset() }
         let server = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -75,7 +80,13 @@ struct Route: Sendable {
                 }
             }
             defer { group.cancelAll() }
-            while let piece = try await connection.next() { giveToServer.yield(piece) }
+            var left = endAfterSent ?? .max
+            while left > 0, var piece = try await connection.next() {
+                let allowed = min(left, piece.readableBytes)
+                if let slice = piece.readSlice(length: allowed) { giveToServer.yield(slice) }
+                left -= allowed
+            }
+            if left == 0 { try await client.reset() }
             giveToServer.finish()
             try await group.waitForAll()
         }
@@ -86,19 +97,28 @@ struct Route: Sendable {
 struct Shape: Sendable {
     var delay: Duration?
     var dribble: Duration?
+    /// How many bytes pass before the dribbling begins.
+    var dribblesAfter = 0
     /// After how many bytes the connection ends, and how.
     var end: (after: Int, how: Ending)?
+    /// Told how many bytes were passed on.
+    var count: (@Sendable (Int) -> Void)?
 
     enum Ending: Sendable { case cut, reset }
 
     func forward(_ inbound: NIOAsyncChannelInboundStream<ByteBuffer>, to client: Connection.Writer) async throws {
         var left = end?.after ?? .max
+        var free = dribblesAfter
         if left == 0 { return try await finish(client) }
         for try await received in inbound {
             var piece = received
             if let delay { try await Task.sleep(for: delay) }
             let allowed = min(left, piece.readableBytes)
             if let dribble {
+                if free > 0, let slice = piece.readSlice(length: min(free, allowed)) {
+                    free -= slice.readableBytes
+                    try await client.write(slice)
+                }
                 for byte in piece.readableBytesView.prefix(allowed) {
                     try await client.write(ByteBuffer(bytes: [byte]))
                     try await Task.sleep(for: dribble)
@@ -106,6 +126,7 @@ struct Shape: Sendable {
             } else if let slice = piece.readSlice(length: allowed) {
                 try await client.write(slice)
             }
+            count?(allowed)
             left -= allowed
             if left == 0 { return try await finish(client) }
         }

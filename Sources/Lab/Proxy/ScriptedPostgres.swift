@@ -68,11 +68,18 @@ struct ScriptedPostgres {
         switch fault {
         case .startupSilent: return try await connection.drain()
         case .serverStarting: return try await refuse(connection, M.error("57P03", "the database system is starting up"))
+        case .serverStopping: return try await refuse(connection, M.error("57P03", "the database system is shutting down"))
         case .tooManyClients: return try await refuse(connection, M.error("53300", "sorry, too many clients already"))
         case .md5Asked: return try await ask(connection, M.authentication(5, [1, 2, 3, 4]))
         case .gssAsked: return try await ask(connection, M.authentication(7))
         case .unknownAuthAsked: return try await ask(connection, M.authentication(77))
         case .garbageLength: return try await ask(connection, [UInt8(ascii: "R")] + M.number(UInt32(truncatingIfNeeded: value)))
+        case .hugeMessage:
+            try await connection.write([UInt8(ascii: "E")] + M.number(UInt32(truncatingIfNeeded: value)))
+            // The fields of an error, the last of which does not end.
+            let piece = Array("SFATAL\0VFATAL\0C28000\0M".utf8) + [UInt8](repeating: UInt8(ascii: "x"), count: 65_536)
+            for _ in 0..<(value / piece.count) { try await connection.write(piece) }
+            return try await connection.drain()
         case .garbageMessage: return try await ask(connection, M.message("~", [1, 2, 3, 4]))
         default: break
         }
@@ -82,6 +89,7 @@ struct ScriptedPostgres {
             return try await refuse(connection, M.error(refusal.sqlState, refusal.text(startup.user), hint: refusal.hint))
         }
         switch fault {
+        case .badText: return try await refuse(connection, M.badText)
         case .loginSilent: try await connection.drain()
         case .loginCut: try await end(connection)
         case .endlessNotices:
@@ -129,10 +137,14 @@ struct ScriptedPostgres {
             switch fault {
             case .queryCut:
                 return try await refuse(connection, M.error("57P01", "terminating connection due to administrator command"))
+            case .querySilent: return try await connection.drain()
             case .querySlow:
                 guard let patience else { return try await connection.drain() }
                 try await Task.sleep(for: patience)
                 try await connection.write(M.error("57014", "canceling statement due to statement timeout", severity: "ERROR") + M.ready)
+            case .endlessColumns:
+                try await connection.write((isSimple ? [] : M.message("1", []) + M.message("2", [])) + M.wideRowDescription)
+                return try await connection.drain()
             default:
                 // ParseComplete and BindComplete first where the client used the extended protocol.
                 try await connection.write((isSimple ? [] : M.message("1", []) + M.message("2", [])) + M.rowDescription)

@@ -11,6 +11,8 @@ package struct WireRecord: Sendable, Hashable {
     package var beforeTLS: [UInt8] = []
     /// Decrypted, where the proxy was the TLS server itself.
     package var insideTLS: [UInt8] = []
+    /// How much the server sent, where the proxy only relays.
+    package var fromServer = 0
     package var isOver = false
 
     /// Whether the client gave away `secret`, in the clear or inside TLS.
@@ -55,6 +57,8 @@ package final class WireRecorder: Sendable {
             if insideTLS { record.insideTLS += piece } else { record.beforeTLS += piece }
         }
     }
+
+    func count(_ bytes: Int, fromServerOf id: Int) { change(id) { $0.fromServer += bytes } }
 
     func end(_ id: Int) { change(id) { $0.isOver = true } }
 

@@ -1,16 +1,34 @@
-// `agent history CHECK --facts`: what a check knew of its server and its rights, one line whenever that changed.
-import Diagnosis
-import Store
+// What was known of a check, each fact under its own name, whenever it changed: the values, and `agent history CHECK --facts`.
+/// One fact about a check.
+package struct FactValue: Sendable, Hashable {
+    /// The key of the JSON contract: `server_version`.
+    package var name: String
+    /// **Shape**: JSON.
+    package var value: String
 
-enum HistoryFacts {
-    /// **Shape**: newest first, as they were read.
-    static func listJSON(_ changes: [FactChange]) -> JSON {
-        Report.listJSON(
-            items: changes.map { change -> JSON in
-                ["check": change.check, "time": change.time, "name": change.fact.name, "value": JSON(parsing: change.fact.value)]
-            })
+    package init(name: String, value: String) {
+        self.name = name
+        self.value = value
+    }
+}
+
+/// A fact and when it was first seen to be so.
+package struct FactChange: Sendable, Hashable, JSONRepresentable {
+    package var check: CheckID
+    package var time: Timestamp
+    package var fact: FactValue
+
+    package init(check: CheckID, time: Timestamp, fact: FactValue) {
+        self.check = check
+        self.time = time
+        self.fact = fact
     }
 
+    package var json: JSON { ["check": check, "time": time, "name": fact.name, "value": JSON(parsing: fact.value)] }
+}
+
+/// Writes such changes as lines.
+enum FactText {
     static func render(_ changes: [FactChange], style: TextStyle = .plain) -> String {
         let rows = changes.map { change in
             [
@@ -21,7 +39,7 @@ enum HistoryFacts {
         return style.table(rows).joined(separator: "\n") + "\n"
     }
 
-    static func words(_ name: String, _ value: JSON) -> String {
+    private static func words(_ name: String, _ value: JSON) -> String {
         switch name {
         case "privileges": privileges(value)
         case "rights": rights(value)
