@@ -8,6 +8,8 @@ let package = Package(
         .executable(name: "agent", targets: ["agent"]),
         .executable(name: "agent-lab", targets: ["agent-lab"]),
         .executable(name: "agent-bench", targets: ["agent-bench"]),
+        // The client of SQL Server by itself, for other programs.
+        .library(name: "TDS", targets: ["TDS"]),
         // Loaded before libc by tests that turn the wall clock and fill the disk of a program.
         .library(name: "agent-preload", type: .dynamic, targets: ["Preload"]),
     ],
@@ -41,6 +43,9 @@ let package = Package(
         .target(name: "Certificates", dependencies: ["Diagnosis", "Readiness", "COpenSSL"]),
         .target(name: "Curl", dependencies: ["Diagnosis", "CCurl"]),
         .target(name: "Postgres", dependencies: ["Diagnosis", "Readiness", "Certificates", "CLibPQ", .log]),
+
+        // Nothing of ours: the library stands alone.
+        .target(name: "TDS", dependencies: [.nio, .nioPosix, .nioSSL, .nioTLS]),
 
         // What the product does.
         .target(name: "Identity", dependencies: ["Diagnosis", "Curl", .log]),
@@ -87,6 +92,8 @@ let package = Package(
         .testTarget(
             name: "ProbeTests",
             dependencies: ["Probes", "Postgres", "Certificates", "Identity", "Readiness", "Lab", "TestSupport"]),
+        .testTarget(
+            name: "TDSTests", dependencies: ["TDS", "Lab", "TestSupport", .nio, .nioPosix, .nioSSL], exclude: ["Vectors", "fuzz"]),
         .testTarget(name: "ScheduleTests", dependencies: ["Schedule", "Diagnosis", "TestSupport", .log, .lifecycle]),
         // A process that writes history until it is killed; only tests start it.
         .executableTarget(name: "agent-store-writer", dependencies: ["Store", "Diagnosis", .log], path: "Tests/StoreWriter"),
@@ -124,6 +131,7 @@ extension Target.Dependency {
     static var argumentParser: Self { .product(name: "ArgumentParser", package: "swift-argument-parser") }
     static var nio: Self { .product(name: "NIOCore", package: "swift-nio") }
     static var nioPosix: Self { .product(name: "NIOPosix", package: "swift-nio") }
+    static var nioTLS: Self { .product(name: "NIOTLS", package: "swift-nio") }
     static var nioHTTP1: Self { .product(name: "NIOHTTP1", package: "swift-nio") }
     static var nioSSL: Self { .product(name: "NIOSSL", package: "swift-nio-ssl") }
     static var hummingbird: Self { .product(name: "Hummingbird", package: "hummingbird") }

@@ -80,6 +80,9 @@ need_capabilities() {
         postgresql) compgen -G '/usr/lib/postgresql/*/bin/initdb' || compgen -G '/usr/pgsql-*/bin/initdb' || command -v initdb ;;
         prometheus) command -v prometheus && command -v promtool ;;
         python3-prometheus-client) python3 -c 'import prometheus_client.openmetrics.parser' ;;
+        python3-venv) python3 -c 'import ensurepip' ;;
+        binutils) command -v readelf ;;
+        systemd) command -v systemd-analyze ;;
         ca-certificates) [ -d /etc/ssl/certs ] ;;
         *) command -v "$name" ;;
         esac >/dev/null 2>&1 || missing+=("$name")

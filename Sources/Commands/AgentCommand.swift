@@ -5,6 +5,7 @@ import Diagnosis
 import Glibc
 import Readiness
 import Settings
+import Telemetry
 
 /// `agent`, the diagnostics agent for passwordless database connections.
 package struct AgentCommand: AsyncParsableCommand {
@@ -53,10 +54,21 @@ package struct AgentCommand: AsyncParsableCommand {
         }
         // libpq would take anything that is left out from these.
         for name in Surroundings.variables.keys where name.hasPrefix("PG") { unsafe unsetenv(name) }
+        // Read now, because the environment is changed by it.
+        _ = ServiceManager.inherited
         // Tokens live in this memory: no core file, no ptrace by other processes of the same user.
         var none = rlimit(rlim_cur: 0, rlim_max: 0)
         unsafe setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
         ProcessMemory.hide()
         CurlClient.prepareLibrary()
     }
+}
+
+extension ServiceManager {
+    /// Read once, before a second thread exists, and taken out of the environment: children must not speak in our name.
+    static let inherited: ServiceManager? = {
+        let variables = Surroundings.variables
+        for name in Name.allCases where variables[name.rawValue] != nil { unsafe unsetenv(name.rawValue) }
+        return ServiceManager(variables)
+    }()
 }

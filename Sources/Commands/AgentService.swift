@@ -24,6 +24,7 @@ final class AgentService: Sendable {
     private let gate: Gate
     private let scheduler: Scheduler
     private let onDemand: OnDemand
+    private let diagnosis: InsideDiagnosis
     private let sink: LogSink
     private let logger: Logger
     private let isListening = Atomic(false)
@@ -59,7 +60,7 @@ final class AgentService: Sendable {
         let scheduler = Scheduler(
             probes: workbench.probes, gate: gate, seed: CheckID(target: Terminal.hostName, identity: "").stableHash, drain: Self.drain,
             // A probe holds one or two descriptors; some are kept for the page, the metrics and the database.
-            limit: max(8, descriptors / 2 - 64),
+            limit: max(8, descriptors / 2 - 64), onTurn: { ServiceManager.inherited?.tick { Self.statusLine(board) } },
             onEvent: { event in
                 switch event {
                 case .started(_, let lag): metrics.schedulerLag(lag)
@@ -76,12 +77,19 @@ final class AgentService: Sendable {
         // Such probes answer who asked and count as logins; they do not change what the schedule has found, because who asks may have
         // left them less time than the configuration does.
         let probes = Dictionary(uniqueKeysWithValues: workbench.probes.map { ($0.id, $0) })
-        onDemand = OnDemand(
+        let onDemand = OnDemand(
             gate: gate, find: { probes[$0] }, depth: { scheduler.depth(of: $0) }, note: { scheduler.note($0) }, logger: logger)
+        self.onDemand = onDemand
+        diagnosis = InsideDiagnosis(
+            InsideDiagnosis.Sources(
+                targets: { configuration.targets }, board: { board },
+                report: { Self.report($0, configuration, store.status) }, reset: { scheduler.reset($0) }),
+            onDemand: onDemand, store: store)
     }
 
-    /// Serves until a signal comes. **Throws**: `StatusServer.BindFailure`.
+    /// Serves until a signal comes. **Throws**: `StatusServer.BindFailure`, `LocalSocket.Refusal`.
     func run() async throws {
+        let socket = try configuration.server.socket.flatMap { try LocalSocket($0, logger: logger) }
         logger.notice(
             "agent starts",
             metadata: [
@@ -89,8 +97,12 @@ final class AgentService: Sendable {
                 "history.path": "\(configuration.history.path)",
             ])
         let server = StatusServer(
-            listen: configuration.server.listen, hosts: configuration.server.hosts, sources: sources, metrics: metrics, logger: logger,
-            onBound: { _ in self.isListening.store(true, ordering: .releasing) })
+            listen: configuration.server.listen, socket: socket, hosts: configuration.server.hosts, sources: sources, metrics: metrics,
+            logger: logger,
+            onBound: { _ in
+                self.isListening.store(true, ordering: .releasing)
+                ServiceManager.inherited?.ready()
+            })
         let store = self.store
         let identities = workbench.identities
         var group = ServiceGroupConfiguration(
@@ -100,11 +112,24 @@ final class AgentService: Sendable {
                 .init(service: scheduler, successTerminationBehavior: .ignore),
                 .init(service: onDemand, successTerminationBehavior: .ignore),
                 .init(service: server),
+                .init(service: diagnosis, successTerminationBehavior: .ignore),
+                // Last in the list, so told first.
+                .init(
+                    service: Work {
+                        try? await gracefulShutdown()
+                        ServiceManager.inherited?.stopping()
+                    }, successTerminationBehavior: .ignore),
             ], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         group.maximumGracefulShutdownDuration = .seconds(10)
         try await ServiceGroup(configuration: group).run()
         await workbench.close()
         logger.notice("agent has stopped")
+    }
+
+    /// For `systemctl status`.
+    private static func statusLine(_ board: Board) -> String {
+        let checks = board.snapshot.checks
+        return "\(checks.count { $0.state == .up }) of \(checks.count) checks up"
     }
 
     /// Once per change of verdict, not per run.
@@ -132,8 +157,8 @@ final class AgentService: Sendable {
                     ReadinessCondition("listening", isMet: self.isListening.load(ordering: .acquiring)),
                 ]
             },
-            report: { self.report }, targets: { self.configuration.targets },
-            probe: { check, timeout in await self.probe(check, within: timeout) })
+            report: { Self.report(self.workbench.board.snapshot, self.configuration, self.store.status) }, targets: { self.configuration.targets },
+            probe: { check, timeout in await self.probe(check, within: timeout) }, diagnosis: diagnosis)
     }
 
     private func probe(_ check: CheckID, within timeout: Duration) async -> ProbeReply {
@@ -148,15 +173,14 @@ final class AgentService: Sendable {
         }
     }
 
-    private var report: Report {
-        let status = store.status
+    private static func report(_ snapshot: Board.Snapshot, _ configuration: Configuration, _ status: StoreStatus) -> Report {
         var notices: [Notice] = []
         if status.mode == .memory || !status.isUp {
             let reason = status.message ?? "no file is configured"
             notices.append(Notice(.storeNotPersistent, during: .internal, detail: "History is kept in memory only: \(reason)."))
         }
         return Report.make(
-            snapshot: workbench.board.snapshot, identities: configuration.identities, mode: .inside, host: Terminal.hostName,
+            snapshot: snapshot, identities: configuration.identities, mode: .inside, host: Terminal.hostName,
             version: AgentVersion.current, now: .now, cloud: configuration.cloud, notices: notices)
     }
 
@@ -174,6 +198,20 @@ final class AgentService: Sendable {
 private struct Work: Service {
     var body: @Sendable () async -> Void
     func run() async throws { await body() }
+}
+
+extension LocalSocket {
+    /// Takes the configured place. A place that nobody chose is not worth failing for: commands then take the other ways.
+    /// - Returns: nil when it cannot be had.
+    convenience init?(_ socket: Configuration.Socket, logger: Logger) throws(Refusal) {
+        do {
+            try self.init(path: socket.path, isRequired: !socket.isDefault)
+        } catch {
+            guard socket.isDefault else { throw error }
+            logger.warning("there is no local socket", metadata: ["error": "\(error)"])
+            return nil
+        }
+    }
 }
 
 extension Retention {

@@ -1,7 +1,6 @@
-// `agent changes`: what was different when a check began to fail, out of the file that the service writes.
+// `agent changes`: what was different when a check began to fail, from the running agent or out of its file.
 import ArgumentParser
 import Diagnosis
-import Store
 
 struct ChangesCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -23,7 +22,7 @@ struct ChangesCommand: AsyncParsableCommand {
     @Argument(help: "A check, TARGET/IDENTITY.")
     var check: String
 
-    @Option(help: "The database file; that of the configuration when left out.")
+    @Option(help: "The database file to read; without it the running agent is asked, or the file of the configuration read.")
     var file: String?
 
     @Option(help: "text or json.", transform: outputFormat)
@@ -35,12 +34,6 @@ struct ChangesCommand: AsyncParsableCommand {
 
     func run() async throws {
         guard let id = CheckID(check) else { return }
-        let source = try HistorySource(file: file, options)
-        let comparison = try await source.read(orNone: FactsComparison(check: id)) { file throws(Failure) in try await file.changes(of: id)
-        }
-        switch output {
-        case .json: Terminal.print(comparison.json.pretty)
-        case .text: Terminal.print(IncidentText.render(comparison, path: source.path, style: Terminal.style))
-        }
+        try await HistorySource(file: file, options).answer(.changes(id), as: output)
     }
 }

@@ -3,6 +3,8 @@ import ArgumentParser
 import Diagnosis
 import Logging
 import Settings
+import StatusServer
+import Store
 import Synchronization
 import Telemetry
 import UnixSignals
@@ -12,16 +14,19 @@ struct DiagnoseCommand: AsyncParsableCommand {
         commandName: "diagnose",
         abstract: "Runs every step of the named checks once, now, and explains what is wrong and what to do.",
         discussion: """
-            Logs in with every identity of every named target (all without arguments), in this process. The result goes to standard \
-            output, everything else to standard error.
+            Logs in with every identity of every named target (all without arguments). When an agent runs for the same configuration, it does \
+            the work: with its tokens, environment and network, and with what its history knows (since when, last good, each phase against \
+            its median of seven days, what changed). Otherwise, and with --local, this process does. The first line says which. The result \
+            goes to standard output, everything else to standard error.
 
             EXAMPLES
               agent diagnose
               agent diagnose orders billing/app
               agent diagnose orders --output json | jq .findings
+              agent diagnose orders --local       from this shell, with its environment
 
             The exit status is that of the root cause with the lowest number: 10 identity or token, 20 dns or tcp, 30 tls, 40 login, \
-            60 query; 75 when --timeout ended it, 130 after Ctrl-C.
+            50 rights, 60 query; 75 when --timeout ended it, 130 after Ctrl-C.
             """)
 
     @OptionGroup var options: ConfigurationOptions
@@ -41,7 +46,7 @@ struct DiagnoseCommand: AsyncParsableCommand {
     @Option(help: logLevelHelp, transform: readLogLevel)
     var logLevel = Logger.Level.error
 
-    @Flag(help: "Probe in this process. This version always does.")
+    @Flag(help: "Probe in this process, also when an agent runs.")
     var local = false
 
     // Of the contract, still to come; named here so that they are refused with a clear word.
@@ -66,6 +71,10 @@ struct DiagnoseCommand: AsyncParsableCommand {
             ("--every", every != nil), ("--wake", wake),
         ]
         if let option = pending.first(where: \.1) { throw notInThisVersion("agent diagnose \(option.0)") }
+        let began = ContinuousClock.now
+        if !local, let exit = try await inside() { throw ExitCode(exit) }
+        // Whoever waited for the agent in vain has less time left.
+        let left = timeout.map { max(.milliseconds(100), Duration.seconds(fraction: $0) - (ContinuousClock.now - began)) }
         var configuration = try options.load()
         let all = configuration.targets
         configuration.targets = try CheckSelection(checks).select(from: all)
@@ -78,14 +87,17 @@ struct DiagnoseCommand: AsyncParsableCommand {
         } catch {
             throw error.exit()
         }
-        var end = await probeAll(workbench, logger)
+        let past = LocalPast(of: workbench.board, in: configuration.history.path)
+        var end = await probeAll(workbench, logger, within: left)
+        if end == .finished { await past.wait() }
         // A check without a result is not healthy.
         if end == .finished, workbench.board.snapshot.checks.contains(where: { $0.state == .unknown }) { end = .timedOut }
-        // One look has no past: since when something is so, only the history of a running agent knows.
+        // One look has no past: since when something is so, only a running agent knows.
         var snapshot = workbench.board.snapshot
         for index in snapshot.checks.indices {
             snapshot.checks[index].since = nil
-            snapshot.checks[index].lastGood = nil
+            // What just worked is no news; when something else last did, the history may know.
+            if snapshot.checks[index].state == .up { snapshot.checks[index].lastGood = nil }
         }
         for index in snapshot.identities.indices { snapshot.identities[index].since = nil }
         var report = Report.make(
@@ -105,6 +117,29 @@ struct DiagnoseCommand: AsyncParsableCommand {
         throw ExitCode(report.exit.rawValue)
     }
 
+    /// Lets the running agent do it.
+    /// - Returns: its exit status; nil when this process has to do the work.
+    private func inside() async throws -> Int32? {
+        guard let agent = InsideAgent(options) else { return nil }
+        let question = InsideDiagnose(
+            agent: agent, selection: CheckSelection(checks), output: output, failOn: failOn == .warning ? .warning : .error,
+            timeout: timeout.map { .seconds(fraction: $0) })
+        switch try await question.run() {
+        case .done(let exit):
+            // A file that was edited badly does not keep the agent from answering, but whoever edits it should hear of it.
+            if case .failure(let issues) = Configuration.load(path: options.config, environment: Surroundings.variables),
+                let file = issues.first?.file
+            {
+                Terminal.note("agent: \(file) cannot be read now (agent config check); the running agent works with what it read before")
+            }
+            return exit
+        case .notAnswered(let why):
+            await agent.close()
+            if let why { Terminal.note("agent: \(why); probing in this process") }
+            return nil
+        }
+    }
+
     private func show(_ report: Report, _ end: End) {
         switch output {
         case .json: Terminal.print(report.json.pretty)
@@ -120,15 +155,19 @@ struct DiagnoseCommand: AsyncParsableCommand {
     enum End: Sendable { case finished, timedOut, interrupted }
 
     /// Probes as many at once as the service would, until all are done, the time is over or a signal comes.
-    private func probeAll(_ workbench: Workbench, _ logger: Logger) async -> End {
+    private func probeAll(_ workbench: Workbench, _ logger: Logger, within left: Duration?) async -> End {
         let atOnce = workbench.configuration.limits.concurrency
-        let longest = workbench.probes.map(\.target.timeout).max() ?? .seconds(1)
+        let longest = workbench.probes.map(\.target.timeout).max() ?? .seconds(15)
         // By itself the command ends soon after the last probe must; the cap makes probes wait for each other.
         let rounds = (workbench.probes.count + atOnce - 1) / atOnce
-        let limit = timeout.map { Duration.seconds(fraction: $0) } ?? longest * max(1, rounds) + .seconds(5)
+        let limit = left ?? longest * max(1, rounds) + .seconds(5)
         return await withTaskGroup(of: End.self) { group in
             group.addTask {
                 await withTaskGroup(of: Void.self) { running in
+                    // Only who asks for everything asks for what no target uses.
+                    for identity in checks.isEmpty ? workbench.idleIdentities : [] {
+                        running.addTask { await workbench.ask(identity, until: .in(longest)) }
+                    }
                     for (index, probe) in workbench.probes.enumerated() {
                         if index >= atOnce { await running.next() }
                         running.addTask {
@@ -162,11 +201,16 @@ struct DiagnoseCommand: AsyncParsableCommand {
         var pause = Duration.seconds(1)
         while (try? await Task.sleep(for: pause)) != nil {
             let waiting = board.snapshot.checks.filter { $0.state == .unknown }.map(\.id.description)
-            let names = waiting.prefix(5).joined(separator: ", ") + (waiting.count > 5 ? " and \(waiting.count - 5) more" : "")
-            Terminal.note("waiting for \(names)")
+            Terminal.note(Self.waiting(waiting, "waiting for"))
             pause = .seconds(5)
         }
         return .finished
+    }
+
+    /// `waiting for orders/app, billing/app and 12 more`.
+    static func waiting(_ names: [String], _ words: String) -> String {
+        let list = names.prefix(5).joined(separator: ", ") + (names.count > 5 ? " and \(names.count - 5) more" : "")
+        return "\(words) \(list.isEmpty ? "its last results" : list)"
     }
 }
 
@@ -179,18 +223,57 @@ struct CheckSelection {
     /// - Returns: the targets with the identities that were asked for.
     /// **Throws**: ends the program with the usage status when a name fits nothing.
     func select(from targets: [Target]) throws -> [Target] {
-        guard !names.isEmpty else { return targets }
-        for name in names where !targets.contains(where: { $0.name == name || $0.checks.contains { $0.description == name } }) {
-            let known = targets.flatMap { [$0.name] + $0.checks.map(\.description) }
+        switch find(in: targets) {
+        case .success(let chosen): return chosen
+        case .failure(let unknown):
+            let name = names.first { !unknown.known.contains($0) } ?? ""
             Terminal.note(
-                "agent: there is no target or check '\(Redactor.scrub(name))'. Known: \(known.prefix(20).joined(separator: ", "))")
+                "agent: there is no target or check '\(Redactor.scrub(name))'. Known: \(unknown.known.prefix(20).joined(separator: ", "))")
             throw ExitCode(ExitStatus.usage.rawValue)
         }
-        return targets.compactMap { target in
-            if names.contains(target.name) { return target }
-            var chosen = target
-            chosen.identities = target.checks.filter { names.contains($0.description) }.map(\.identity)
-            return chosen.identities.isEmpty ? nil : chosen
+    }
+
+    /// The same for whoever asks from outside.
+    func find(in targets: [Target]) -> Result<[Target], UnknownCheck> {
+        guard !names.isEmpty else { return .success(targets) }
+        let known = targets.flatMap { [$0.name] + $0.checks.map(\.description) }
+        guard Set(names).isSubset(of: known) else { return .failure(UnknownCheck(known: known)) }
+        return .success(
+            targets.compactMap { target in
+                if names.contains(target.name) { return target }
+                var chosen = target
+                chosen.identities = target.checks.filter { names.contains($0.description) }.map(\.identity)
+                return chosen.identities.isEmpty ? nil : chosen
+            })
+    }
+}
+
+/// What the history file knows of the checks from before, read beside the probes: a failure is read in its light, when the file is there.
+private final class LocalPast: Sendable {
+    private let ends: AsyncStream<Never>
+
+    init(of board: Board, in path: String) {
+        let (ends, end) = AsyncStream<Never>.makeStream()
+        self.ends = ends
+        guard Surroundings.fileExists(path) else {
+            end.finish()
+            return
+        }
+        let checks = board.snapshot.checks.map(\.id)
+        // A disk may hang; the command does not wait for it, and the process takes the task with it.
+        Task {
+            if let pasts = try? await HistoryFile(path: path).pasts(of: checks) { board.adopt(pasts) }
+            end.finish()
+        }
+    }
+
+    /// Until everything is read, but not for long.
+    func wait() async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { for await _ in self.ends {} }
+            group.addTask { try? await Task.sleep(for: .milliseconds(300)) }
+            await group.next()
+            group.cancelAll()
         }
     }
 }

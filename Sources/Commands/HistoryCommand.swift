@@ -1,15 +1,14 @@
-// `agent history`: what happened, out of the file that the service writes.
+// `agent history`: what happened, from the running agent or out of its file.
 import ArgumentParser
 import Diagnosis
-import Settings
-import Store
 
 struct HistoryCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "history",
         abstract: "Shows recorded observations, newest first.",
         discussion: """
-            Reads the SQLite file of the service beside the running service, never writing to it.
+            Asks the running agent over its local socket; when none answers, and with --file, reads the SQLite file without writing to it. \
+            Requests for tokens are there as probes of the identity by itself, /IDENTITY.
 
             EXAMPLES
               agent history --limit 20
@@ -22,10 +21,10 @@ struct HistoryCommand: AsyncParsableCommand {
 
     @OptionGroup var options: ConfigurationOptions
 
-    @Argument(help: "A check (TARGET/IDENTITY) or a target; everything when left out.")
+    @Argument(help: "A check (TARGET/IDENTITY), a target, or an identity by itself (/IDENTITY); everything when left out.")
     var check: String?
 
-    @Option(help: "The database file; that of the configuration when left out.")
+    @Option(help: "The database file to read; without it the running agent is asked, or the file of the configuration read.")
     var file: String?
 
     @Option(help: ArgumentHelp("Only what is younger: 30m, 24h, 7d, or a time as 2026-11-22T03:04:00Z.", valueName: "when"))
@@ -56,35 +55,19 @@ struct HistoryCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let source = try HistorySource(file: file, options)
-        if let by { return try await printSums(source, by) }
         let id = check.flatMap { CheckID($0) }
-        let query = HistoryQuery(
-            check: id, target: id == nil ? check : nil, since: since.flatMap { Self.moment($0, now: .now) },
-            before: before.flatMap { Timestamp(rfc3339: $0) }, limit: limit, onlyFailures: failures)
-        let items = try await source.read(orNone: []) { file throws(Failure) in try await file.observations(query) }
-        switch output {
-        case .json:
-            let next = items.count >= limit ? items.last.map { $0.time + $0.duration } : nil
-            Terminal.print(Report.listJSON(items: items.map(\.json), next: next?.description).pretty)
-        case .text:
-            let text = StatusText.render(history: items, now: .now, style: Terminal.style)
-            Terminal.print(items.isEmpty ? "Nothing recorded in \(source.path)." : text)
-        }
-    }
-
-    /// What the probes of each hour or day add up to.
-    private func printSums(_ source: HistorySource, _ span: Rollup.Span) async throws {
-        let id = check.flatMap { CheckID($0) }
-        let query = RollupQuery(
-            span, check: id, target: id == nil ? check : nil, since: since.flatMap { Self.moment($0, now: .now) }, limit: limit)
-        let sums = try await source.read(orNone: []) { file throws(Failure) in try await file.rollups(query) }
-        switch output {
-        case .json: Terminal.print(Report.listJSON(items: sums.map(\.json)).pretty)
-        case .text:
-            let text = StatusText.render(sums: sums, style: Terminal.style)
-            Terminal.print(sums.isEmpty ? "Nothing recorded in \(source.path)." : text)
-        }
+        let target = id == nil ? check : nil
+        let since = since.flatMap { Self.moment($0, now: .now) }
+        let question: HistoryQuestion =
+            if let by {
+                .sums(RollupQuery(by, check: id, target: target, since: since, limit: limit))
+            } else {
+                .observations(
+                    HistoryQuery(
+                        check: id, target: target, since: since, before: before.flatMap { Timestamp(rfc3339: $0) }, limit: limit,
+                        onlyFailures: failures))
+            }
+        try await HistorySource(file: file, options).answer(question, as: output)
     }
 
     /// A span back from now, or a time.

@@ -1,26 +1,59 @@
 // What the verbs that read the history file share: which file, which check, and what a missing file means.
 import ArgumentParser
+import Curl
 import Diagnosis
 import Settings
 import Store
 
-/// The file to read.
+/// Where the answer comes from: the running agent, which needs no right to the file, else the file.
 struct HistorySource {
-    let path: String
-    /// Whether somebody named this file; otherwise it need not exist yet.
-    let isNamed: Bool
+    private let options: ConfigurationOptions
+    private let file: String?
 
-    init(file: String?, _ options: ConfigurationOptions) throws {
-        isNamed = file != nil
-        if let file { path = file } else { path = try options.load().history.path }
+    /// - Parameter file: the file that somebody named; no agent is asked then.
+    init(file: String?, _ options: ConfigurationOptions) {
+        self.file = file
+        self.options = options
     }
 
-    /// Reads from the file. A file that nobody named and that is not there gives `none`: nothing has happened yet.
-    func read<Value>(orNone none: Value, _ body: (HistoryFile) async throws(Failure) -> Value) async throws -> Value {
+    /// Asks and prints.
+    func answer(_ question: HistoryQuestion, as output: OutputFormat) async throws {
+        if file == nil, let agent = InsideAgent(options), await answer(question, as: output, from: agent) { return }
+        let path = if let file { file } else { try options.load().history.path }
+        let answer = try await read(question, path)
+        switch output {
+        case .json: Terminal.print(answer.json.pretty)
+        case .text: Terminal.print(answer.text(place: path, now: .now, style: Terminal.style))
+        }
+    }
+
+    /// - Returns: whether the agent answered; otherwise it was said why, where there is something to say.
+    private func answer(_ question: HistoryQuestion, as output: OutputFormat, from agent: InsideAgent) async -> Bool {
+        let accept = output == .json ? "application/json" : "text/plain"
+        let uri = question.uri + (question.uri.contains("?") ? "&" : "?") + agent.look
+        let why: String?
         do {
-            return try await body(HistoryFile(path: path))
+            let reply = try await agent.send(.get, uri, accept: accept, within: .seconds(10))
+            if reply.status == 200 {
+                agent.show(reply)
+                await agent.close()
+                return true
+            }
+            why = "the running agent answered with HTTP \(reply.status)"
         } catch {
-            if !isNamed, error.cause == .configInvalid, !Surroundings.fileExists(path) { return none }
+            why = error.message(agent.path)
+        }
+        await agent.close()
+        if let why { Terminal.note("agent: \(why); reading the file") }
+        return false
+    }
+
+    /// Reads from the file. One that nobody named and that is not there has nothing: nothing has happened yet.
+    private func read(_ question: HistoryQuestion, _ path: String) async throws -> HistoryAnswer {
+        do {
+            return try await question.answer(from: HistoryFile(path: path))
+        } catch {
+            if file == nil, error.cause == .configInvalid, !Surroundings.fileExists(path) { return question.emptyAnswer }
             throw error.exit()
         }
     }

@@ -1,19 +1,22 @@
-// `agent incidents`: when checks were failing, out of the file that the service writes.
+// `agent incidents`: when checks and identities were failing, from the running agent or out of its file.
 import ArgumentParser
 import Diagnosis
-import Store
 
 struct IncidentsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "incidents",
-        abstract: "Shows spans of time in which checks were failing, newest first.",
+        abstract: "Shows spans of time in which checks and identities were failing, newest first.",
         discussion: """
             An incident opens after two failing probes in a row, after one when its cause does not mend itself, and closes after two \
             successful ones. A new cause keeps it open. Nothing opens in the first minute of the service.
 
+            Requests for tokens count as probes of the identity by itself, shown as /IDENTITY: an identity that no target uses has \
+            incidents as well.
+
             EXAMPLES
               agent incidents --open
               agent incidents orders --since 7d
+              agent incidents /app
               agent incidents --file /var/lib/agent/history.db --output json
 
             Exit status 0, also when there was none; 78 when the named file does not exist.
@@ -21,10 +24,10 @@ struct IncidentsCommand: AsyncParsableCommand {
 
     @OptionGroup var options: ConfigurationOptions
 
-    @Argument(help: "A check (TARGET/IDENTITY) or a target; everything when left out.")
+    @Argument(help: "A check (TARGET/IDENTITY), a target, or an identity by itself (/IDENTITY); everything when left out.")
     var check: String?
 
-    @Option(help: "The database file; that of the configuration when left out.")
+    @Option(help: "The database file to read; without it the running agent is asked, or the file of the configuration read.")
     var file: String?
 
     @Flag(help: "Only incidents that last.")
@@ -49,20 +52,10 @@ struct IncidentsCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let source = try HistorySource(file: file, options)
         let id = check.flatMap { CheckID($0) }
-        let now = Timestamp.now
         let query = IncidentQuery(
-            check: id, target: id == nil ? check : nil, since: since.flatMap { HistoryCommand.moment($0, now: now) },
+            check: id, target: id == nil ? check : nil, since: since.flatMap { HistoryCommand.moment($0, now: .now) },
             before: before.flatMap { Timestamp(rfc3339: $0) }, limit: limit, onlyOpen: open)
-        let incidents = try await source.read(orNone: []) { file throws(Failure) in try await file.incidents(query) }
-        switch output {
-        case .json: Terminal.print(Incident.listJSON(incidents, limit: limit).pretty)
-        case .text:
-            let nothing = open ? "No incident is open" : "No incidents"
-            Terminal.print(
-                incidents.isEmpty
-                    ? "\(nothing) in \(source.path)." : IncidentText.render(incidents, now: now, style: Terminal.style))
-        }
+        try await HistorySource(file: file, options).answer(.incidents(query), as: output)
     }
 }

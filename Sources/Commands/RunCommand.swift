@@ -68,6 +68,9 @@ struct RunCommand: AsyncParsableCommand {
         } catch let failure as StatusServer.BindFailure {
             Terminal.note("agent: \(failure). Choose another address with --listen or server.listen, or stop what uses it.")
             throw ExitCode(ExitStatus.configuration.rawValue)
+        } catch let refusal as LocalSocket.Refusal {
+            Terminal.note("agent: \(refusal).")
+            throw ExitCode(ExitStatus.configuration.rawValue)
         }
     }
 

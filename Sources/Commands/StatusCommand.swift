@@ -10,6 +10,8 @@ struct StatusCommand: AsyncParsableCommand {
         commandName: "status",
         abstract: "Asks the running agent how it is, and shows where every check stands.",
         discussion: """
+            Asks over the local socket, and over HTTP where there is none.
+
             Exit status 0 when the agent answers and its scheduler ticks, whatever the targets do; 70 when not. Fit for HEALTHCHECK.
 
             EXAMPLES
@@ -19,13 +21,24 @@ struct StatusCommand: AsyncParsableCommand {
 
     @OptionGroup var options: ConfigurationOptions
 
-    @Option(help: ArgumentHelp("Where the agent listens; the first address of the configuration when left out.", valueName: "host:port"))
+    @Option(help: ArgumentHelp("Where the agent listens; without it the local socket, then the first address of the configuration.", valueName: "host:port"))
     var address: String?
 
     @Option(help: "text or json.", transform: outputFormat)
     var output = OutputFormat.text
 
     func run() async throws {
+        if address == nil, let agent = InsideAgent(options) {
+            do {
+                let alive = try await agent.send(.get, "/livez", within: InsideAgent.greeting)
+                let status = try await agent.send(.get, "/api/v1/status", within: .seconds(5))
+                await agent.close()
+                return try show(alive, status, agent.path)
+            } catch let trouble as InsideAgent.Trouble {
+                await agent.close()
+                if let why = trouble.message(agent.path) { Terminal.note("agent: \(why); asking over HTTP") }
+            }
+        }
         let place: String
         if let address { place = address } else { place = configuredPlace }
         let http = CurlClient()
@@ -34,16 +47,20 @@ struct StatusCommand: AsyncParsableCommand {
             let status = try await http.send(
                 HTTPRequest(url: "http://\(place)/api/v1/status", bodyLimit: 16 << 20), until: .in(.seconds(5)))
             await http.close()
-            guard alive.status == 200, status.status == 200 else {
-                throw unhealthy("The agent at \(place) answers, but its scheduler does not tick (HTTP \(alive.status), \(status.status)).")
-            }
-            switch output {
-            case .json: Terminal.print(String(decoding: status.body, as: UTF8.self))
-            case .text: Terminal.print(try summary(status.body, place))
-            }
+            try show(alive, status, place)
         } catch let failure as CurlFailure {
             await http.close()
             throw unhealthy("No agent answers at \(place): \(failure).")
+        }
+    }
+
+    private func show(_ alive: HTTPReply, _ status: HTTPReply, _ place: String) throws {
+        guard alive.status == 200, status.status == 200 else {
+            throw unhealthy("The agent at \(place) answers, but its scheduler does not tick (HTTP \(alive.status), \(status.status)).")
+        }
+        switch output {
+        case .json: Terminal.print(String(decoding: status.body, as: UTF8.self))
+        case .text: Terminal.print(try summary(status.body, place))
         }
     }
 

@@ -40,7 +40,8 @@ struct Workbench: Sendable {
             }, logger: logger)
         let tools = ProbeTools(
             reactor: reactor, lookup: try NameLookup(reactor: reactor, servers: configuration.nameServers),
-            nameServers: configuration.nameServers, cloud: configuration.cloud, applicationName: AgentVersion.applicationName)
+            nameServers: configuration.nameServers, cloud: configuration.cloud, applicationName: AgentVersion.applicationName,
+            lastGood: { board.lastGoodFacts(of: $0) })
         probes = Self.probes(of: configuration, identities: identities, tools: tools)
     }
 
@@ -62,6 +63,17 @@ struct Workbench: Sendable {
                 }
             }
         }
+    }
+
+    /// Identities that no target uses: nobody else would ask for their tokens.
+    var idleIdentities: [String] {
+        let used = Set(configuration.targets.flatMap(\.identities))
+        return configuration.identities.map(\.name).filter { !used.contains($0) }
+    }
+
+    /// Asks for a token of an identity by itself; the board learns what comes of it.
+    func ask(_ identity: String, until deadline: Deadline) async {
+        _ = try? await identities.acquire(named: identity, for: .ossrdbms, fresh: false, until: deadline)
     }
 
     /// Ends the threads of the clients. Nothing may be waiting on them any more.

@@ -57,6 +57,7 @@ enum CurlLibrary {
         try set(CURLOPT_PROXY, "")
         try set(CURLOPT_NOPROXY, "*")
         try set(CURLOPT_URL, request.url)
+        if let socket = request.socket { try set(CURLOPT_UNIX_SOCKET_PATH, socket) }
         try check(unsafe ccurl_set_large(pointer, CURLOPT_MAXFILESIZE_LARGE, curl_off_t(request.bodyLimit)))
         try check(unsafe ccurl_set_error_buffer(pointer, words))
         try setBody(of: request)

@@ -24,6 +24,9 @@ package struct HTTPReply: Sendable, Hashable {
         case wwwAuthenticate = "www-authenticate"
         case requestID = "x-ms-request-id"
         case location
+        /// Of an agent's own answers: the number a command would end with, and the checks that have no result.
+        case agentExit = "x-agent-exit"
+        case agentUnfinished = "x-agent-unfinished"
     }
 
     /// When each step was over, counted from the start of the transfer; zero for a step that was not reached.

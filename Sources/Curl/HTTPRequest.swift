@@ -12,10 +12,12 @@ package struct HTTPRequest: Sendable {
     package var connectTimeout: Duration
     /// Longest body accepted. **Unit**: bytes.
     package var bodyLimit: Int
+    /// Path of the local socket to connect to instead of the host of `url`.
+    package var socket: String?
 
     package init(
         _ method: Method = .get, url: String, headers: [Header] = [], body: [UInt8]? = nil,
-        connectTimeout: Duration = .seconds(5), bodyLimit: Int = 64 * 1024
+        connectTimeout: Duration = .seconds(5), bodyLimit: Int = 64 * 1024, socket: String? = nil
     ) {
         self.method = method
         self.url = url
@@ -23,6 +25,7 @@ package struct HTTPRequest: Sendable {
         self.body = body
         self.connectTimeout = connectTimeout
         self.bodyLimit = bodyLimit
+        self.socket = socket
     }
 
     package enum Method: String, Sendable, Hashable {

@@ -43,6 +43,21 @@ package final class Board: Sendable {
         }
     }
 
+    /// Takes in what history knows from before this process, or from before a check was configured again.
+    package func adopt(_ past: [CheckID: CheckPast]) {
+        storage.withLock { storage in
+            for (check, known) in past {
+                guard let index = storage.index[check] else { continue }
+                storage.checks[index].adopt(known)
+            }
+        }
+    }
+
+    /// What the last successful probe of the check saw.
+    package func lastGoodFacts(of check: CheckID) -> Facts? {
+        storage.withLock { storage in storage.index[check].flatMap { storage.checks[$0].lastGoodFacts } }
+    }
+
     /// - Returns: the change of verdict on the identity that the event brought, if any.
     @discardableResult
     package func record(_ event: TokenEvent) -> StateLine? {

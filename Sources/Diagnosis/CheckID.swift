@@ -1,6 +1,8 @@
 // The cell of the identity × target matrix.
 
 /// Names one check: one identity against one target. Stable across restarts: the key of history rows and metric labels.
+///
+/// An identity is watched by itself, too; what is recorded of that has no target and is written `/identity`.
 package struct CheckID: Sendable, Hashable, Comparable, Codable, CustomStringConvertible, JSONRepresentable {
     package var target: String
     package var identity: String
@@ -10,12 +12,18 @@ package struct CheckID: Sendable, Hashable, Comparable, Codable, CustomStringCon
         self.identity = identity
     }
 
-    /// Reads `target/identity`; nil when there is not exactly one slash with text on both sides.
+    /// The watch over one identity.
+    package init(watching identity: String) { self.init(target: "", identity: identity) }
+
+    /// Reads `target/identity` or `/identity`; nil when there is not exactly one slash with text behind it.
     package init?(_ text: String) {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-        guard parts.count == 2, !parts[0].isEmpty, !parts[1].isEmpty else { return nil }
+        guard parts.count == 2, !parts[1].isEmpty else { return nil }
         self.init(target: String(parts[0]), identity: String(parts[1]))
     }
+
+    /// Whether this is the watch over an identity and no check of a target.
+    package var isWatch: Bool { target.isEmpty }
 
     package var description: String { "\(target)/\(identity)" }
     package var json: JSON { .string(description) }

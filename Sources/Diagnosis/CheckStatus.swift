@@ -35,6 +35,10 @@ package struct CheckStatus: Sendable, Hashable {
     package var last: Observation?
     /// The last observation that stopped on purpose, when it is newer than `last`.
     package var lastPartial: Observation?
+    /// What differs from the last successful probe, each with the time at which it was seen first; empty while up.
+    package var changes: [FactsComparison.Change] = []
+    /// Since when it failed, by cause, before this process began: for the first failure that it sees.
+    private var failingSince: [Cause: Timestamp] = [:]
 
     package init(id: CheckID, target: Target) {
         self.id = id
@@ -56,15 +60,51 @@ package struct CheckStatus: Sendable, Hashable {
             failures += 1
             consecutiveFailures += 1
             (state, cause, phase) = (.down, failure.cause, failure.phase)
+            if let lastGoodFacts {
+                changes = FactsComparison.changes(from: lastGoodFacts, to: observation.facts, at: observation.started, known: changes)
+            }
         } else {
             consecutiveFailures = 0
             lastGood = observation.ended
             lastGoodFacts = observation.facts
+            changes = []
             (state, cause, phase) = (.up, nil, nil)
         }
         guard before != (state, cause) else { return nil }
-        since = observation.started
+        since = before.0 == .unknown ? cause.flatMap { failingSince[$0] } ?? observation.started : observation.started
         return StateChange(check: id, from: before.0, to: state, cause: cause, phase: phase, time: observation.started)
+    }
+
+    /// Takes in what history knows from before this process. What was seen since then stands.
+    package mutating func adopt(_ past: CheckPast) {
+        failingSince = past.failingSince
+        if state == .down, let cause, let earlier = past.failingSince[cause] { since = min(since ?? earlier, earlier) }
+        guard lastGood == nil else { return }
+        (lastGood, lastGoodFacts, changes) = (past.lastGood, past.facts, past.changes)
+        guard let last, last.failure != nil, let lastGoodFacts else { return }
+        changes = FactsComparison.changes(from: lastGoodFacts, to: last.facts, at: last.started, known: changes)
+    }
+}
+
+/// What history knows of one check from before this process.
+package struct CheckPast: Sendable, Hashable {
+    /// When the last successful probe ended.
+    package var lastGood: Timestamp?
+    /// What lasts of what it saw.
+    package var facts: Facts?
+    /// Since when each cause was met, while the check is failing.
+    package var failingSince: [Cause: Timestamp]
+    /// What was found different since the last successful probe.
+    package var changes: [FactsComparison.Change]
+
+    package init(
+        lastGood: Timestamp? = nil, facts: Facts? = nil, failingSince: [Cause: Timestamp] = [:],
+        changes: [FactsComparison.Change] = []
+    ) {
+        self.lastGood = lastGood
+        self.facts = facts
+        self.failingSince = failingSince
+        self.changes = changes
     }
 }
 

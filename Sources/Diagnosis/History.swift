@@ -6,11 +6,19 @@ package protocol HistoryReading: Sendable {
     func observations(_ query: HistoryQuery) async throws(Failure) -> [HistoryItem]
     /// **Shape**: newest first by their opening. **Throws**: as ``observations(_:)``.
     func incidents(_ query: IncidentQuery) async throws(Failure) -> [Incident]
+    /// Sums by hour or day. **Shape**: newest first. **Throws**: as ``observations(_:)``.
+    func rollups(_ query: RollupQuery) async throws(Failure) -> [Rollup]
+    /// What differed when the check began to fail last. **Throws**: as ``observations(_:)``.
+    func changes(of check: CheckID) async throws(Failure) -> FactsComparison
 }
 
 extension HistoryReading {
     /// A history that keeps no incidents has none.
     package func incidents(_ query: IncidentQuery) async throws(Failure) -> [Incident] { [] }
+    /// A history that keeps no sums has none.
+    package func rollups(_ query: RollupQuery) async throws(Failure) -> [Rollup] { [] }
+    /// A history that keeps no facts knows of no failure to compare.
+    package func changes(of check: CheckID) async throws(Failure) -> FactsComparison { FactsComparison(check: check) }
 }
 
 /// Keeps what happened. Never blocks: what does not fit is dropped, oldest first, and counted.

@@ -34,6 +34,14 @@ extension JSON {
     package var keys: [String]? {
         if case .object(let members) = self { members.map(\.key) } else { nil }
     }
+    /// Any number. (A duration is written as seconds, with a fraction or without.)
+    package var number: Double? {
+        switch self {
+        case .integer(let value): Double(value)
+        case .number(let value): value
+        default: nil
+        }
+    }
     /// A whole number, also one that is written as a string of digits, as identity endpoints do.
     package var wholeNumber: Int64? {
         switch self {

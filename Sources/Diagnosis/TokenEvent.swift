@@ -47,3 +47,17 @@ package struct TokenRequestResult: Sendable, Hashable {
         case failed(Failure)
     }
 }
+
+extension TokenRequestResult {
+    /// The request as history and incidents know it: a probe of the identity by itself, of one phase.
+    package var observation: Observation {
+        let (outcome, ended): (Observation.Outcome, PhaseResult.Outcome) =
+            switch self.outcome {
+            case .acquired: (.succeeded, .ok)
+            case .failed(let failure): (.failed(failure), .failed)
+            }
+        return Observation(
+            check: CheckID(watching: identity), started: time + (.zero - duration), duration: duration,
+            phases: [PhaseResult(.token, ended, duration: duration)], outcome: outcome)
+    }
+}

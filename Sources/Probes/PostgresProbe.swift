@@ -15,14 +15,20 @@ package struct ProbeTools: Sendable {
     package var cloud: Cloud
     /// What sessions call themselves: `agent/VERSION`.
     package var applicationName: String
+    /// What the last successful probe of a check saw, where that is known: a failure is read in its light.
+    package var lastGood: @Sendable (CheckID) -> Facts?
 
-    package init(reactor: Reactor, lookup: NameLookup, nameServers: [Endpoint], cloud: Cloud, applicationName: String) {
+    package init(
+        reactor: Reactor, lookup: NameLookup, nameServers: [Endpoint], cloud: Cloud, applicationName: String,
+        lastGood: @escaping @Sendable (CheckID) -> Facts? = { _ in nil }
+    ) {
         self.reactor = reactor
         self.lookup = lookup
         self.nameServers = nameServers
         self.look = CertificateLook(reactor: reactor)
         self.cloud = cloud
         self.applicationName = applicationName
+        self.lastGood = lastGood
     }
 }
 
@@ -85,7 +91,8 @@ package final class PostgresProbe: Probe {
         } catch .failed(let failure) {
             // The next probe gets a fresh one; this one does not try twice.
             if failure.cause == .tokenExpired { await tokens.discard(target.engine.resource) }
-            return attempt.record.observation(.failed(Classifier.refined(failure, facts: attempt.record.facts)))
+            let refined = Classifier.refined(failure, facts: attempt.record.facts, lastGood: tools.lastGood(id))
+            return attempt.record.observation(.failed(refined))
         } catch {
             return nil
         }

@@ -26,6 +26,14 @@ package final class OnDemand: Service {
         case closed
     }
 
+    /// Who asks.
+    package enum Asker: Sendable, Hashable {
+        /// Somebody over HTTP: takes what was seen a moment ago, and finds at most ``limit`` others under way.
+        case request
+        /// A person at this machine, who wants to know how it is now. Whoever asks like this sees to it that few do at once.
+        case command
+    }
+
     private let find: @Sendable (CheckID) -> (any Probe)?
     private let depth: @Sendable (CheckID) -> ProbeRun.Depth
     private let note: @Sendable (Observation) -> Void
@@ -57,11 +65,14 @@ package final class OnDemand: Service {
     /// Questions that wait for a probe.
     package var waiting: Int { state.withLock { $0.running.values.reduce(0) { $0 + $1.count } } }
 
+    /// The checks that are probed now.
+    package var underWay: Set<CheckID> { state.withLock { Set($0.running.keys) } }
+
     /// Probes the check, joins a probe of it that is under way, or repeats what one has just seen.
-    package func ask(_ check: CheckID, within timeout: Duration) async -> Answer {
+    package func ask(_ check: CheckID, within timeout: Duration, for asker: Asker = .request) async -> Answer {
         guard let probe = find(check) else { return .closed }
         let now = clock.now
-        let order = Order(probe: probe, deadline: Deadline(now.advanced(by: min(timeout, probe.target.timeout))))
+        let order = Order(probe: probe, deadline: Deadline(now.advanced(by: min(timeout, probe.target.timeout))), asker: asker)
         let (results, deliver) = AsyncStream<Observation>.makeStream()
         let place = state.withLock { $0.admit(order, deliver, at: now) }
         switch place {
@@ -116,6 +127,7 @@ package final class OnDemand: Service {
     private struct Order: Sendable {
         var probe: any Probe
         var deadline: Deadline
+        var asker: Asker
         var check: CheckID { probe.id }
     }
 
@@ -130,6 +142,8 @@ package final class OnDemand: Service {
         var hand: AsyncStream<Order>.Continuation?
         /// Who waits for each probe under way.
         var running: [CheckID: [Waiter]] = [:]
+        /// How many of these were begun by a request.
+        var requests = 0
         var recent: [CheckID: (observation: Observation, until: ContinuousClock.Instant)] = [:]
 
         mutating func admit(_ order: Order, _ waiter: Waiter, at now: ContinuousClock.Instant) -> Place {
@@ -138,13 +152,17 @@ package final class OnDemand: Service {
                 running[order.check]?.append(waiter)
                 return .joined
             }
-            if let recent = recent[order.check], now < recent.until { return .answered(.observed(recent.observation)) }
-            guard running.count < OnDemand.limit else { return .answered(.busy) }
+            if order.asker == .request {
+                if let recent = recent[order.check], now < recent.until { return .answered(.observed(recent.observation)) }
+                guard requests < OnDemand.limit else { return .answered(.busy) }
+                requests += 1
+            }
             running[order.check] = [waiter]
             return .first(hand)
         }
 
         mutating func finish(_ order: Order, _ observation: Observation?, at now: ContinuousClock.Instant) -> [Waiter] {
+            if order.asker == .request, running[order.check] != nil { requests -= 1 }
             // Few are ever fresh, so what is kept stays small however many checks are asked about.
             recent = recent.filter { now < $0.value.until }
             if let observation {
@@ -156,7 +174,7 @@ package final class OnDemand: Service {
         mutating func close() -> [Waiter] {
             hand = nil
             recent = [:]
-            defer { running = [:] }
+            defer { (running, requests) = ([:], 0) }
             return running.values.flatMap { $0 }
         }
     }

@@ -16,6 +16,7 @@ package final class Scheduler: Service {
     private let clock: any ScheduleClock
     private let drain: Duration
     private let limit: Int
+    private let onTurn: @Sendable () -> Void
     private let onEvent: @Sendable (SchedulerEvent) -> Void
     private let logger: Logger
     private let state: Mutex<State>
@@ -28,10 +29,12 @@ package final class Scheduler: Service {
     ///   - seed: a hash of the host name, so that replicas do not probe at the same instant; 0 is allowed.
     ///   - drain: how long running probes may go on after a stop.
     ///   - limit: how many probes may run at once, phases before `tls` included; nil for no limit. What the descriptors allow.
+    ///   - onTurn: called on the loop's own thread at every turn, at least once a ``pulse``; must not block.
     ///   - onEvent: called on the task of the probe or of the loop, never under a lock; must not block.
     package init(
         probes: [any Probe], gate: Gate, seed: UInt64, clock: any ScheduleClock = SystemClock(), drain: Duration = .seconds(10),
-        limit: Int? = nil, onEvent: @escaping @Sendable (SchedulerEvent) -> Void, logger: Logger
+        limit: Int? = nil, onTurn: @escaping @Sendable () -> Void = {}, onEvent: @escaping @Sendable (SchedulerEvent) -> Void,
+        logger: Logger
     ) {
         self.probes = probes
         self.gate = gate
@@ -39,6 +42,7 @@ package final class Scheduler: Service {
         self.clock = clock
         self.drain = drain
         self.limit = limit ?? .max
+        self.onTurn = onTurn
         self.onEvent = onEvent
         self.logger = logger
         state = Mutex(State(lastTick: clock.now))
@@ -125,6 +129,7 @@ package final class Scheduler: Service {
         while !Task.isCancelled {
             let now = clock.now
             let turn = state.withLock { $0.turn(at: now, probes: probes, limit: limit) }
+            onTurn()
             for (check, reason) in turn.missed { onEvent(.missed(check, reason: reason)) }
             if !turn.starts.isEmpty, case .terminated? = turn.hand?.yield(turn.starts) {
                 // The stop came between the turn and the hand-over.

@@ -29,6 +29,34 @@ package struct Configuration: Sendable {
         package var listen: [Endpoint] = [Endpoint(host: "127.0.0.1", port: 9745)]
         /// Names that a request may carry in `Host` besides addresses and `localhost`. Lower case.
         package var hosts: [String] = []
+        /// The local socket, by which commands on this machine reach the agent; nil when it is switched off.
+        package var socket: Socket?
+    }
+
+    /// A local socket.
+    package struct Socket: Sendable, Hashable {
+        package var path: String
+        /// Whether the place was chosen here because the configuration names none. Such a socket is not worth failing for.
+        package var isDefault: Bool
+
+        /// Longest path of a socket. **Unit**: bytes. **Source**: unix(7): `sun_path` holds 108 with the final zero.
+        package static let pathLimit = 107
+
+        /// The place beside the database.
+        package init(besideHistory path: String) {
+            self.path = "\(FilePath.folder(of: path))/agent.sock"
+            isDefault = true
+        }
+
+        init(path: String) {
+            self.path = path
+            isDefault = false
+        }
+    }
+
+    /// Where the socket of an agent is that nobody configured; for when the file cannot be read.
+    package static func defaultSocket(_ environment: [String: String]) -> Socket {
+        Socket(besideHistory: Surroundings.historyPath(environment).path)
     }
 
     /// Where what happened is kept.

@@ -27,9 +27,10 @@ struct ConfigurationReader {
         } else if root.value("targets") == nil {
             issues.warning("", at: root.position, "\"targets\" is not given: only identities are watched")
         }
+        let history = history(root)
         return Configuration(
             file: file, cloud: cloud, nameServers: nameServers(root), defaults: defaults, identities: identities.definitions,
-            targets: targets, server: server(root), history: history(root), limits: limits(root), log: log(root),
+            targets: targets, server: server(root, history), history: history, limits: limits(root), log: log(root),
             environment: Surroundings.identityEnvironment(environment))
     }
 
@@ -73,11 +74,12 @@ struct ConfigurationReader {
         }
     }
 
-    private func server(_ root: Section) -> Configuration.Server {
+    private func server(_ root: Section, _ history: Configuration.History) -> Configuration.Server {
         var server = Configuration.Server()
+        server.socket = Configuration.Socket(besideHistory: history.path)
         guard let section = root.section("server") else { return server }
-        section.allow(
-            ["listen", "hosts"], later: ["socket": "the local socket", "web_config": "TLS and passwords for the web side"])
+        section.allow(["listen", "hosts", "socket"], later: ["web_config": "TLS and passwords for the web side"])
+        if section.value("socket") != nil { server.socket = socket(section, history) }
         if let items = section.texts("listen") { server.listen = listen(items) }
         if case .list(let items)? = section.value("listen")?.content, items.isEmpty {
             issues.error("server.listen", at: section.value("listen")?.position, "must hold at least one address and port")
@@ -90,6 +92,32 @@ struct ConfigurationReader {
             }
         }
         return server
+    }
+
+    /// A path, or `off` (also `false` and `null`) for none.
+    private func socket(_ section: Section, _ history: Configuration.History) -> Configuration.Socket? {
+        if case .scalar(let scalar)? = section.value("socket")?.content {
+            if scalar.kind == .null { return nil }
+            if scalar.kind == .boolean {
+                if ["off", "no", "false"].contains(scalar.text.lowercased()) { return nil }
+                issues.error(
+                    section.path("socket"), at: section.value("socket")?.position,
+                    "must be a path, or off; without the key the socket is beside the history")
+                return nil
+            }
+        }
+        guard let path = section.text("socket") else { return nil }
+        let absolute = path.value.hasPrefix("/") ? path.value : "\(FilePath.folder(of: file))/\(path.value)"
+        if absolute.utf8.count > Configuration.Socket.pathLimit {
+            issues.error(
+                path.path, at: path.position,
+                "the path is \(absolute.utf8.count) bytes long; the system takes \(Configuration.Socket.pathLimit) for a socket")
+        } else if FileText.isDirectory(absolute) {
+            issues.error(path.path, at: path.position, "\(printable(path.value)) is a directory; name a file in it")
+        } else if absolute == history.path {
+            issues.error(path.path, at: path.position, "this is the path of the history file")
+        }
+        return Configuration.Socket(path: absolute)
     }
 
     /// Port 0 lets the system choose; the log says which it was.

@@ -47,6 +47,12 @@ enum FileText {
     /// Whether there is something at the path, be it a link that leads nowhere.
     static func exists(_ path: String) -> Bool { mode(path, followingLinks: false) != nil }
 
+    static func socketOwner(_ path: String) -> UInt32? {
+        var status = stat()
+        guard unsafe stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return nil }
+        return status.st_uid
+    }
+
     static func isDirectory(_ path: String) -> Bool {
         mode(path, followingLinks: true).map { $0 & S_IFMT == S_IFDIR } ?? false
     }

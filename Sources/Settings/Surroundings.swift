@@ -16,6 +16,9 @@ package enum Surroundings {
     /// Whether something has this path.
     package static func fileExists(_ path: String) -> Bool { FileText.exists(path) }
 
+    /// Who owns the socket at this path; nil when there is none, or something else. **Shape**: the number of the user.
+    package static func socketOwner(_ path: String) -> UInt32? { FileText.socketOwner(path) }
+
     /// Whether colour is unwanted, whatever the terminal. Source: no-color.org.
     package static func refusesColour(_ environment: [String: String]) -> Bool {
         environment["NO_COLOR"]?.isEmpty == false || environment["TERM"] == "dumb"

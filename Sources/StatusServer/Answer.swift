@@ -37,8 +37,10 @@ struct Answer: Sendable {
         headers.append((name, value))
     }
 
-    static func json(_ json: JSON, status: Int = 200) -> Answer {
-        Answer(status: status, type: "application/json", body: ByteBuffer(string: json.compact + "\n"))
+    static func json(_ json: JSON, status: Int = 200) -> Answer { .json(text: json.compact, status: status) }
+
+    static func json(text: String, status: Int = 200) -> Answer {
+        Answer(status: status, type: "application/json", body: ByteBuffer(string: text + "\n"))
     }
 
     static func text(_ text: String, status: Int = 200) -> Answer {

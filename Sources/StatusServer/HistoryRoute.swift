@@ -1,43 +1,75 @@
-// `/api/v1/history`: what happened, newest first.
+// `/api/v1/history`, `/incidents` and `/changes`: what happened, newest first.
 import Diagnosis
+import Telemetry
 
 struct HistoryRoute {
-    /// Most items of one answer.
+    /// Most items of one answer, over the web and to a command on this machine.
     static let limit = 1000
+    static let commandLimit = 10_000
     let history: (any HistoryReading)?
 
-    func answer(_ target: RequestTarget) async -> Answer {
-        let query: HistoryQuery
-        switch Self.query(target) {
-        case .success(let value): query = value
+    /// JSON, unless text is asked for.
+    func answer(_ handler: HTTPHandlerName, _ request: RequestTarget, _ facts: RequestFacts) async -> Answer {
+        var request = request
+        let look = Presentation(takenFrom: &request, isLocal: facts.isLocal)
+        let question: HistoryQuestion
+        switch Self.question(handler, request, limit: facts.isLocal ? Self.commandLimit : Self.limit) {
+        case .success(let value): question = value
         case .failure(let problem): return .error(400, "parameter_invalid", problem.text)
         }
-        guard let history else { return .json(Self.list([], limit: query.limit)) }
-        do {
-            return .json(Self.list(try await history.observations(query), limit: query.limit))
-        } catch {
-            return .error(503, "history_unavailable", "the history cannot be read: \(error.detail ?? error.cause.rawValue)")
+        var found = question.emptyAnswer
+        if let history {
+            do {
+                found = try await question.answer(from: history)
+            } catch {
+                return .error(503, "history_unavailable", "the history cannot be read: \(error.detail ?? error.cause.rawValue)")
+            }
+        }
+        guard look.prefersText(facts.accept) else { return look.json(found.json) }
+        return .text(found.text(place: "the running agent", now: .now, style: look.style))
+    }
+
+    static func question(
+        _ handler: HTTPHandlerName, _ target: RequestTarget, limit: Int = Self.limit
+    ) -> Result<HistoryQuestion, Problem> {
+        switch handler {
+        case .incidents: return IncidentRoute.query(target, limit: limit).map(HistoryQuestion.incidents)
+        case .changes:
+            guard target.parameters.count == 1, let check = target.parameters.first, check.name == "check",
+                let id = CheckID(check.value)
+            else { return .failure(Problem(text: "the parameter is check, of the form target/identity")) }
+            return .success(.changes(id))
+        default: return target.has("by") ? sums(target, limit: limit) : query(target, limit: limit).map(HistoryQuestion.observations)
         }
     }
 
-    /// `next` is the value of `before` for the page that follows; null at the end.
-    static func list(_ items: [HistoryItem], limit: Int) -> JSON {
-        let next = items.count >= limit ? items.last.map { $0.time + $0.duration } : nil
-        return Report.listJSON(items: items.map(\.json), next: next?.description)
+    /// `by=hour` or `by=day`: what the probes add up to.
+    private static func sums(_ target: RequestTarget, limit: Int) -> Result<HistoryQuestion, Problem> {
+        var shared = target
+        shared.parameters.removeAll { $0.name == "by" }
+        let spans = target.parameters.filter { $0.name == "by" }
+        guard spans.count == 1, let span = Rollup.Span(rawValue: spans[0].value), !shared.has("before"), !shared.has("failures") else {
+            return .failure(Problem(text: "by is hour or day; before and failures are for single observations"))
+        }
+        return query(shared, limit: limit).map { query in
+            .sums(RollupQuery(span, check: query.check, target: query.target, since: query.since, limit: query.limit))
+        }
     }
 
     struct Problem: Error {
         var text: String
     }
 
-    static func query(_ target: RequestTarget) -> Result<HistoryQuery, Problem> {
+    static func query(_ target: RequestTarget, limit most: Int = Self.limit) -> Result<HistoryQuery, Problem> {
         var query = HistoryQuery(limit: 100)
         var seen: Set<String> = []
         for parameter in target.parameters {
             guard seen.insert(parameter.name).inserted else { return .failure(Problem(text: "a parameter is given twice")) }
             switch parameter.name {
             case "check":
-                guard let check = CheckID(parameter.value) else { return .failure(Problem(text: "check has the form target/identity")) }
+                guard let check = CheckID(parameter.value) else {
+                    return .failure(Problem(text: "check has the form target/identity, or /identity for an identity by itself"))
+                }
                 query.check = check
             case "target":
                 guard !parameter.value.isEmpty else { return .failure(Problem(text: "target must not be empty")) }
@@ -48,8 +80,8 @@ struct HistoryRoute {
                 }
                 if parameter.name == "since" { query.since = time } else { query.before = time }
             case "limit":
-                guard let limit = Int(parameter.value), (1...Self.limit).contains(limit) else {
-                    return .failure(Problem(text: "limit is a number from 1 to \(Self.limit)"))
+                guard let limit = Int(parameter.value), (1...most).contains(limit) else {
+                    return .failure(Problem(text: "limit is a number from 1 to \(most)"))
                 }
                 query.limit = limit
             case "failures":
@@ -58,7 +90,7 @@ struct HistoryRoute {
                 }
                 query.onlyFailures = parameter.value != "false"
             default:
-                return .failure(Problem(text: "the parameters are check, target, since, before, limit and failures"))
+                return .failure(Problem(text: "the parameters are check, target, since, before, limit, failures and by"))
             }
         }
         if query.check != nil, query.target != nil { return .failure(Problem(text: "give check or target, not both")) }

@@ -34,7 +34,7 @@ struct ProbeRoute {
         }
     }
 
-    private static func unavailable(_ code: String, _ message: String) -> Answer {
+    static func unavailable(_ code: String, _ message: String) -> Answer {
         .error(503, code, message, headers: [("Retry-After", "1")])
     }
 

@@ -15,7 +15,13 @@ final class RequestGuard: ChannelDuplexHandler {
     /// Whether the connection ends after the answers that are due.
     private var closesAfterAnswer = false
 
-    init(state: ConnectionState) { self.state = state }
+    /// Whether a client that closes its side is gone. Over the network it may be half of a polite end; a command that ends closes both.
+    private let endsWithInput: Bool
+
+    init(state: ConnectionState, endsWithInput: Bool = false) {
+        self.state = state
+        self.endsWithInput = endsWithInput
+    }
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
     func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
@@ -23,6 +29,14 @@ final class RequestGuard: ChannelDuplexHandler {
     func channelInactive(context: ChannelHandlerContext) {
         state.registry.remove(context.channel)
         context.fireChannelInactive()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if endsWithInput, case .inputClosed? = event as? ChannelEvent {
+            context.close(mode: .all, promise: nil)
+        } else {
+            context.fireUserInboundEventTriggered(event)
+        }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {

@@ -14,6 +14,8 @@ struct RequestFacts: Sendable {
     var acceptEncoding: String?
     /// The value of `X-Prometheus-Scrape-Timeout-Seconds`.
     var scrapeTimeout: String?
+    /// Whether it came over the local socket, from the user of the agent.
+    var isLocal = false
 }
 
 /// Answers requests out of the injected sources.
@@ -38,7 +40,8 @@ struct Routes: Sendable {
             metrics.httpRejected(.uriSize)
             return .error(414, "uri_too_long", "the address of a request may have 8 kB", closes: true)
         }
-        guard hosts.accepts(request.host) else {
+        // No browser reaches the local socket, so there is nothing that a name could be pointed at.
+        guard request.isLocal || hosts.accepts(request.host) else {
             metrics.httpRejected(.host)
             return .error(
                 421, "host_unknown",
@@ -48,11 +51,16 @@ struct Routes: Sendable {
             metrics.httpRejected(.body)
             return .error(413, "body_not_allowed", "requests have no body here", closes: true)
         }
-        guard request.method == "GET" || request.method == "HEAD" else {
+        guard request.method == "GET" || request.method == "HEAD" || mayPost(request) else {
             metrics.httpRejected(.method)
             return .error(405, "method_not_allowed", "only GET and HEAD are answered", headers: [("Allow", "GET, HEAD")])
         }
         return nil
+    }
+
+    /// What changes something, if only the pause between two logins, is for the command of the same user.
+    private func mayPost(_ request: RequestFacts) -> Bool {
+        request.isLocal && request.method == "POST" && RequestTarget(request.uri).map { Self.handler($0.path) } == .diagnose
     }
 
     static func handler(_ path: String) -> HTTPHandlerName {
@@ -65,6 +73,8 @@ struct Routes: Sendable {
         case "/api/v1/status": .status
         case "/api/v1/history": .history
         case "/api/v1/incidents": .incidents
+        case "/api/v1/changes": .changes
+        case "/api/v1/diagnose": .diagnose
         case "/probe": .probe
         case "/sd/targets": .discovery
         default: .other
@@ -79,8 +89,13 @@ struct Routes: Sendable {
         case .livez, .healthz: return Health.livez(sources.liveness(), isVerbose: target.has("verbose"))
         case .readyz: return Health.readyz(sources.readiness(), isVerbose: target.has("verbose"))
         case .status: return varied(await caches.status.value(coding(request)) { .json(sources.report().json) })
-        case .history: return varied(await HistoryRoute(history: sources.history).answer(target).coded(coding(request)))
-        case .incidents: return varied(await IncidentRoute(history: sources.history).answer(target).coded(coding(request)))
+        case .history, .incidents, .changes:
+            let answer = await HistoryRoute(history: sources.history).answer(handler, target, request)
+            return varied(answer.coded(coding(request)), on: "Accept, Accept-Encoding")
+        case .diagnose:
+            guard let diagnosis = sources.diagnosis else { return .error(404, "not_found", "this agent does not diagnose on demand") }
+            let answer = await DiagnoseRoute(diagnosis: diagnosis, metrics: metrics).answer(target, request)
+            return varied(answer.coded(coding(request)), on: "Accept, Accept-Encoding")
         case .probe: return await ProbeRoute(sources: sources, metrics: metrics).answer(target, request)
         case .discovery: return TargetsRoute.answer(sources.targets())
         case .other: return .error(404, "not_found", "there is nothing at this path; see /")

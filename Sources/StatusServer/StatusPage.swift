@@ -102,6 +102,16 @@ struct StatusPage {
         page.raw("</section>\n")
     }
 
+    /// What differs from when the first check that the finding concerns last worked.
+    private mutating func changes(_ finding: Finding) {
+        guard finding.severity == .error, let check = finding.affects.first,
+            let status = report.checks.first(where: { $0.status.id == check })?.status, !status.changes.isEmpty
+        else { return }
+        page.raw("\n<p>Changed since it last worked: ")
+        page.text(status.changes.flatMap(\.phrases).prefix(6).joined(separator: "; "))
+        page.raw(".")
+    }
+
     private mutating func finding(_ finding: Finding) {
         switch finding.severity {
         case .error: page.raw("<article class=error id=")
@@ -137,6 +147,7 @@ struct StatusPage {
             page.raw(". ")
         }
         affects(finding.affects)
+        changes(finding)
         if !finding.evidence.isEmpty {
             page.raw("\n<ul>")
             for evidence in finding.evidence.prefix(6) {

@@ -32,6 +32,7 @@ package struct StatusServer: Service {
     }
 
     private let listen: [Endpoint]
+    private let socket: LocalSocket?
     private let routes: Routes
     private let connections: ConnectionLimits
     private let registry: ConnectionRegistry
@@ -42,10 +43,11 @@ package struct StatusServer: Service {
 
     /// - Parameters:
     ///   - listen: at least one; port 0 lets the system choose.
+    ///   - socket: where commands of the same user are answered as well.
     ///   - hosts: names that a request may carry in `Host` besides addresses and `localhost`.
     ///   - onBound: called once, when all endpoints accept connections, with their actual ports in the order of `listen`.
     package init(
-        listen: [Endpoint], hosts: [String], sources: StatusSources, metrics: Metrics, logger: Logger, limits: Limits = Limits(),
+        listen: [Endpoint], socket: LocalSocket? = nil, hosts: [String], sources: StatusSources, metrics: Metrics, logger: Logger, limits: Limits = Limits(),
         group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
         onBound: @escaping @Sendable ([Endpoint]) async -> Void = { _ in }
     ) {
@@ -54,6 +56,7 @@ package struct StatusServer: Service {
         connections.idle = TimeAmount(limits.idle)
         connections.writeStall = TimeAmount(limits.writeStall)
         self.listen = listen
+        self.socket = socket
         self.connections = connections
         self.metrics = metrics
         self.registry = ConnectionRegistry(limit: limits.connections, metrics: metrics)
@@ -66,7 +69,7 @@ package struct StatusServer: Service {
     }
 
     /// Serves until the service is asked to stop.
-    /// **Throws**: ``BindFailure`` when an endpoint cannot be listened on.
+    /// **Throws**: ``BindFailure`` when an endpoint cannot be listened on, ``LocalSocket/Refusal`` when a socket that is required cannot.
     package func run() async throws {
         for endpoint in listen where !endpoint.isLoopback {
             logger.warning(
@@ -86,32 +89,15 @@ package struct StatusServer: Service {
                     }
                 }
             }
+            if let socket { group.addTask { try await serve(socket) } }
             try await group.waitForAll()
         }
     }
 
     private func serve(_ endpoint: Endpoint, whenBound: @escaping @Sendable (Int) async -> Void) async throws {
-        var quiet = logger
-        // Hummingbird announces its sockets in its own words; ours are logged above.
-        quiet.logLevel = max(quiet.logLevel, .warning)
-        let server = Server(
-            childChannelSetup: channelSetup,
-            configuration: ServerConfiguration(address: .hostname(endpoint.host, port: endpoint.port), backlog: 1024),
-            onServerRunning: { channel in await whenBound(channel.localAddress?.port ?? endpoint.port) }, eventLoopGroup: group,
-            logger: quiet)
         do {
-            // A connection that was accepted and not yet taken over must not be dropped by a cancellation: SwiftNIO ends the process
-            // then. So the server runs in a task that nobody cancels, and a cancellation becomes a stop that leaves no client waiting.
-            // The task ends with the server, and this function waits for it.
-            let running = Task { try await server.run() }
-            try await withTaskCancellationHandler {
-                try await running.value
-            } onCancel: {
-                // Ends when the server has stopped.
-                Task {
-                    registry.closeAll()
-                    try? await server.shutdownGracefully()
-                }
+            try await serve(.hostname(endpoint.host, port: endpoint.port), isLocal: false) { channel in
+                await whenBound(channel.localAddress?.port ?? endpoint.port)
             }
         } catch let error as IOError {
             throw BindFailure(endpoint, errno: error.errnoCode)
@@ -120,33 +106,74 @@ package struct StatusServer: Service {
         }
     }
 
-    private var channelSetup: GuardedChannel {
+    private func serve(_ socket: LocalSocket) async throws {
+        do {
+            try await serve(.unixDomainSocket(path: socket.path), isLocal: true) { _ in
+                socket.didBind()
+                logger.notice("commands are answered at the local socket", metadata: Logger.metadata([.serverAddress: socket.path]))
+            }
+        } catch is CancellationError {
+            throw CancellationError()
+        } catch {
+            let refusal = LocalSocket.Refusal(description: "cannot listen on the local socket \(socket.path): \(error); see server.socket")
+            guard !socket.isRequired else { throw refusal }
+            logger.warning("there is no local socket", metadata: ["error": "\(refusal)"])
+        }
+    }
+
+    private func serve(
+        _ address: BindAddress, isLocal: Bool, whenBound: @escaping @Sendable (any Channel) async -> Void
+    ) async throws {
+        var quiet = logger
+        // Hummingbird announces its sockets in its own words; ours are logged above.
+        quiet.logLevel = max(quiet.logLevel, .warning)
+        let server = Server(
+            childChannelSetup: channelSetup(isLocal: isLocal), configuration: ServerConfiguration(address: address, backlog: 1024),
+            onServerRunning: whenBound, eventLoopGroup: group, logger: quiet)
+        // A connection that was accepted and not yet taken over must not be dropped by a cancellation: SwiftNIO ends the process
+        // then. So the server runs in a task that nobody cancels, and a cancellation becomes a stop that leaves no client waiting.
+        // The task ends with the server, and this function waits for it.
+        let running = Task { try await server.run() }
+        try await withTaskCancellationHandler {
+            try await running.value
+        } onCancel: {
+            // Ends when the server has stopped.
+            Task {
+                registry.closeAll()
+                try? await server.shutdownGracefully()
+            }
+        }
+    }
+
+    private func channelSetup(isLocal: Bool) -> GuardedChannel {
         let decoder = HTTP1Channel.Configuration.DecoderConfiguration(
             maxHeaderFieldSize: connections.headerSize, maxHeaderListSize: connections.headerSize,
             maxHeaderFieldCount: connections.headerCount)
         let base = HTTP1Channel(
-            responder: { request, writer, _ in
-                let (head, body) = await response(to: request)
+            responder: { request, writer, channel in
+                let (head, body) = await response(to: request, isLocal: isLocal, on: channel)
                 if let body {
                     try await writer.write(response: head, body: body)
                 } else {
                     try await writer.writeResponse(head)
                 }
             }, configuration: .init(httpDecoderConfiguration: decoder))
-        return GuardedChannel(base: base, limits: connections, registry: registry, metrics: metrics)
+        return GuardedChannel(base: base, limits: connections, registry: registry, metrics: metrics, isLocal: isLocal)
     }
 
     private static let scrapeTimeoutName = HTTPFields.Element.Name("X-Prometheus-Scrape-Timeout-Seconds")
 
     /// - Returns: no body for `HEAD`; the length of what `GET` would give stands in the head all the same.
-    private func response(to request: Request) async -> (head: HTTPResponse, body: ResponseBody?) {
+    private func response(
+        to request: Request, isLocal: Bool, on channel: any Channel
+    ) async -> (head: HTTPResponse, body: ResponseBody?) {
         let started = ContinuousClock.now
         let facts = RequestFacts(
             method: request.head.method.rawValue, uri: request.head.path ?? "", host: request.head.authority,
             hasBody: request.headers[.transferEncoding] != nil || (request.headers[.contentLength] ?? "0") != "0",
             accept: request.headers[.accept], acceptEncoding: request.headers[.acceptEncoding],
-            scrapeTimeout: Self.scrapeTimeoutName.flatMap { request.headers[$0] })
-        let (answer, handler) = await routes.answer(facts)
+            scrapeTimeout: Self.scrapeTimeoutName.flatMap { request.headers[$0] }, isLocal: isLocal)
+        let (answer, handler) = await isLocal ? answer(facts, while: channel) : routes.answer(facts)
         var fields = HTTPFields()
         for (name, value) in answer.headers {
             if let name = HTTPFields.Element.Name(name) { fields[name] = value }
@@ -155,6 +182,16 @@ package struct StatusServer: Service {
         let head = HTTPResponse(status: .init(code: answer.status), headerFields: fields)
         metrics.httpRequest(handler, code: answer.status, duration: .now - started)
         return (head, facts.method == "HEAD" ? nil : ResponseBody(byteBuffer: answer.body))
+    }
+}
+
+extension StatusServer {
+    /// Answers a command; when it goes away, as one does that is interrupted, nobody works for it any longer.
+    private func answer(_ facts: RequestFacts, while channel: any Channel) async -> (answer: Answer, handler: HTTPHandlerName) {
+        // Ends with its value, for which this function waits.
+        let task = Task { await routes.answer(facts) }
+        channel.closeFuture.whenComplete { _ in task.cancel() }
+        return await withTaskCancellationHandler { await task.value } onCancel: { task.cancel() }
     }
 }
 

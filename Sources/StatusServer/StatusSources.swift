@@ -16,12 +16,14 @@ package struct StatusSources: Sendable {
     package var targets: @Sendable () -> [Target]
     /// Probes one check now, within the given time; nil where nothing is probed on demand.
     package var probe: (@Sendable (CheckID, Duration) async -> ProbeReply)?
+    /// Explains checks now; nil where nothing is probed on demand.
+    package var diagnosis: (any Diagnosing)?
 
     package init(
         exposition: @escaping @Sendable () -> ExpositionInput, history: (any HistoryReading)?,
         liveness: @escaping @Sendable () -> Liveness, readiness: @escaping @Sendable () -> [ReadinessCondition],
         report: @escaping @Sendable () -> Report, targets: @escaping @Sendable () -> [Target] = { [] },
-        probe: (@Sendable (CheckID, Duration) async -> ProbeReply)? = nil
+        probe: (@Sendable (CheckID, Duration) async -> ProbeReply)? = nil, diagnosis: (any Diagnosing)? = nil
     ) {
         self.exposition = exposition
         self.history = history
@@ -30,6 +32,7 @@ package struct StatusSources: Sendable {
         self.report = report
         self.targets = targets
         self.probe = probe
+        self.diagnosis = diagnosis
     }
 }
 

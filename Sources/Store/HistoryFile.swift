@@ -26,6 +26,17 @@ package struct HistoryFile: HistoryReading {
         try await read { try FactTables.comparison($0, check) }
     }
 
+    /// How long the phases of the check usually take; nil when no successful probe is kept.
+    package func medians(of check: CheckID, now: Timestamp = .now) async throws(Failure) -> PhaseMedians? {
+        let since = now + .seconds(-86_400 * PhaseMedians.days)
+        return try await read { try MedianTables.medians($0, check, since: since) }
+    }
+
+    /// What is known of checks from before this process; of all of them when none are named.
+    package func pasts(of checks: [CheckID]? = nil) async throws(Failure) -> [CheckID: CheckPast] {
+        try await read { try PastTables.read($0, checks.map(Set.init)) }
+    }
+
     /// When facts of the check changed, newest first.
     package func factChanges(of check: CheckID, limit: Int = 100) async throws(Failure) -> [FactChange] {
         try await read { try HistoryTables.factChanges($0, check: check, limit: limit) }

@@ -54,7 +54,14 @@ package final class HistoryStore: HistoryRecording, HistoryReading, Sendable {
         state.queue.withLock { $0.add(observation, incidentsMayOpen: mayOpen) }
     }
 
-    package func record(_ request: TokenRequestResult) { state.queue.withLock { $0.add(request) } }
+    /// Keeps the request, and what it says of its identity, as if that were a check: so it has history, sums and incidents.
+    package func record(_ request: TokenRequestResult) {
+        let mayOpen = incidentsMayOpen()
+        state.queue.withLock {
+            $0.add(request)
+            $0.add(request.observation, incidentsMayOpen: mayOpen)
+        }
+    }
 
     /// Writes until the task is cancelled, then writes what is left and closes the file. Stop it after what records.
     package func run() async {
@@ -87,6 +94,17 @@ package final class HistoryStore: HistoryRecording, HistoryReading, Sendable {
     /// What differed when the check began to fail last.
     package func changes(of check: CheckID) async throws(Failure) -> FactsComparison {
         try await read { try FactTables.comparison($0, check) }
+    }
+
+    /// How long the phases of the check usually take; nil when no successful probe is kept.
+    package func medians(of check: CheckID, now: Timestamp = .now) async throws(Failure) -> PhaseMedians? {
+        let since = now + .seconds(-86_400 * PhaseMedians.days)
+        return try await read { try MedianTables.medians($0, check, since: since) }
+    }
+
+    /// What is known of checks from before this process; of all of them when none are named.
+    package func pasts(of checks: [CheckID]? = nil) async throws(Failure) -> [CheckID: CheckPast] {
+        try await read { try PastTables.read($0, checks.map(Set.init)) }
     }
 
     /// When facts of the check changed, newest first.

@@ -407,7 +407,8 @@ package enum Exposition {
     /// What each handler answers when all is well, and when it is not: present as zeros from the start.
     private static let usualCodes: [(HTTPHandlerName, [Int])] = [
         (.page, [200]), (.metrics, [200]), (.livez, [200, 503]), (.readyz, [200, 503]), (.healthz, [200, 503]), (.status, [200]),
-        (.history, [200, 400, 503]), (.incidents, [200, 400, 503]), (.probe, [200, 400, 503]), (.discovery, [200]), (.other, [404]),
+        (.history, [200, 400, 503]), (.incidents, [200, 400, 503]), (.changes, [200, 400, 503]),
+        (.diagnose, [200, 400, 503]), (.probe, [200, 400, 503]), (.discovery, [200]), (.other, [404]),
     ]
 
     private static func log(_ log: LogSink.Counts, _ writer: inout ExpositionWriter) {

@@ -7,7 +7,7 @@ package enum MissedReason: String, Sendable, Hashable, CaseIterable { case overr
 
 /// What answered an HTTP request; the label `handler`.
 package enum HTTPHandlerName: String, Sendable, Hashable, CaseIterable {
-    case page, metrics, livez, readyz, healthz, status, history, incidents, probe, discovery, other
+    case page, metrics, livez, readyz, healthz, status, history, incidents, changes, diagnose, probe, discovery, other
 }
 
 /// Why the HTTP side refused something; the label `cause`.
@@ -18,7 +18,7 @@ package enum HTTPRejection: String, Sendable, Hashable, CaseIterable {
     case uriSize = "uri_size"
     case idleTimeout = "idle_timeout"
     case writeStall = "write_stall"
-    case malformed, host, method, body, rate
+    case malformed, host, method, body, rate, peer
 }
 
 /// Counts what happens. Every call takes one short lock and never waits for anything else.

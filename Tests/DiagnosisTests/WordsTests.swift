@@ -12,6 +12,14 @@ import Testing
         init(_ text: String, hides secret: String) { (self.text, self.secret) = (text, secret) }
     }
 
+    @Test("A check is read as it is written, also the watch over an identity")
+    func checks() throws {
+        let watch = CheckID(watching: "app")
+        #expect(watch.isWatch && watch.description == "/app")
+        for check in [watch, CheckID(target: "orders", identity: "app")] { #expect(CheckID(check.description) == check) }
+        for text in ["", "/", "orders", "orders/", "orders/app/", "//app"] { #expect(CheckID(text) == nil, "\(text)") }
+    }
+
     @Test(
         "Secrets do not survive",
         arguments: [

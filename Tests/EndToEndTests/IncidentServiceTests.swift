@@ -58,6 +58,33 @@ import Testing
         }
     }
 
+    @Test("An identity that no target uses and that fails is an incident, and every surface shows it")
+    func idleIdentity() async throws {
+        try await withAgentBench { bench in
+            let stranger = "  spare: {kind: managed_identity, client_id: 00000000-0000-0000-0000-00000000dead}\n"
+            let text = try String(contentsOfFile: bench.configurationPath, encoding: .utf8)
+            try text.replacingOccurrences(of: "identities:\n", with: "identities:\n" + stranger)
+                .write(toFile: bench.configurationPath, atomically: true, encoding: .utf8)
+            let local = try await bench.diagnose(["--output", "json"])
+            #expect(local.status == 10, "\(local.output)")
+            let some = try await bench.diagnose(["orders", "--output", "json"])
+            #expect(some.status == 0, "who asks for one target is not told of others\n\(some.output)")
+            let service = try await bench.startService()
+            let open = try await eventually("an incident opens", within: .seconds(150)) { try await incidents(bench, ["--open"]).first }
+            #expect(open["check"] as? String == "/spare" && open["phase"] as? String == "token")
+            #expect(try await incidents(bench, ["/spare"]).count == 1)
+            let status = try await bench.agent.run(["status", "--address", service.address])
+            #expect(status.status == 0 && status.output.contains("identity spare"), "\(status.output)")
+            #expect(try await service.get("/metrics").body.contains(#"dbprobe_identity_up{identity="spare"} 0"#))
+            #expect(try await service.get("/").body.contains("<tr><th scope=row>spare<td>"))
+            let items = try jsonObject(try await service.get("/api/v1/incidents?check=/spare").body)["items"] as? [[String: Any]]
+            #expect(items?.count == 1)
+            let history = try await bench.agent.run(["history", "/spare", "--config", bench.configurationPath])
+            #expect(history.status == 0 && history.output.contains("/spare") && history.output.contains(" in token"), "\(history.output)")
+            #expect(await service.program.stop().status == 0)
+        }
+    }
+
     @Test("A store that cannot keep what happens is a line as well")
     func storeDown() async throws {
         try await withAgentBench { bench in

@@ -336,14 +336,18 @@ private final class Silence: Sendable {
         #expect(seen.withLock { $0 } == [.seconds(7)])
     }
 
-    @Test("The loop shows a sign of life every second, due probes or not")
+    @Test("The loop shows a sign of life every second, due probes or not, and tells who listens")
     func pulse() async {
-        let (clock, events) = (ManualClock(), Events())
-        let scheduler = scheduler([FakeProbe("db", every: .seconds(3600))], clock, events)
+        let clock = ManualClock()
+        let turns = Mutex(0)
+        let scheduler = Scheduler(
+            probes: [FakeProbe("db", every: .seconds(3600))], gate: Gate(), seed: 1, clock: clock,
+            onTurn: { turns.withLock { $0 += 1 } }, onEvent: { _ in }, logger: logger)
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await scheduler.run() }
             await advance(clock, scheduler, seconds: 5)
             #expect(scheduler.lastTick == clock.now)
+            #expect(turns.withLock { $0 } >= 6)
             group.cancelAll()
         }
     }

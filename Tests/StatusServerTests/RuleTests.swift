@@ -84,8 +84,8 @@ struct HostRow: Sendable {
                 check: CheckID(target: "a", identity: "b"), time: Samples.now + .seconds(-index), state: .up, cause: nil, phase: nil,
                 duration: .milliseconds(20), phases: [], evidence: [], isPartial: false)
         }
-        #expect(HistoryRoute.list(items, limit: 3).compact.hasSuffix("\"next\":\"2026-11-22T03:04:09.020Z\"}"))
-        #expect(HistoryRoute.list(items, limit: 4).compact.hasSuffix("\"next\":null}"))
+        #expect(HistoryAnswer.observations(items, limit: 3).json.compact.hasSuffix("\"next\":\"2026-11-22T03:04:09.020Z\"}"))
+        #expect(HistoryAnswer.observations(items, limit: 4).json.compact.hasSuffix("\"next\":null}"))
     }
 
     @Test("The agent is alive while its scheduler ticks, and before there is one")

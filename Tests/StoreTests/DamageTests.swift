@@ -196,7 +196,8 @@ import Testing
         store.record(Sample.success(at: 3001))
         await store.close()
         let items = try await HistoryFile(path: path).observations(HistoryQuery(limit: 5000))
-        #expect(items.count == 3002)
+        // A request for a token is a probe of its identity as well.
+        #expect(items.count == 3003)
         #expect(items[1].evidence.count == 2)
         #expect(try await HistoryFile(path: path).tokenRequests().count == 1)
         #expect(states.withLock { $0 } == [false, true])

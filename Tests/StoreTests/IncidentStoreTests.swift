@@ -39,6 +39,33 @@ import Testing
         if kind != .after { await store.close() }
     }
 
+    @Test("An identity that gets no tokens has incidents, history and sums by itself, for every reader", arguments: Kind.allCases)
+    func identities(kind: Kind) async throws {
+        let scratch = try Scratch()
+        let store = store(kind == .memory ? nil : scratch.path)
+        let watch = CheckID(watching: "app")
+        let refused = TokenRequestResult.Outcome.failed(Failure(.entraUnavailable, during: .token))
+        let given = TokenRequestResult.Outcome.acquired(expires: Sample.time(3600), isSameToken: false)
+        for (second, outcome) in [refused, refused, given, refused, given, given].enumerated() {
+            store.record(Sample.request(at: Double(second), outcome))
+        }
+        store.record(Sample.success(at: 6))
+        await store.flush()
+        if kind == .after { await store.close() }
+        let reader: any HistoryReading = kind == .memory || kind == .file ? store : HistoryFile(path: scratch.path)
+        let incident = try #require(try await reader.incidents(IncidentQuery(check: watch)).first)
+        #expect(incident.check == watch && incident.failures == 3 && incident.worstPhase == .token)
+        #expect(incident.causes.map(\.cause) == [.entraUnavailable])
+        let length = Sample.request(at: 0, given).duration
+        #expect(incident.opened == Sample.time(0) + (.zero - length), "when the first request began")
+        #expect(incident.closed == Sample.time(4) + (.zero - length))
+        let items = try await reader.observations(HistoryQuery(check: watch))
+        #expect(items.map(\.state) == [.up, .up, .down, .up, .down, .down])
+        #expect(items.allSatisfy { $0.phases.map(\.phase) == [.token] })
+        #expect(try await reader.observations(HistoryQuery(target: "orders")).map(\.check) == [Sample.orders], "no target has them")
+        if kind != .after { await store.close() }
+    }
+
     @Test("Nothing opens in the first minute, which counts from the start of the store and cannot be configured")
     func quietTime() async throws {
         let isOver = Mutex(false)

@@ -95,18 +95,22 @@ extension Classifier {
     ///   - lastGood: what was seen when it last worked, where that is known.
     ///   - expectsPrivate: whether the configuration says that the target is private.
     package static func refined(_ failure: Failure, facts: Facts, lastGood: Facts? = nil, expectsPrivate: Bool = false) -> Failure {
-        guard [.tcpTimeout, .tcpRefused, .tcpUnreachable, .firewallDenied].contains(failure.cause),
-            facts.aliases.contains(where: { $0.lowercased().contains(".privatelink.") || $0.lowercased().hasPrefix("privatelink.") }),
+        guard [.tcpTimeout, .tcpRefused, .tcpUnreachable, .firewallDenied, .dnsPublicForPrivate].contains(failure.cause),
             let address = facts.address ?? facts.addresses.first, AddressKind(address) == .public
         else { return failure }
-        // A public answer behind a privatelink alias is normal where the endpoint serves another network.
+        let alias = facts.aliases.last { $0.lowercased().contains(".privatelink.") || $0.lowercased().hasPrefix("privatelink.") }
         let wasPrivate = lastGood?.addresses.contains { AddressKind($0) == .private } ?? false
+        // An address that has been private is meant to be. Without that a public answer behind a privatelink alias may be normal: the
+        // endpoint may serve another network.
+        guard alias != nil || wasPrivate else { return failure }
         var refined = failure
         refined.cause = .dnsPublicForPrivate
         refined.certainty = wasPrivate || expectsPrivate ? .certain : .likely
+        let through = alias.map { ", through the alias \($0)" } ?? ""
         let before = wasPrivate ? "; it led to \(lastGood?.addresses.joined(separator: ", ") ?? "") when it last worked" : ""
-        refined.detail = "The name leads to \(address), which is public, through the alias \(facts.aliases.last ?? "")\(before)."
-        refined.evidence.append(Evidence(.address, text: address))
+        refined.detail = "The name leads to \(address), which is public\(through)\(before)."
+        let evidence = Evidence(.address, text: address)
+        if !refined.evidence.contains(evidence) { refined.evidence.append(evidence) }
         return refined
     }
 }

@@ -52,13 +52,49 @@ package struct FactsComparison: Sendable, Hashable, JSONRepresentable {
     }
 
     /// One phrase per difference, `what old → new`.
-    package var phrases: [String] { changes.flatMap(Self.phrases) }
+    package var phrases: [String] { changes.flatMap(\.phrases) }
 
-    private static func phrases(_ change: Change) -> [String] {
-        guard let before = change.before else { return ["\(words(change.name)) \(text(change.after)), not known before"] }
+    /// The facts that are compared: what lasts from probe to probe while nothing is done to the way or the server.
+    package static let names = [
+        "addresses", "aliases", "certificate", "tls_version", "tls_cipher", "server_version", "session_user", "current_user", "database",
+        "in_recovery", "principal", "object_id", "app_id", "tenant_id",
+    ]
+
+    /// What differs between two probes. Only what both of them saw counts; what a later probe did not reach stays as it was known.
+    /// - Parameters:
+    ///   - time: of the later probe.
+    ///   - known: what an earlier comparison with the same `old` gave: a difference keeps the time at which it was seen first.
+    package static func changes(from old: Facts, to new: Facts, at time: Timestamp, known: [Change] = []) -> [Change] {
+        let (before, after) = (old.json, new.json)
+        return names.compactMap { name in
+            let earlier = known.first { $0.name == name }
+            guard let was = before[name], isKnown(was) else { return nil }
+            guard let now = after[name], isKnown(now) else { return earlier }
+            guard !isSame(name, was, now) else { return nil }
+            return Change(name: name, before: was, after: now, time: earlier.flatMap { $0.after == now ? $0.time : nil } ?? time)
+        }
+    }
+
+    private static func isKnown(_ value: JSON) -> Bool { value != .null && value.items?.isEmpty != true && value.text?.isEmpty != true }
+
+    private static func isSame(_ name: String, _ a: JSON, _ b: JSON) -> Bool {
+        switch name {
+        // Order is the resolver's whim; the set is what counts.
+        case "addresses": Set(a.items ?? []) == Set(b.items ?? [])
+        // What else is told of a certificate follows from it, and may be read in more or less detail.
+        case "certificate": a["sha256"] == b["sha256"]
+        default: a == b
+        }
+    }
+}
+
+extension FactsComparison.Change {
+    /// `what old → new`; more than one for a certificate that differs in several ways.
+    package var phrases: [String] {
+        guard let before else { return ["\(Self.words(name)) \(Self.text(after)), not known before"] }
         // What has a better wording than its two values gets it from the one place that has it.
-        let known = FactsChange.phrases(from: Facts(change.name, before), to: Facts(change.name, change.after))
-        return known.isEmpty ? ["\(words(change.name)) \(text(before)) → \(text(change.after))"] : known
+        let known = FactsChange.phrases(from: Facts(name, before), to: Facts(name, after))
+        return known.isEmpty ? ["\(Self.words(name)) \(Self.text(before)) → \(Self.text(after))"] : known
     }
 
     private static func words(_ name: String) -> String {
@@ -76,17 +112,29 @@ package struct FactsComparison: Sendable, Hashable, JSONRepresentable {
 }
 
 extension Facts {
-    /// The one fact of that name, if ``FactsChange`` has words for it; nothing otherwise.
+    /// The one fact of that name.
     fileprivate init(_ name: String, _ value: JSON) {
         self.init()
+        take(name, value)
+    }
+
+    /// Reads a fact that lasts back from its JSON form; names that are not among ``FactsComparison/names`` change nothing.
+    package mutating func take(_ name: String, _ value: JSON) {
         switch name {
         case "addresses": addresses = value.items?.compactMap(\.text) ?? []
+        case "aliases": aliases = value.items?.compactMap(\.text) ?? []
         case "certificate": certificate = CertificateFacts(value)
+        case "tls_version": tlsVersion = value.text
+        case "tls_cipher": tlsCipher = value.text
+        case "server_version": serverVersion = value.text
+        case "session_user": sessionUser = value.text
+        case "current_user": currentUser = value.text
+        case "database": database = value.text
+        case "in_recovery": if case .bool(let flag) = value { isInRecovery = flag }
+        case "principal": principal = value.text.flatMap(TokenClaims.PrincipalKind.init(rawValue:))
         case "tenant_id": tenant = value.text
         case "app_id": appID = value.text
         case "object_id": objectID = value.text
-        case "server_version": serverVersion = value.text
-        case "in_recovery": if case .bool(let flag) = value { isInRecovery = flag }
         default: break
         }
     }

@@ -32,6 +32,17 @@ enum PhaseLine {
         return parts
     }
 
+    /// `token 38 ms · dns 3 · tls 9`: of the phases that the probe ran, and of the one that it failed in.
+    static func parts(_ medians: PhaseMedians, of observation: Observation) -> [String] {
+        var isUnitShown = false
+        return observation.phases.compactMap { result in
+            // A phase that the probe did not reach has nothing to be compared; neither has a token out of the cache.
+            guard result.outcome.reason == nil, !result.isCached, let usual = medians.durations[result.phase] else { return nil }
+            defer { isUnitShown = true }
+            return "\(result.phase.rawValue) \(Span.milliseconds(usual))\(isUnitShown ? "" : " ms")"
+        }
+    }
+
     /// The code of the first evidence, and where a connection attempt went.
     private static func short(_ observation: Observation) -> String {
         guard let failure = observation.failure else { return "" }

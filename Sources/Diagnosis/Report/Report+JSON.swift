@@ -7,21 +7,28 @@ extension Report: JSONRepresentable {
     package var json: JSON {
         [
             "schema": Self.schema, "version": version, "time": time, "host": host, "mode": mode, "exit": Int(exit.rawValue),
-            "checks": checks.map { Self.checkJSON($0.status, findings: $0.findings) },
+            "checks": checks.map { Self.checkJSON($0.status, findings: $0.findings, medians: medians[$0.status.id]) },
             "identities": identities.map { Self.identityJSON($0.status, findings: $0.findings) }, "findings": findings,
         ]
     }
 
     /// One check, the same everywhere: `diagnose`, `status`, the API, one line of ndjson.
-    package static func checkJSON(_ status: CheckStatus, findings: [String] = []) -> JSON {
+    /// - Parameter medians: how long its phases usually take, where somebody looked.
+    package static func checkJSON(_ status: CheckStatus, findings: [String] = [], medians: PhaseMedians? = nil) -> JSON {
         let target = status.target
         let seen = status.last ?? status.lastPartial
         return [
             "id": status.id, "target": target.name, "identity": status.id.identity, "engine": target.engine, "host": target.host,
             "port": target.port, "database": target.database, "user": target.user, "state": status.state, "cause": status.cause,
             "phase": status.phase, "since": status.since, "last_good": status.lastGood, "started": seen?.started,
-            "duration_seconds": seen?.duration, "phases": seen?.phases ?? unprobed, "facts": seen?.facts ?? Facts(), "findings": findings,
+            "duration_seconds": seen?.duration, "phases": (seen?.phases ?? unprobed).map { phase($0, medians) },
+            "facts": seen?.facts ?? Facts(), "changes": status.changes, "findings": findings,
         ]
+    }
+
+    private static func phase(_ result: PhaseResult, _ medians: PhaseMedians?) -> JSON {
+        guard case .object(let members) = result.json else { return result.json }
+        return .object(members + [JSON.Member(key: "median_seconds", value: medians?.durations[result.phase].json ?? .null)])
     }
 
     package static func identityJSON(_ status: IdentityStatus, findings: [String] = []) -> JSON {

@@ -14,6 +14,10 @@ package struct Report: Sendable, Hashable {
     package var identities: [Identity]
     /// **Shape**: roots by severity and number, each followed by the findings it explains; named `f1`, `f2`, … in this order.
     package var findings: [Finding]
+    /// Checks that were not asked about, as they stand: for whom else the same hits, and what works.
+    package var others: [CheckStatus] = []
+    /// How long the phases of a check usually take, where that is known.
+    package var medians: [CheckID: PhaseMedians] = [:]
     /// From which severity on the report ends with a number other than 0.
     package var failOn = Severity.error
     /// The number of a command that ended for a reason of its own: its deadline, an interruption.
@@ -45,6 +49,29 @@ package struct Report: Sendable, Hashable {
             checks: zip(snapshot.checks, result.checks).map(Check.init),
             identities: zip(snapshot.identities, result.identities).map(Identity.init),
             findings: result.findings)
+    }
+
+    /// The same report for some of its checks: their identities, and the findings that concern them. The others stay in the background.
+    package func narrowed(to chosen: Set<CheckID>) -> Report {
+        var report = self
+        report.checks = checks.filter { chosen.contains($0.status.id) }
+        report.others = others + checks.map(\.status).filter { !chosen.contains($0.id) }
+        let names = Set(report.checks.map(\.status.id.identity))
+        report.identities = identities.filter { names.contains($0.status.name) }
+        let named = Set(report.checks.flatMap(\.findings) + report.identities.flatMap(\.findings))
+        // What concerns no check and no identity concerns everybody.
+        let bound = Set(checks.flatMap(\.findings) + identities.flatMap(\.findings))
+        report.findings = findings.filter { named.contains($0.id) || !bound.contains($0.id) }
+        let ids = Dictionary(uniqueKeysWithValues: report.findings.enumerated().map { ($1.id, "f\($0 + 1)") })
+        for index in report.findings.indices {
+            report.findings[index].id = ids[report.findings[index].id] ?? report.findings[index].id
+            report.findings[index].parent = report.findings[index].parent.flatMap { ids[$0] }
+        }
+        for index in report.checks.indices { report.checks[index].findings = report.checks[index].findings.compactMap { ids[$0] } }
+        for index in report.identities.indices {
+            report.identities[index].findings = report.identities[index].findings.compactMap { ids[$0] }
+        }
+        return report
     }
 
     /// The number a command ends with: that of the root with the lowest one; 1 for warnings when they are asked to count.

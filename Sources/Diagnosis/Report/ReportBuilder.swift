@@ -206,16 +206,9 @@ struct ReportBuilder {
 
     private func draft(_ failure: Failure, of status: CheckStatus) -> Draft {
         var failure = failure
-        if let old = status.lastGoodFacts, let new = status.last?.facts {
-            // An address that has been private is meant to be; only that makes a public one wrong for certain.
-            if failure.cause == .dnsPublicForPrivate, old.addresses.contains(where: { AddressKind($0) == .private }) {
-                failure.certainty = .certain
-            }
-            let changes = FactsChange.phrases(from: old, to: new)
-            if !changes.isEmpty {
-                failure.detail =
-                    "\(failure.detail ?? failure.cause.row.means) Changed since it last worked: \(changes.joined(separator: "; "))."
-            }
+        // The first probe of a service may be over before history has told what was seen before.
+        if failure.cause == .dnsPublicForPrivate, let facts = status.last?.facts {
+            failure = Classifier.refined(failure, facts: facts, lastGood: status.lastGoodFacts)
         }
         let definition = definitions[status.id.identity]
         var values = RemedyValues(target: status.target, identity: definition, facts: status.last?.facts, failure: failure, cloud: cloud)

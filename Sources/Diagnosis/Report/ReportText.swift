@@ -4,6 +4,8 @@
 package struct ReportText {
     private let report: Report
     private let style: TextStyle
+    /// Those that were asked about, then the others.
+    private let all: [CheckStatus]
     private let status: [CheckID: CheckStatus]
 
     /// **Shape**: lines with a final newline; blocks are parted by an empty line.
@@ -14,7 +16,8 @@ package struct ReportText {
     private init(report: Report, style: TextStyle) {
         self.report = report
         self.style = style
-        status = Dictionary(report.checks.map { ($0.status.id, $0.status) }, uniquingKeysWith: { first, _ in first })
+        all = report.checks.map(\.status) + report.others
+        status = Dictionary(all.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
     }
 
     private var text: String {
@@ -42,9 +45,10 @@ package struct ReportText {
         let hit = finding.affects.compactMap { status[$0] }
         var lines = [style.paint(title(finding, hit), .strong), verdict(finding, hit)]
         let sample = hit.first { $0.cause?.rawValue == finding.code } ?? hit.first
-        if let probe = sample?.last { lines += style.list("  ", PhaseLine.parts(probe), " · ") }
+        if let probe = sample?.last { lines += style.list("  ", PhaseLine.parts(probe), " · ") + norm(probe) }
         if let partial = sample?.lastPartial { lines += style.list("  now  ", PhaseLine.parts(partial), " · ") }
         lines += style.paragraph("  ", finding.detail)
+        if finding.severity == .error, let sample { lines += changed(sample) }
         for evidence in finding.evidence.prefix(3) { lines += style.paragraph("  saw  ", Self.seen(evidence)) }
         for child in report.findings where child.parent == finding.id {
             lines += style.paragraph("  also ", "\(list(child.affects)): \(child.code), \(child.detail)")
@@ -87,6 +91,23 @@ package struct ReportText {
             ? "\(evidence.kind.rawValue) \(evidence.text)" : evidence.line
     }
 
+    /// How long the phases of this probe usually take, under how long they took.
+    private func norm(_ probe: Observation) -> [String] {
+        guard let medians = report.medians[probe.check] else { return [] }
+        let parts = PhaseLine.parts(medians, of: probe)
+        guard !parts.isEmpty else { return [] }
+        return style.list("  norm ", parts + ["median of \(medians.probes) good probes in \(PhaseMedians.days) d"], " · ")
+    }
+
+    /// What differs from when it last worked, and when that was seen first.
+    private func changed(_ status: CheckStatus) -> [String] {
+        let times = Set(status.changes.map(\.time)).sorted()
+        return times.flatMap { time in
+            style.list(
+                "  changed \(time.near(report.time))  ", status.changes.filter { $0.time == time }.flatMap(\.phrases), "; ")
+        }
+    }
+
     /// What it is not, who is hit, and what it means for others.
     private func scope(_ finding: Finding, _ hit: [CheckStatus], _ sample: CheckStatus?) -> [String] {
         var lines: [String] = []
@@ -105,7 +126,7 @@ package struct ReportText {
     /// What the phases that went well rule out, and what works beside it.
     private func ruledOut(_ finding: Finding, _ hit: [CheckStatus], _ sample: CheckStatus?) -> [String] {
         guard let sample, let probe = sample.last, probe.failure != nil else { return [] }
-        let well = report.checks.map(\.status).filter { $0.state == .up && !finding.affects.contains($0.id) }
+        let well = all.filter { $0.state == .up && !finding.affects.contains($0.id) }
         let sameIdentity = well.first { $0.id.identity == sample.id.identity && $0.target.name != sample.target.name }
         let sameServer = well.first { $0.target.host == sample.target.host && $0.id.identity != sample.id.identity }
         func aside(_ status: CheckStatus?) -> String { status.map { " (\(Redactor.scrub($0.id.description)) is up)" } ?? "" }
@@ -131,7 +152,7 @@ package struct ReportText {
             let since = status.since.map { "   up since \($0.near(report.time)) (\(Span.long(report.time - $0)))" } ?? ""
             var lines = ["\(style.mark(nil)) \(style.paint(Self.title(status), .strong))\(since)"]
             if let probe = status.last {
-                lines += style.list("  ", PhaseLine.parts(probe) + ["total " + Span.short(probe.duration)], " · ")
+                lines += style.list("  ", PhaseLine.parts(probe) + ["total " + Span.short(probe.duration)], " · ") + norm(probe)
                 let known = Self.known(probe.facts, now: report.time)
                 if !known.isEmpty { lines += style.list("  ", known, " · ") }
             }

@@ -1,0 +1,256 @@
+// `diagnose` inside the running agent: probes with its tokens, environment and network, and tells what its history knows beside them.
+//
+// Probes go through `OnDemand`: they belong to the service, so a command that goes away ends its waiting and nothing else, and the stop ends
+// everything. Commands share a few places, so that however many people type at once nothing piles up.
+import Diagnosis
+import Schedule
+import ServiceLifecycle
+import StatusServer
+import Store
+import Synchronization
+
+/// Answers the command, and `/api/v1/diagnose`.
+final class InsideDiagnosis: Diagnosing, Service {
+    /// Probes of all commands together that may run at once; the cap on what is past `tcp` holds beside it.
+    static let atOnce = 32
+    /// How long an answer waits for the medians when the probes are done.
+    private static let patience = Duration.milliseconds(500)
+
+    /// What it asks; closures, because the configuration may be another one the next time.
+    struct Sources: Sendable {
+        var targets: @Sendable () -> [Target]
+        var board: @Sendable () -> Board
+        /// The report over a state of everything.
+        var report: @Sendable (Board.Snapshot) -> Report
+        /// Lets the next probe of a check log in.
+        var reset: @Sendable (CheckID) -> Void
+    }
+
+    private let sources: Sources
+    private let onDemand: OnDemand
+    private let store: HistoryStore
+    private let places = Gate(limit: atOnce)
+    private let medians: MedianShelf
+    private let state = Mutex(State())
+
+    init(_ sources: Sources, onDemand: OnDemand, store: HistoryStore) {
+        self.sources = sources
+        self.onDemand = onDemand
+        self.store = store
+        medians = MedianShelf(store)
+    }
+
+    /// Tells the board what history knows from before, then waits for the stop, and ends what is under way so that nobody waits for it.
+    func run() async {
+        await cancelWhenGracefulShutdown {
+            if let pasts = try? await self.store.pasts() { self.sources.board().adopt(pasts) }
+            try? await Task.sleep(for: .seconds(1 << 40))
+        }
+        for run in state.withLock({ $0.close() }) { run.finish() }
+    }
+
+    func plan(_ names: [String]) -> Result<DiagnosePlan, UnknownCheck> {
+        CheckSelection(names).find(in: sources.targets()).map { targets in
+            let checks = targets.flatMap(\.checks)
+            let underWay = onDemand.underWay
+            return DiagnosePlan(
+                version: AgentVersion.current, checks: checks, limit: Self.limit(targets), underWay: checks.filter(underWay.contains))
+        }
+    }
+
+    func end(_ run: String) { state.withLock { $0.runs[run] }?.yield(.interrupted) }
+
+    func diagnose(_ question: DiagnoseQuestion) async -> Result<DiagnoseReply, UnknownCheck> {
+        switch CheckSelection(question.names).find(in: sources.targets()) {
+        case .failure(let unknown): return .failure(unknown)
+        case .success(let targets): return .success(await diagnose(question, targets))
+        }
+    }
+
+    private func diagnose(_ question: DiagnoseQuestion, _ targets: [Target]) async -> DiagnoseReply {
+        let checks = targets.flatMap(\.checks)
+        let deadline = Deadline.in(question.timeout ?? Self.limit(targets))
+        let (ends, end) = AsyncStream<End>.makeStream()
+        guard let run = state.withLock({ $0.begin(question.run, end) }) else { return .closed }
+        defer { state.withLock { $0.runs[run] = nil } }
+        let seen = Seen()
+        let ending = await perform(question, checks, deadline, ends, seen)
+        guard let ending else { return .closed }
+        let answers = seen.answers.withLock { $0 }
+        // Over the web one check was asked about, and why there is no answer is the answer.
+        if !question.isCommand, let refusal = checks.compactMap({ Self.refusal(answers[$0]) }).first { return refusal }
+        return .report(report(question, Set(checks), answers, seen.medians.withLock { $0 }, ending))
+    }
+
+    /// As long as it may take by itself: the probes one after the other in the places there are.
+    private static func limit(_ targets: [Target]) -> Duration {
+        let checks = targets.reduce(0) { $0 + $1.identities.count }
+        let rounds = (checks + atOnce - 1) / atOnce
+        return (targets.map(\.timeout).max() ?? .seconds(1)) * max(1, rounds) + .seconds(2)
+    }
+
+    private static func refusal(_ answer: OnDemand.Answer?) -> DiagnoseReply? {
+        switch answer {
+        case .observed: nil
+        case .busy: .busy
+        case .late: .late
+        case .closed, nil: .closed
+        }
+    }
+
+    // MARK: probing
+
+    /// How a diagnosis ends.
+    private enum End: Sendable { case finished, timedOut, interrupted }
+
+    /// What was learnt so far; the report is made of it whenever the end comes.
+    private final class Seen: Sendable {
+        let answers = Mutex<[CheckID: OnDemand.Answer]>([:])
+        let medians = Mutex<[CheckID: PhaseMedians]>([:])
+    }
+
+    private enum Event: Sendable {
+        case end(End?)
+        case medians
+    }
+
+    /// - Returns: nil when the agent stops.
+    private func perform(
+        _ question: DiagnoseQuestion, _ checks: [CheckID], _ deadline: Deadline, _ ends: AsyncStream<End>, _ seen: Seen
+    ) async -> End? {
+        await withTaskGroup(of: Event.self) { group in
+            group.addTask {
+                await withDiscardingTaskGroup { probes in
+                    for check in checks { probes.addTask { await self.probe(check, question.isCommand, deadline, seen) } }
+                }
+                return .end(.finished)
+            }
+            group.addTask {
+                for check in checks where !Task.isCancelled {
+                    if let usual = await self.medians.medians(of: check) { seen.medians.withLock { $0[check] = usual } }
+                }
+                return .medians
+            }
+            group.addTask {
+                try? await Task.sleep(until: deadline.instant)
+                return .end(.timedOut)
+            }
+            group.addTask {
+                for await end in ends { return .end(end) }
+                return .end(Task.isCancelled ? .interrupted : nil)
+            }
+            defer { group.cancelAll() }
+            var hasMedians = false
+            var isFinished = false
+            for await event in group {
+                switch event {
+                case .medians: hasMedians = true
+                case .end(.finished) where !hasMedians && !isFinished:
+                    isFinished = true
+                    group.addTask {
+                        try? await Task.sleep(for: Self.patience)
+                        return .medians
+                    }
+                case .end(let end): return isFinished && end == .timedOut ? .finished : end
+                }
+                if hasMedians, isFinished { return .finished }
+            }
+            return .finished
+        }
+    }
+
+    private func probe(_ check: CheckID, _ isCommand: Bool, _ deadline: Deadline, _ seen: Seen) async {
+        guard isCommand else {
+            let answer = await onDemand.ask(check, within: deadline.remaining)
+            return seen.answers.withLock { $0[check] = answer }
+        }
+        guard (try? await places.enter(until: deadline)) != nil else { return }
+        defer { places.leave() }
+        // A person has perhaps mended something: the rest that logins take after a refusal begins anew.
+        sources.reset(check)
+        var answer = await onDemand.ask(check, within: deadline.remaining, for: .command)
+        // It was a probe that had begun before, while logins rested.
+        if case .observed(let observation) = answer, observation.isPartial {
+            sources.reset(check)
+            answer = await onDemand.ask(check, within: deadline.remaining, for: .command)
+        }
+        guard !Task.isCancelled else { return }
+        seen.answers.withLock { $0[check] = answer }
+    }
+
+    // MARK: the report
+
+    private func report(
+        _ question: DiagnoseQuestion, _ chosen: Set<CheckID>, _ answers: [CheckID: OnDemand.Answer], _ medians: [CheckID: PhaseMedians],
+        _ end: End
+    ) -> Report {
+        // What such a probe has seen answers who asked; the board stays what the schedule found.
+        var snapshot = sources.board().snapshot
+        var end = end
+        for index in snapshot.checks.indices where chosen.contains(snapshot.checks[index].id) {
+            if case .observed(let observation)? = answers[snapshot.checks[index].id] {
+                _ = snapshot.checks[index].apply(observation)
+            } else {
+                let known = snapshot.checks[index]
+                snapshot.checks[index] = CheckStatus(id: known.id, target: known.target)
+                snapshot.checks[index].lastGood = known.lastGood
+                // A check without a result is not healthy.
+                if end == .finished { end = .timedOut }
+            }
+        }
+        var report = sources.report(snapshot).narrowed(to: chosen)
+        report.medians = medians
+        report.failOn = question.failOn
+        report.ending =
+            switch end {
+            case .finished: nil
+            case .timedOut: .unfinished
+            case .interrupted: .interrupted
+            }
+        return report
+    }
+
+    private struct State {
+        var isClosed = false
+        var runs: [String: AsyncStream<End>.Continuation] = [:]
+        private var count: UInt64 = 0
+
+        /// - Returns: the name of the run; nil when none may begin any more.
+        mutating func begin(_ name: String?, _ end: AsyncStream<End>.Continuation) -> String? {
+            guard !isClosed else { return nil }
+            count += 1
+            // A name that is taken ends the run that is asked for last only.
+            let own = name.flatMap { runs[$0] == nil ? $0 : nil } ?? "#\(count)"
+            runs[own] = end
+            return own
+        }
+
+        mutating func close() -> [AsyncStream<End>.Continuation] {
+            isClosed = true
+            return Array(runs.values)
+        }
+    }
+}
+
+/// Medians of checks, kept for some minutes: over a week they hardly move, and the history has better to do than to add them up again.
+final class MedianShelf: Sendable {
+    private static let lifetime = Duration.seconds(600)
+    private let store: HistoryStore
+    private let known = Mutex<[CheckID: (medians: PhaseMedians, until: ContinuousClock.Instant)]>([:])
+
+    init(_ store: HistoryStore) { self.store = store }
+
+    /// - Returns: nil when no successful probe is kept, or the history cannot be read.
+    func medians(of check: CheckID) async -> PhaseMedians? {
+        let now = ContinuousClock.now
+        if let entry = known.withLock({ $0[check] }), now < entry.until { return entry.medians }
+        guard let medians = try? await store.medians(of: check) else { return nil }
+        // While there are few, one more moves them.
+        let lifetime = medians.probes < 1000 ? Duration.seconds(5) : Self.lifetime
+        known.withLock { known in
+            known = known.filter { now < $0.value.until }
+            known[check] = (medians, now + lifetime)
+        }
+        return medians
+    }
+}

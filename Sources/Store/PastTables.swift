@@ -1,0 +1,75 @@
+// What the file knows of every check from before this process: when it last worked, what was seen then, since when it fails.
+import Diagnosis
+import GRDB
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+enum PastTables {
+    /// Read once at a start, for all checks together: the log is scanned once, and of each check few blocks.
+    static func read(_ db: Database, _ wanted: Set<CheckID>?) throws -> [CheckID: CheckPast] {
+        let names = try HistoryTables.checks(db, check: nil, target: nil).filter { wanted?.contains($0.value) ?? true }
+        let recent = try recentSuccesses(db, names)
+        let open = Dictionary(try IncidentTables.open(db).map { ($0.check, $0) }, uniquingKeysWith: { first, _ in first })
+        var pasts: [CheckID: CheckPast] = [:]
+        for (id, check) in names {
+            var past = CheckPast()
+            if let good = try lastGood(db, id, recent: recent[id]) {
+                past.lastGood = Timestamp(milliseconds: good)
+                (past.facts, past.changes) = try facts(db, id, good)
+            }
+            for span in open[check]?.causes ?? [] { past.failingSince[span.cause] = span.time }
+            if past != CheckPast() { pasts[check] = past }
+        }
+        return pasts
+    }
+
+    /// The end of the newest success of each check in the log.
+    private static func recentSuccesses(_ db: Database, _ wanted: [Int64: CheckID]) throws -> [Int64: Int64] {
+        var newest: [Int64: Int64] = [:]
+        let rows = try Row.fetchCursor(db, sql: "SELECT check_id, ended, data FROM recent ORDER BY id DESC")
+        while let row = try rows.next() {
+            let (check, ended): (Int64, Int64) = (row[0], row[1])
+            guard wanted[check] != nil else { continue }
+            if let known = newest[check], known >= ended { continue }
+            var reader = ByteReader([UInt8](row[2] as Data))
+            if RecordCoding.decode(&reader)?.kind == .succeeded { newest[check] = ended }
+        }
+        return newest
+    }
+
+    private static func lastGood(_ db: Database, _ id: Int64, recent: Int64?) throws -> Int64? {
+        if let recent { return recent }
+        let blocks = try Row.fetchCursor(
+            db, sql: "SELECT first, data FROM block WHERE check_id = ? ORDER BY last DESC", arguments: [id])
+        while let row = try blocks.next() {
+            let records = Block.unpack(first: row[0], data: [UInt8](row[1] as Data))
+            if let found = records.last(where: { $0.record.kind == .succeeded })?.ended { return found }
+        }
+        return nil
+    }
+
+    /// What was known when it last worked, and what was seen to differ since.
+    private static func facts(_ db: Database, _ id: Int64, _ good: Int64) throws -> (Facts, [FactsComparison.Change]) {
+        var (facts, values): (Facts, [String: JSON]) = (Facts(), [:])
+        var changes: [String: FactsComparison.Change] = [:]
+        let rows = try Row.fetchCursor(
+            db, sql: "SELECT name, value, time FROM fact WHERE check_id = ? ORDER BY time, id", arguments: [id])
+        while let row = try rows.next() {
+            let (name, time): (String, Int64) = (row[0], row[2])
+            guard FactsComparison.names.contains(name), let value = JSON(parsing: row[1]) else { continue }
+            if time <= good {
+                facts.take(name, value)
+                values[name] = value
+            } else if let before = values[name] {
+                changes[name] =
+                    before == value
+                    ? nil : FactsComparison.Change(name: name, before: before, after: value, time: Timestamp(milliseconds: time))
+            }
+        }
+        return (facts, changes.values.sorted { $0.name < $1.name })
+    }
+}

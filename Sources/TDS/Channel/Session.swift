@@ -1,0 +1,383 @@
+// One connection on its channel: hands events to `SessionState` and performs the actions it answers with. It decides nothing itself.
+
+import NIOCore
+import NIOSSL
+import NIOTLS
+
+/// How the opening of a connection ended well.
+enum Opening: Sendable {
+    case ready(TDSFacts)
+    case issuer(FederatedAuthenticationInfo, TDSFacts)
+    case redirect(Route, TDSFacts)
+}
+
+/// The handler at the tail of the pipeline.
+///
+/// `@unchecked Sendable`: every stored `var` is touched on the event loop of the channel only; other threads call the functions marked with
+/// "any thread", which go there first.
+final class Session: ChannelInboundHandler, @unchecked Sendable {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    /// What does not change.
+    struct Settings: Sendable {
+        var host: String
+        var port: Int
+        var database: String
+        var token: TDSAccessToken
+        var options: TDSOptions
+        var hop: Int
+        /// 16 bytes that stay the same over redirects.
+        var connectionID: [UInt8]
+        var method: LoginPlan.Method
+    }
+
+    let loop: any EventLoop
+    private let settings: Settings
+    private let opening: OneAnswer<Opening>
+    private var state: SessionState
+    private var packets = PacketReader()
+    private var prelogin: [UInt8] = []
+    private var tokens: TokenDecoder
+    private var context: ChannelHandlerContext?
+    private var framer: HandshakeFramer?
+    private var tls: NIOSSLClientHandler?
+    private var packetSize = PacketHeader.initialPacket
+    private var received = 0
+    private var processID: Int?
+    private var isOver = false
+
+    private(set) var timings: [TDSTiming] = []
+    private var stepStart: ContinuousClock.Instant
+
+    private var requests: [RequestID: Request] = [:]
+    private var lastRegistered: UInt64 = 0
+    private var abandonedEarly: Set<RequestID> = []
+    private var attention: Scheduled<Void>?
+
+    private struct Request {
+        var type: PacketType
+        var message: [UInt8]
+        var answer: OneAnswer<TDSResult>
+    }
+
+    init(_ settings: Settings, opening: OneAnswer<Opening>, on loop: any EventLoop, start: ContinuousClock.Instant) {
+        self.settings = settings
+        self.opening = opening
+        self.loop = loop
+        stepStart = start
+        state = SessionState(
+            strict: settings.options.encryption == .strict, method: settings.method, mostRows: settings.options.limits.rows)
+        tokens = TokenDecoder(limits: settings.options.limits.decoding)
+    }
+
+    // MARK: Any thread
+
+    /// Sends a request once registered; `answer` hears how it ends.
+    func send(_ id: RequestID, _ type: PacketType, _ message: [UInt8], _ answer: OneAnswer<TDSResult>) {
+        loop.execute {
+            self.lastRegistered = max(self.lastRegistered, id.number)
+            self.requests[id] = Request(type: type, message: message, answer: answer)
+            // A cancellation can overtake the request on its way here.
+            let isAbandoned = self.abandonedEarly.contains(id)
+            self.abandonedEarly = self.abandonedEarly.filter { $0.number > self.lastRegistered }
+            guard !isAbandoned else { return self.drop(id) }
+            self.perform(self.state.requestMade(id))
+        }
+    }
+
+    /// Nobody waits for the request any more.
+    func abandon(_ id: RequestID, _ cause: TDSFailure.Cause) {
+        loop.execute {
+            guard self.requests[id] != nil else {
+                if id.number > self.lastRegistered { self.abandonedEarly.insert(id) }
+                return
+            }
+            self.perform(self.state.requestAbandoned(id, cause))
+        }
+    }
+
+    /// Ends the session with a failure of this side: a deadline, a cancellation, a socket that did not open.
+    func stop(_ failure: TDSFailure) { loop.execute { self.perform(self.state.fail(failure)) } }
+
+    func close() {
+        loop.execute { self.perform(self.state.closeRequested()) }
+    }
+
+    /// Where the socket is to go.
+    var destination: (host: String, port: Int) { (settings.host, settings.port) }
+    var answer: OneAnswer<Opening> { opening }
+
+    /// Every step up to now.
+    func currentTimings() async -> [TDSTiming] { await onLoop { self.timings } }
+
+    /// A deadline or a cancellation is noticed by whoever waits, who does not know how far the session was: ends it and says so.
+    func settled(_ failure: TDSFailure) async -> TDSFailure {
+        await onLoop {
+            guard !self.isOver, failure.cause == .timedOut || failure.cause == .cancelled else { return failure }
+            var failure = failure
+            failure.phase = self.state.phase
+            if failure.cause == .timedOut { failure.detail = Self.silence(in: failure.phase) }
+            failure.address = self.remoteAddress
+            failure.facts = self.complete(self.state.facts)
+            self.perform(self.state.fail(failure))
+            return failure
+        }
+    }
+
+    private static func silence(in phase: TDSPhase) -> String {
+        switch phase {
+        case .name, .tcp: "The server did not answer on its port in time."
+        case .negotiate: "The server took the connection and did not answer PRELOGIN in time."
+        case .tls: "The server did not finish the TLS handshake in time."
+        case .login: "The server did not answer the login in time."
+        case .query: "The server did not finish the request in time."
+        }
+    }
+
+    /// **Isolation**: on the loop.
+    func tcpTimedOut(_ address: String) {
+        guard case .idle = state.step else { return }
+        perform(state.fail(TDSFailure(.timedOut, during: .tcp, "No answer from \(address), port \(settings.port).")))
+    }
+
+    /// **Isolation**: on the loop.
+    func connectFailed(_ error: any Error, _ address: String) {
+        var failure =
+            switch error {
+            case let system as IOError: TDSFailure(system, during: .tcp)
+            case is ChannelError: TDSFailure(.timedOut, during: .tcp, "No answer from \(address), port \(settings.port).")
+            default: TDSFailure(.unreachable, during: .tcp, "No connection to \(address), port \(settings.port): \(error).")
+            }
+        failure.address = "\(address):\(settings.port)"
+        perform(state.fail(failure))
+    }
+
+    private func onLoop<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
+        await withCheckedContinuation { continuation in loop.execute { continuation.resume(returning: body()) } }
+    }
+
+    // MARK: Channel events
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        if isOver { context.close(promise: nil) }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+    func channelActive(context: ChannelHandlerContext) {
+        note(.tcp)
+        perform(state.connected())
+    }
+
+    func channelInactive(context: ChannelHandlerContext) { perform(state.peerClosed()) }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // After the end there is nobody to tell: a peer that hangs up without the closing alert is common.
+        guard !isOver else { return }
+        perform(state.fail(TDSFailure(channel: error, during: state.phase, host: settings.host, certificate: tls?.peerCertificate)))
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard let event = event as? TLSUserEvent, case .handshakeCompleted = event else { return context.fireUserInboundEventTriggered(event) }
+        note(.tls)
+        framer?.pass()
+        perform(state.secured(tlsVersion: tls?.tlsVersion.map { "\($0)" }, certificate: try? tls?.peerCertificate?.toDERBytes()))
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let bytes = unwrapInboundIn(data).readableBytesView
+        received += bytes.count
+        if let limit = settings.options.limits.session, received > limit {
+            return perform(state.wireFailed(.beyondLimit("the session", limit)))
+        }
+        packets.append(bytes)
+        do throws(WireError) {
+            while !isOver, let packet = try packets.next() { try take(packet) }
+        } catch {
+            perform(state.wireFailed(error))
+        }
+    }
+
+    private func take(_ packet: Packet) throws(WireError) {
+        guard packet.header.type == .reply else {
+            throw WireError(
+                .malformed("a packet of type 0x\(hexadecimal(packet.header.type.rawValue)) came where a reply belongs"),
+                evidence: Array(packet.bytes.prefix(WireError.evidenceLength)))
+        }
+        if state.step == .negotiating {
+            prelogin += packet.payload
+            guard prelogin.count <= Prelogin.largest else { throw .beyondLimit("the answer to PRELOGIN", Prelogin.largest) }
+            guard packet.isLast else { return }
+            let message = try Prelogin(decoding: prelogin)
+            guard settings.options.encryption == .strict || packets.pending == 0 else {
+                throw .malformed("the server goes on after its answer to PRELOGIN")
+            }
+            note(.negotiate)
+            return perform(state.preloginReceived(message))
+        }
+        if processID == nil, packet.header.spid != 0 { processID = Int(packet.header.spid) }
+        tokens.append(packet.payload)
+        while !isOver, let token = try tokens.next() { perform(state.tokenReceived(token)) }
+        guard packet.isLast, !isOver else { return }
+        try tokens.endMessage()
+        perform(state.messageEnded())
+    }
+
+    // MARK: Actions
+
+    private func perform(_ actions: [SessionAction]) {
+        for action in actions { perform(action) }
+    }
+
+    private func perform(_ action: SessionAction) {
+        switch action {
+        case .sendPrelogin:
+            stepStart = .now
+            write(preloginMessage().encode(), .prelogin)
+        case .startTLS(let wrapped): startTLS(wrapped: wrapped)
+        case .sendLogin(let plan):
+            stepStart = .now
+            do throws(WireError) {
+                write(try loginMessage(plan).encode(), .login)
+            } catch {
+                perform(state.fail(TDSFailure(.misuse, during: .login, "The login cannot be written: \(error).")))
+            }
+        case .usePacketSize(let size):
+            packetSize = size
+            packets.largest = max(size, PacketHeader.initialPacket)
+        case .finishLogin(let facts):
+            note(.login)
+            opening.answer(.success(.ready(complete(facts))))
+        case .finishIssuer(let info, let facts):
+            note(.login)
+            opening.answer(.success(.issuer(info, complete(facts))))
+        case .finishRedirect(let route, let facts):
+            note(.login)
+            opening.answer(.success(.redirect(route, complete(facts))))
+        case .failLogin(var failure):
+            if let phase = unfinishedPhase { note(phase) }
+            failure.hop = settings.hop
+            failure.timings = timings
+            failure.address = remoteAddress
+            failure.facts = failure.facts.map(complete)
+            opening.answer(.failure(failure))
+        case .sendRequest(let id):
+            cancelAttention()
+            if let request = requests[id] { write(request.message, request.type) }
+        case .finishRequest(let id, let result):
+            cancelAttention()
+            requests.removeValue(forKey: id)?.answer.answer(.success(result))
+        case .failRequest(let id, let failure): requests.removeValue(forKey: id)?.answer.answer(.failure(failure))
+        case .sendAttention:
+            write([], .attention)
+            attention = loop.scheduleTask(in: settings.options.attentionTimeout.timeAmount) {
+                self.perform(self.state.attentionUnanswered())
+            }
+        case .close:
+            isOver = true
+            cancelAttention()
+            context?.close(promise: nil)
+        }
+        if state.step == .ready { cancelAttention() }
+    }
+
+    private func drop(_ id: RequestID) {
+        requests.removeValue(forKey: id)?.answer.answer(.failure(TDSFailure(.cancelled, during: .query, "The request was cancelled.")))
+    }
+
+    private func cancelAttention() {
+        attention?.cancel()
+        attention = nil
+    }
+
+    /// One packet is one write, one flush and so one TLS record: servers misbehave when a packet comes in several.
+    private func write(_ message: [UInt8], _ type: PacketType) {
+        guard let context else { return }
+        for packet in Packet.split(message, as: type, size: packetSize) {
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: packet.bytes)), promise: nil)
+        }
+    }
+
+    private func startTLS(wrapped: Bool) {
+        guard let context else { return }
+        stepStart = .now
+        do {
+            let trust = settings.options.trust
+            let tls = try NIOSSLClientHandler(context: wrapped ? trust.wrapped : trust.strict, serverHostname: settings.host)
+            self.tls = tls
+            if wrapped {
+                let framer = HandshakeFramer()
+                self.framer = framer
+                try context.pipeline.syncOperations.addHandlers([framer, tls], position: .before(self))
+            } else {
+                try context.pipeline.syncOperations.addHandler(tls, position: .before(self))
+            }
+        } catch {
+            perform(state.fail(TDSFailure(.tlsFailed, during: .tls, "TLS cannot be started for \(settings.host): \(error).")))
+        }
+    }
+
+    private func preloginMessage() -> Prelogin {
+        var generator = SystemRandomNumberGenerator()
+        let activity = (0..<16).map { _ in UInt8.random(in: 0...255, using: &generator) }
+        return Prelogin(
+            version: Self.version,
+            // In strict mode the value means nothing; Microsoft's drivers say "not supported" there.
+            encryption: settings.options.encryption == .strict ? .notSupported : .on,
+            trace: settings.connectionID + activity + [1, 0, 0, 0])
+    }
+
+    private func loginMessage(_ plan: LoginPlan) -> LoginMessage {
+        var login = LoginMessage()
+        if settings.options.encryption == .strict { login.tdsVersion = TDSVersion.v80 }
+        login.packetSize = UInt32(PacketHeader.initialPacket)
+        login.clientProgramVersion = 0x0100_0000
+        login.hostName = String(settings.options.hostName.prefix(60))
+        login.applicationName = settings.options.applicationName
+        login.serverName = settings.host
+        login.libraryName = Self.library
+        login.database = settings.database
+        let federated: FederatedLogin =
+            switch plan.method {
+            case .token: .securityToken(settings.token.bytes, nonce: plan.nonce, echo: plan.echo)
+            case .askIssuer: .askFirst(workflow: FederatedLogin.managedIdentityWorkflow, echo: plan.echo)
+            }
+        login.features = [federated.request()]
+        return login
+    }
+
+    private static let version = Prelogin.Version(major: 1, minor: 0, build: 0)
+    private static let library = "swift-tds"
+
+    // MARK: Times and facts
+
+    private func note(_ phase: TDSPhase) {
+        let now = ContinuousClock.now
+        timings.append(TDSTiming(phase, hop: settings.hop, duration: now - stepStart))
+        stepStart = now
+    }
+
+    /// The step that was under way when it failed.
+    private var unfinishedPhase: TDSPhase? {
+        let all: [TDSPhase] = settings.options.encryption == .strict ? [.tcp, .tls, .negotiate, .login] : [.tcp, .negotiate, .tls, .login]
+        return timings.count < all.count ? all[timings.count] : nil
+    }
+
+    private func complete(_ facts: TDSFacts) -> TDSFacts {
+        var facts = facts
+        facts.processID = processID
+        facts.localAddress = context?.channel.localAddress.flatMap(Self.shown)
+        facts.remoteAddress = remoteAddress
+        facts.traceID = TDSIdentifier(bytes: settings.connectionID)?.description
+        return facts
+    }
+
+    private var remoteAddress: String? { context?.channel.remoteAddress.flatMap(Self.shown) }
+
+    private static func shown(_ address: SocketAddress) -> String? {
+        guard let ip = address.ipAddress, let port = address.port else { return nil }
+        return ip.contains(":") ? "[\(ip)]:\(port)" : "\(ip):\(port)"
+    }
+}

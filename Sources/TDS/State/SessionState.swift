@@ -1,0 +1,374 @@
+// The course of one connection, from the first byte to the last: events in, actions out. It knows no channel, no clock and no token.
+
+/// One connection to one server.
+///
+/// TDS 7.4: PRELOGIN in the clear, TLS within its packets, LOGIN7. TDS 8.0 (strict): TLS first, then the same inside it. Either way no login
+/// action is given before TLS stands, and none at all when the server does not want everything encrypted.
+package struct SessionState: Sendable, Hashable {
+    package let isStrict: Bool
+    package let method: LoginPlan.Method
+    package let mostRows: Int
+    package private(set) var step = Step.idle
+    package private(set) var facts = TDSFacts()
+    private var prelogin: Prelogin?
+    private var login = LoginProgress()
+
+    package init(strict: Bool = false, method: LoginPlan.Method = .token, mostRows: Int = 1_000) {
+        isStrict = strict
+        self.method = method
+        self.mostRows = mostRows
+    }
+
+    package enum Step: Sendable, Hashable {
+        case idle
+        case negotiating
+        case securing
+        case loggingIn
+        case ready
+        case requesting(RequestProgress)
+        /// An ATTENTION is on its way; everything is passed over until the server confirms it. A request that came meanwhile waits.
+        case draining(next: RequestID?, finish: RequestProgress?)
+        case closed
+    }
+
+    /// The phase that a failure now would belong to.
+    package var phase: TDSPhase {
+        switch step {
+        case .idle: .tcp
+        case .negotiating: .negotiate
+        case .securing: .tls
+        case .loggingIn: .login
+        case .ready, .requesting, .draining, .closed: .query
+        }
+    }
+
+    // MARK: Up to the login
+
+    package mutating func connected() -> [SessionAction] {
+        guard case .idle = step else { return [] }
+        if isStrict {
+            step = .securing
+            return [.startTLS(wrapped: false)]
+        }
+        step = .negotiating
+        return [.sendPrelogin]
+    }
+
+    package mutating func preloginReceived(_ message: Prelogin) -> [SessionAction] {
+        guard case .negotiating = step else { return fail(.protocolViolation, "The server sends PRELOGIN out of turn.") }
+        prelogin = message
+        facts.preloginVersion = message.version?.description
+        facts.requiresToken = message.federatedAuthenticationRequired.map { $0 == 1 }
+        if let required = message.federatedAuthenticationRequired, required > 1 {
+            return fail(.protocolViolation, "PRELOGIN says FEDAUTHREQUIRED \(required); only 0 and 1 exist.")
+        }
+        if isStrict { return startLogin() }
+        guard let encryption = message.encryption else { return fail(.encryptionRefused, "PRELOGIN does not say whether the server encrypts.") }
+        // On and required only: with "off" just the login would be encrypted, and a server that says so to a client that asked for
+        // everything has been tampered with. No byte of a token has left at this point.
+        guard encryption.isWhole else {
+            return fail(
+                .encryptionRefused,
+                "The server answers the wish for encryption with \(encryption.rawValue) (1 or 3 would be yes). No token was sent.")
+        }
+        step = .securing
+        return [.startTLS(wrapped: true)]
+    }
+
+    /// **Shape**: the certificate chain and the name have been verified.
+    package mutating func secured(tlsVersion: String?, certificate: [UInt8]?) -> [SessionAction] {
+        guard case .securing = step else { return [] }
+        facts.tlsVersion = tlsVersion
+        facts.certificate = certificate
+        if isStrict {
+            step = .negotiating
+            return [.sendPrelogin]
+        }
+        return startLogin()
+    }
+
+    private mutating func startLogin() -> [SessionAction] {
+        step = .loggingIn
+        login = LoginProgress()
+        return [
+            .sendLogin(LoginPlan(method, echo: prelogin?.federatedAuthenticationRequired == 1, nonce: method == .token ? prelogin?.nonce : nil))
+        ]
+    }
+
+    // MARK: Replies
+
+    package mutating func tokenReceived(_ token: ReplyToken) -> [SessionAction] {
+        if case .environmentChange(let change) = token { note(change) }
+        switch step {
+        case .loggingIn:
+            if let broken = login.take(token, method: method) { return fail(.protocolViolation, broken) }
+            return []
+        case .requesting(var progress):
+            // Given up for the moment, so that its rows grow in place.
+            step = .ready
+            progress.take(token)
+            guard progress.rowCount > mostRows else {
+                step = .requesting(progress)
+                return []
+            }
+            progress.truncate()
+            step = .draining(next: nil, finish: progress)
+            return [.sendAttention]
+        case .draining(let next, var finish):
+            if case .done(let done) = token, done.status.contains(.attention) {
+                finish?.isConfirmed = true
+                step = .draining(next: next, finish: finish ?? RequestProgress(confirmedFor: nil))
+            }
+            return []
+        case .idle, .negotiating, .securing, .ready:
+            return fail(.protocolViolation, "The server sends a token that nobody asked for.")
+        case .closed: return []
+        }
+    }
+
+    /// The last packet of the server's message has been read.
+    package mutating func messageEnded() -> [SessionAction] {
+        switch step {
+        case .loggingIn: return finishLogin()
+        case .requesting(let progress):
+            guard progress.isComplete else { return fail(.protocolViolation, "The server's answer ends without saying that it is complete.") }
+            step = progress.isFatal ? .closed : .ready
+            return [progress.outcome] + (progress.isFatal ? [.close] : [])
+        case .draining(let next, let finish):
+            // The answer that was on its way may end first; the confirmation then comes in a message of its own.
+            guard let finish, finish.isConfirmed else { return [] }
+            let finished = finish.id == nil ? [] : [finish.outcome]
+            guard let next else {
+                step = .ready
+                return finished
+            }
+            step = .requesting(RequestProgress(next))
+            return finished + [.sendRequest(next)]
+        case .idle, .negotiating, .securing, .ready:
+            return fail(.protocolViolation, "The server sends a message that nobody asked for.")
+        case .closed: return []
+        }
+    }
+
+    private mutating func note(_ change: EnvironmentChange) {
+        switch change {
+        case .database(let new, _): facts.database = new
+        case .packetSize(let new, _): facts.packetSize = new
+        default: break
+        }
+    }
+
+    private mutating func finishLogin() -> [SessionAction] {
+        facts.notices = login.notices
+        if !login.errors.isEmpty {
+            return fail(.loginRefused, "The server refuses the login.", messages: login.notices.filter { $0.number == 40608 } + login.errors)
+        }
+        if let info = login.issuer {
+            step = .closed
+            return [.finishIssuer(info, facts), .close]
+        }
+        if method == .askIssuer { return fail(.protocolViolation, "The server does not say who issues tokens for it.") }
+        guard login.isDone else { return fail(.protocolViolation, "The answer to the login ends without saying that it is complete.") }
+        if let route = login.route {
+            facts.redirectedTo = "\(printable(route.server)):\(route.port)"
+            step = .closed
+            return [.finishRedirect(route, facts), .close]
+        }
+        guard let acknowledgement = login.acknowledgement else {
+            return fail(.protocolViolation, "The server neither accepts nor refuses the login.")
+        }
+        guard acknowledgement.tdsVersion == TDSVersion.v74 || acknowledgement.tdsVersion == TDSVersion.v80 else {
+            return fail(.protocolViolation, "The server wants TDS version 0x\(String(acknowledgement.tdsVersion, radix: 16)).")
+        }
+        // A server that wanted the echo and says nothing has perhaps logged somebody else in.
+        if prelogin?.federatedAuthenticationRequired == 1, !login.features.contains(where: { $0.id == .federatedAuthentication }) {
+            return fail(.protocolViolation, "The server accepts the login without acknowledging the token.")
+        }
+        facts.program = acknowledgement.program
+        facts.version = acknowledgement.version
+        step = .ready
+        return [facts.packetSize.map { .usePacketSize($0) }, .finishLogin(facts)].compactMap(\.self)
+    }
+
+    // MARK: Requests
+
+    package mutating func requestMade(_ id: RequestID) -> [SessionAction] {
+        switch step {
+        case .ready:
+            step = .requesting(RequestProgress(id))
+            return [.sendRequest(id)]
+        case .draining(nil, let finish):
+            step = .draining(next: id, finish: finish)
+            return []
+        case .requesting, .draining: return [.failRequest(id, TDSFailure(.misuse, during: .query, "Another request is under way on this connection."))]
+        case .idle, .negotiating, .securing, .loggingIn, .closed:
+            return [.failRequest(id, TDSFailure(.misuse, during: .query, "The connection is not open."))]
+        }
+    }
+
+    /// The caller gave up, or its deadline has passed. It is answered at once; the server is told to stop.
+    package mutating func requestAbandoned(_ id: RequestID, _ cause: TDSFailure.Cause) -> [SessionAction] {
+        let failure = TDSFailure(
+            cause, during: .query, cause == .cancelled ? "The request was cancelled." : "The server did not finish the request in time.")
+        switch step {
+        case .requesting(let progress) where progress.id == id:
+            step = .draining(next: nil, finish: nil)
+            return [.failRequest(id, failure), .sendAttention]
+        case .draining(let next, let finish) where next == id:
+            step = .draining(next: nil, finish: finish)
+            return [.failRequest(id, failure)]
+        case .draining(let next, let finish) where finish?.id == id:
+            step = .draining(next: next, finish: finish.map { RequestProgress(confirmedFor: nil, isConfirmed: $0.isConfirmed) })
+            return [.failRequest(id, failure)]
+        default: return []
+        }
+    }
+
+    /// The server did not confirm an ATTENTION in time: nobody can say what its next bytes belong to.
+    package mutating func attentionUnanswered() -> [SessionAction] {
+        guard case .draining = step else { return [] }
+        return fail(.timedOut, "The server did not confirm the end of a cancelled request.")
+    }
+
+    // MARK: The end
+
+    package mutating func closeRequested() -> [SessionAction] {
+        if case .closed = step { return [] }
+        return fail(.cancelled, "The connection was closed by this side.")
+    }
+
+    package mutating func peerClosed() -> [SessionAction] {
+        switch step {
+        case .closed: return []
+        case .idle: return fail(.closed, "The connection ended before it was used.")
+        case .negotiating:
+            return fail(.closed, "The server closes the connection instead of answering PRELOGIN: no SQL Server, or one that demands TDS 8.0 (strict).")
+        case .securing: return fail(.closed, "The server closes the connection within the TLS handshake.")
+        case .loggingIn: return fail(.closed, "The server closes the connection instead of answering the login.", messages: login.errors)
+        case .ready, .requesting, .draining: return fail(.closed, "The server has closed the connection.")
+        }
+    }
+
+    package mutating func wireFailed(_ error: WireError) -> [SessionAction] { fail(TDSFailure(error, during: phase)) }
+
+    /// Ends the session with the failure; whoever waits hears of it.
+    package mutating func fail(_ failure: TDSFailure) -> [SessionAction] {
+        let before = step
+        step = .closed
+        switch before {
+        case .closed: return []
+        case .idle, .negotiating, .securing, .loggingIn:
+            var failure = failure
+            failure.facts = facts
+            return [.failLogin(failure), .close]
+        case .ready: return [.close]
+        case .requesting(let progress): return (progress.id.map { [.failRequest($0, failure)] } ?? []) + [.close]
+        case .draining(let next, let finish):
+            // Rows that were cut at the limit are whole without the confirmation.
+            let finished = finish.flatMap { $0.id == nil ? nil : $0.outcome }
+            return [finished, next.map { .failRequest($0, failure) }].compactMap(\.self) + [.close]
+        }
+    }
+
+    private mutating func fail(_ cause: TDSFailure.Cause, _ detail: String, messages: [TDSServerMessage] = []) -> [SessionAction] {
+        fail(TDSFailure(cause, during: phase, detail, messages: messages))
+    }
+}
+
+// MARK: Progress
+
+/// What the answer to a login has said so far.
+struct LoginProgress: Sendable, Hashable {
+    var acknowledgement: LoginAcknowledgement?
+    var features: [FeatureAcknowledgement] = []
+    var errors: [TDSServerMessage] = []
+    var notices: [TDSServerMessage] = []
+    var route: Route?
+    var issuer: FederatedAuthenticationInfo?
+    var isDone = false
+
+    /// What is wrong about the token here; nil when it belongs.
+    mutating func take(_ token: ReplyToken, method: LoginPlan.Method) -> String? {
+        switch token {
+        case .loginAcknowledgement(let it): acknowledgement = it
+        case .featureAcknowledgements(let list):
+            // Only the token login is asked for. **Source**: MS-TDS 2.2.7.11.
+            if let other = list.first(where: { $0.id != .federatedAuthentication }) {
+                return "The server acknowledges feature 0x\(hexadecimal(other.id.rawValue)), which was not asked for."
+            }
+            features += list
+        case .error(let message): errors.append(message)
+        case .info(let message): notices.append(message)
+        case .environmentChange(.routing(let it)): route = it
+        case .federatedAuthenticationInfo(let it):
+            guard method == .askIssuer else { return "The server sends FEDAUTHINFO to a client that has sent its token already." }
+            issuer = it
+        case .done(let done): isDone = !done.status.contains(.more)
+        case .environmentChange, .skipped, .order: break
+        case .columns, .row, .returnStatus, .returnValue, .doneProcedure, .doneInProcedure:
+            return "The answer to the login holds parts of a query's answer."
+        }
+        return nil
+    }
+}
+
+/// What the answer to a request has said so far.
+package struct RequestProgress: Sendable, Hashable {
+    /// Nil when nobody waits any more.
+    package let id: RequestID?
+    var isConfirmed = false
+    private(set) var result = TDSResult()
+    private(set) var errors: [TDSServerMessage] = []
+    private(set) var rowCount = 0
+    private(set) var isComplete = false
+    private(set) var isFatal = false
+
+    package init(_ id: RequestID) { self.id = id }
+
+    /// Stands for a cancelled request that the server has confirmed or not.
+    init(confirmedFor id: RequestID?, isConfirmed: Bool = true) {
+        self.id = id
+        self.isConfirmed = isConfirmed
+    }
+
+    mutating func take(_ token: ReplyToken) {
+        switch token {
+        case .columns(let columns): if !columns.isEmpty { result.sets.append(TDSResultSet(columns: columns)) }
+        case .row(let values, _):
+            rowCount += 1
+            if !result.sets.isEmpty { result.sets[result.sets.count - 1].rows.append(values) }
+        case .done(let done), .doneProcedure(let done):
+            count(done)
+            isComplete = !done.status.contains(.more)
+        case .doneInProcedure(let done): count(done)
+        case .error(let message):
+            errors.append(message)
+            if message.class >= 20 { isFatal = true }
+        case .info(let message): result.notices.append(message)
+        case .returnStatus(let status): result.returnStatus = status
+        case .returnValue(let output): result.outputs[output.name] = output.value
+        case .environmentChange, .loginAcknowledgement, .featureAcknowledgements, .federatedAuthenticationInfo, .order, .skipped: break
+        }
+    }
+
+    private mutating func count(_ done: Done) {
+        if done.status.contains(.count) { result.counts.append(done.rowCount) }
+        if done.status.contains(.serverError) { isFatal = true }
+    }
+
+    /// Takes the row away that was one too many.
+    mutating func truncate() {
+        result.isTruncated = true
+        if !result.sets.isEmpty { result.sets[result.sets.count - 1].rows.removeLast() }
+    }
+
+    var outcome: SessionAction {
+        guard let id else { return .close }
+        guard !errors.isEmpty || isFatal else { return .finishRequest(id, result) }
+        return .failRequest(
+            id,
+            TDSFailure(
+                .requestFailed, during: .query, isFatal ? "The server ended the session with the statement." : "The statement failed.",
+                messages: errors + result.notices))
+    }
+}
