@@ -56,7 +56,7 @@ private func identity(_ yaml: String) -> String {
 
 extension BadFile {
     static let all: [BadFile] =
-        structure + names + targets + hosts + users + identities + durations + sections + rights + history + sockets + later
+        structure + names + targets + hosts + users + identities + durations + sections + rights + history + sockets + mysql + later
 
     private static let structure = [
         BadFile(
@@ -459,6 +459,19 @@ extension BadFile {
             "agent.yaml:10:18: server.socket: the path is 104 bytes long; that of a socket has 103 at most"),
     ]
 
+    private static let mysql = [
+        BadFile("mysql", target("engine: mysql", "user: aad_shop")),
+        BadFile(
+            "mysql name", target("engine: mysql", "user: \(String(repeating: "é", count: 33))"),
+            "agent.yaml:8:11: targets[0].user: is 33 characters long; MySQL takes 32, so the account needs an alias (login_name_invalid)"),
+        BadFile(
+            "mysql sequence", target("engine: mysql", "privileges: {require: [{on: \"sequence s.q\", grants: [usage]}]}"),
+            "agent.yaml:10:33: targets[0].privileges.require[0].on: \"sequence s.q\": MySQL has no sequences"),
+        BadFile(
+            "mysql bypassrls", target("engine: mysql", "privileges: {deny: [bypassrls]}"),
+            "agent.yaml:10:25: targets[0].privileges.deny[0]: \"bypassrls\": MySQL has no row-level security to bypass"),
+    ]
+
     private static let later = [
         later("discover", top("discover: true"), "agent.yaml:10:1: discover: discovery: not in this version; remove the key"),
         later(
@@ -468,11 +481,8 @@ extension BadFile {
             "server.web_config", top("server: {web_config: web.yaml}"),
             "agent.yaml:10:10: server.web_config: TLS and passwords for the web side: not in this version; remove the key"),
         later(
-            "mysql", target("engine: mysql"),
-            "agent.yaml:5:13: targets[0].engine: the engine mysql: not in this version, which has postgresql only"),
-        later(
             "azuresql", target("engine: azuresql"),
-            "agent.yaml:5:13: targets[0].engine: the engine azuresql: not in this version, which has postgresql only"),
+            "agent.yaml:5:13: targets[0].engine: the engine azuresql: not in this version, which has postgresql and mysql"),
         later(
             "service_principal", identity("{kind: service_principal, tenant_id: contoso.example}"),
             "agent.yaml:2:15: identities.app.kind: the kind service_principal: not in this version, which has managed_identity only"),

@@ -91,6 +91,10 @@ package struct PrivilegeReport: Sendable, Hashable, JSONRepresentable {
     package var entries: [Entry]
     /// Why the rights could not be looked at; there are no verdicts then.
     package var problem: Failure?
+    /// Whose words the remedies have to use.
+    package var engine: Engine
+    /// Roles that were granted and are not active, where that makes a difference (MySQL).
+    package var inactiveRoles: [String]
 
     package struct Entry: Sendable, Hashable, JSONRepresentable {
         package var label: String
@@ -126,11 +130,16 @@ package struct PrivilegeReport: Sendable, Hashable, JSONRepresentable {
         }
     }
 
-    package init(role: String, administrator: String? = nil, entries: [Entry] = [], problem: Failure? = nil) {
+    package init(
+        role: String, administrator: String? = nil, entries: [Entry] = [], problem: Failure? = nil, engine: Engine = .postgresql,
+        inactiveRoles: [String] = []
+    ) {
         self.role = role
         self.administrator = administrator
         self.entries = entries
         self.problem = problem
+        self.engine = engine
+        self.inactiveRoles = inactiveRoles
     }
 
     /// Reads the answer to ``PrivilegeStatement``.

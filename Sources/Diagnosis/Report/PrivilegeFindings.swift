@@ -3,7 +3,7 @@
 enum PrivilegeFindings {
     /// **Shape**: findings without a name or checks, the ones that hurt now first.
     static func of(_ report: PrivilegeReport, values: RemedyValues) -> [Finding] {
-        if let problem = report.problem { return [unknown(problem, values)] }
+        if let problem = report.problem { return [unknown(problem, report.engine, values)] }
         if let administrator = report.administrator {
             let row = FindingCode.probingAsAdmin.row
             return [
@@ -14,7 +14,7 @@ enum PrivilegeFindings {
                         \(name(report.role)) is an administrator (\(Redactor.scrub(administrator))), so its rights say nothing about those of \
                         an application and get no verdict.
                         """,
-                    evidence: [], hint: row.hint, remedies: filled(row.remedies, values), next: row.next)
+                    evidence: [], hint: row.hint, remedies: filled(row.remedies, report.engine, values), next: row.next)
             ]
         }
         var findings: [Finding] = []
@@ -27,22 +27,31 @@ enum PrivilegeFindings {
             findings.append(
                 finding(
                     Cause.privilegeMissing.rawValue, row.severity,
-                    "\(role) lacks \(listed(objects, of: missing.reduce(0) { $0 + $1.broken })). The login works and the check stays up.",
-                    rows.map(evidence), row.hint, looks(row.remedies, values) + grants(rows, missing, report.role), row.next))
+                    "\(role) lacks \(listed(objects, of: missing.reduce(0) { $0 + $1.broken })). The login works and the check stays up."
+                        + inactive(report),
+                    rows.map(evidence), row.hint,
+                    looks(row.remedies, report.engine, values)
+                        + (report.engine == .mysql ? MySQLRemedies.grants(rows, report) : grants(rows, missing, report.role)), row.next))
         }
         let future = report.entries.filter { $0.demand == .require && $0.rows.contains { $0.kind == .future } }
         if !future.isEmpty {
             let row = Cause.privilegeFutureObjects.row
             let rows = future.flatMap { entry in entry.rows.filter { $0.kind == .future }.map { (entry, $0) } }
             let makers = distinct(
-                rows.map { entry, row in "\(plural(entry.rule.object)) of \(name(row.name ?? "")) in schema \(name(row.schema ?? ""))" })
+                rows.map { entry, row in
+                    let maker = row.name.map { " of \(name($0))" } ?? ""
+                    return "\(plural(entry.rule.object))\(maker) in schema \(name(row.schema ?? ""))"
+                })
             findings.append(
                 finding(
                     Cause.privilegeFutureObjects.rawValue, row.severity,
                     "\(role) will lack rights on what is made from now on: \(listed(makers, of: rows.first?.1.total ?? makers.count)).",
                     rows.map { evidence($0.1) }, row.hint,
-                    looks(row.remedies, values)
-                        + distinct(rows.map { defaults($0.0, $0.1, report.role) }).prefix(12).map { Remedy(.widens, $0) }, row.next))
+                    looks(row.remedies, report.engine, values)
+                        + (report.engine == .mysql
+                            ? MySQLRemedies.future(rows.map(\.1), report)
+                            : distinct(rows.map { defaults($0.0, $0.1, report.role) }).prefix(12).map { Remedy(.widens, $0) }),
+                    row.next))
         }
         let held = report.entries.filter { !$0.isPassed && $0.demand == .deny }
         if !held.isEmpty {
@@ -57,19 +66,22 @@ enum PrivilegeFindings {
                     FindingCode.overPrivileged.rawValue, row.severity,
                     "\(role) has what is denied to it: \(listed(objects, of: held.reduce(0) { $0 + $1.broken })).",
                     rows.map(evidence), row.hint,
-                    looks(row.remedies, values)
-                        + distinct(rows.flatMap { revokes($0, report.role) }).prefix(12).map { Remedy(.destroys, $0) }, row.next))
+                    looks(row.remedies, report.engine, values)
+                        + (report.engine == .mysql
+                            ? MySQLRemedies.revokes(rows, report)
+                            : distinct(rows.flatMap { revokes($0, report.role) }).prefix(12).map { Remedy(.destroys, $0) }),
+                    row.next))
         }
         return findings
     }
 
     /// The rights could not be looked at: known is only that.
-    private static func unknown(_ problem: Failure, _ values: RemedyValues) -> Finding {
+    private static func unknown(_ problem: Failure, _ engine: Engine, _ values: RemedyValues) -> Finding {
         let row = problem.cause.row
         return Finding(
             id: "", code: problem.cause.rawValue, severity: .warning, phase: .privileges, certainty: problem.certainty, affects: [],
             detail: "The rights could not be looked at, so there is no verdict on them: \(problem.detail ?? row.means)",
-            evidence: problem.evidence, hint: row.hint, remedies: filled(row.remedies, values), next: row.next)
+            evidence: problem.evidence, hint: row.hint, remedies: filled(row.remedies, engine, values), next: row.next)
     }
 
     // MARK: Statements
@@ -149,6 +161,11 @@ enum PrivilegeFindings {
 
     // MARK: Words
 
+    private static func inactive(_ report: PrivilegeReport) -> String {
+        guard !report.inactiveRoles.isEmpty else { return "" }
+        return " Granted but not active at login: role \(report.inactiveRoles.prefix(4).map(name).joined(separator: ", "))."
+    }
+
     private static func finding(
         _ code: String, _ severity: Severity, _ detail: String, _ evidence: [Evidence], _ hint: String, _ remedies: [Remedy],
         _ next: [String]
@@ -197,11 +214,11 @@ enum PrivilegeFindings {
         return items.filter { seen.insert($0).inserted }
     }
 
-    private static func filled(_ templates: [RemedyTemplate], _ values: RemedyValues) -> [Remedy] {
-        templates.filter { $0.applies(to: .postgresql, source: nil) }.map { $0.filled(from: values) }
+    private static func filled(_ templates: [RemedyTemplate], _ engine: Engine, _ values: RemedyValues) -> [Remedy] {
+        templates.filter { $0.applies(to: engine, source: nil) }.map { $0.filled(from: values) }
     }
 
-    private static func looks(_ templates: [RemedyTemplate], _ values: RemedyValues) -> [Remedy] {
-        filled(templates, values).filter { $0.kind == .look }
+    private static func looks(_ templates: [RemedyTemplate], _ engine: Engine, _ values: RemedyValues) -> [Remedy] {
+        filled(templates, engine, values).filter { $0.kind == .look }
     }
 }

@@ -4,11 +4,11 @@ import NIOCore
 import NIOSSL
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 extension TDSFailure {
@@ -18,7 +18,8 @@ extension TDSFailure {
         case let failure as TDSFailure: self = failure
         case let wire as WireError: self.init(wire, during: phase)
         case let extra as NIOSSLExtraError where extra == .failedToValidateHostname || extra == .serverHostnameImpossibleToMatch:
-            self.init(.certificateNameMismatch, during: .tls, "The certificate of the server is not made out to \(host). No token was sent.")
+            self.init(
+                .certificateNameMismatch, during: .tls, "The certificate of the server is not made out to \(host). No token was sent.")
         case let system as IOError: self.init(system, during: phase)
         case let ssl as NIOSSLError: self.init(ssl, during: phase, certificate: certificate)
         case let ssl as BoringSSLError:
