@@ -108,7 +108,8 @@ let package = Package(
             dependencies: ["StatusServer", "Telemetry", "Diagnosis", "TestSupport", .log, .lifecycle, .nio]),
         .testTarget(name: "LabTests", dependencies: ["Lab", "agent-lab", "Diagnosis", "TestSupport", .nio, .nioPosix, .subprocess, .log]),
         .testTarget(
-            name: "EndToEndTests", dependencies: ["Curl", "Diagnosis", "Lab", "Store", "TestSupport", "agent", "agent-lab", "agent-bench", .log]),
+            name: "EndToEndTests",
+            dependencies: ["Curl", "Diagnosis", "Lab", "Store", "TestSupport", "agent", "agent-lab", "agent-bench", .log]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -213,7 +213,8 @@ package enum Fault: String, Sendable, Hashable, CaseIterable {
             Row(
                 summary: "an error message of sixteen megabytes instead of a question for the token", part: .proxy,
                 expects: .failure(.protocolViolation, .login, exit: 40), value: ("bytes", 16 << 20))
-        case .badText: proxy("a refusal in bytes that are no text: bad UTF-8, control characters, escapes", .loginPrincipalUnknown, .login, 40)
+        case .badText:
+            proxy("a refusal in bytes that are no text: bad UTF-8, control characters, escapes", .loginPrincipalUnknown, .login, 40)
         case .endlessNotices: proxy("notices without end after the login", .protocolViolation, .login, 40)
         case .endlessRows: proxy("rows without end for any statement", .protocolViolation, .query, 40)
         case .endlessColumns: proxy("rows of sixty-five thousand columns for any statement", .protocolViolation, .query, 40)
