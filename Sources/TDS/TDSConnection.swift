@@ -101,7 +101,8 @@ public final class TDSConnection: Sendable {
         session.close()
     }
 
-    private func run(_ type: PacketType, _ message: [UInt8], until deadline: ContinuousClock.Instant) async throws(TDSFailure) -> TDSResult {
+    private func run(_ type: PacketType, _ message: [UInt8], until deadline: ContinuousClock.Instant) async throws(TDSFailure) -> TDSResult
+    {
         let id = RequestID(counter.add(1, ordering: .relaxed).newValue)
         let answer = OneAnswer<TDSResult>()
         do throws(TDSFailure) {

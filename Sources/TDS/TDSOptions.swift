@@ -50,7 +50,9 @@ public struct TDSOptions: Sendable {
     public init(trust: TDSTrust, group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton) {
         self.trust = trust
         self.group = group
-        lookUp = { (host, deadline) async throws(TDSFailure) in try await SystemLookup.addresses(of: host, on: group.next(), until: deadline) }
+        lookUp = { (host, deadline) async throws(TDSFailure) in
+            try await SystemLookup.addresses(of: host, on: group.next(), until: deadline)
+        }
     }
 }
 

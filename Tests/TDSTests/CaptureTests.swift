@@ -39,7 +39,8 @@ import Testing
         #expect(prelogin.version != nil)
         #expect(prelogin.encryption != nil)
         let required: UInt8? =
-            capture.name.contains("InvalidB_FEDAUTH") ? 2 : capture.name.hasPrefix("rsmock") ? prelogin.federatedAuthenticationRequired : nil
+            capture.name.contains("InvalidB_FEDAUTH")
+            ? 2 : capture.name.hasPrefix("rsmock") ? prelogin.federatedAuthenticationRequired : nil
         if let required { #expect(prelogin.federatedAuthenticationRequired == required) }
     }
 
@@ -149,7 +150,9 @@ import Testing
         }
     }
 
-    private static func text(_ done: Done) -> String { "\(done.status.rawValue) \(done.status.contains(.count) ? String(done.rowCount) : "-")" }
+    private static func text(_ done: Done) -> String {
+        "\(done.status.rawValue) \(done.status.contains(.count) ? String(done.rowCount) : "-")"
+    }
 
     private static func text(_ message: TDSServerMessage) -> String {
         "\(message.number) \(message.state) \(message.class) \(message.text)|\(message.server)|\(message.procedure)|\(message.line)"

@@ -5,10 +5,13 @@ import Testing
 @testable import TDS
 
 @Suite struct MessageTests {
-    @Test("The PRELOGIN messages of real programs are read and written back byte for byte", arguments: [
-        ("prelogin-odbc", "18.6.2", 1, 1, true), ("prelogin-python-tds", "1.0.0", 1, 1, false), ("prelogin-mssql-core", "0.0.0", 3, 1, true),
-        ("prelogin-server", "12.0.2000", 1, 1, false),
-    ] as [(String, String, UInt8, UInt8, Bool)])
+    @Test(
+        "The PRELOGIN messages of real programs are read and written back byte for byte",
+        arguments: [
+            ("prelogin-odbc", "18.6.2", 1, 1, true), ("prelogin-python-tds", "1.0.0", 1, 1, false),
+            ("prelogin-mssql-core", "0.0.0", 3, 1, true),
+            ("prelogin-server", "12.0.2000", 1, 1, false),
+        ] as [(String, String, UInt8, UInt8, Bool)])
     func prelogin(name: String, version: String, encryption: UInt8, federated: UInt8, trace: Bool) throws {
         let message = try Prelogin(decoding: Samples[name])
         #expect(message.encode() == Samples[name])
@@ -26,11 +29,13 @@ import Testing
         #expect(own.encode() == Samples["prelogin-odbc"])
     }
 
-    @Test("The login messages of real programs are read", arguments: [
-        ("login-odbc", "vm", "localhost,35999", "MSSQL-Python", "ODBC", 0, [0x10, 1, 2, 9, 0x0A, 0x0B]),
-        ("login-python-tds", "vm", "localhost", "probe", "Python TDS Library", 4096, [2]),
-        ("login-mssql-core", "vm", "localhost,45467", "mssql-python", "mssql-python", 4096, [0x10, 2, 1, 0x0E, 0x0A, 0x0D]),
-    ] as [(String, String, String, String, String, UInt32, [UInt8])])
+    @Test(
+        "The login messages of real programs are read",
+        arguments: [
+            ("login-odbc", "vm", "localhost,35999", "MSSQL-Python", "ODBC", 0, [0x10, 1, 2, 9, 0x0A, 0x0B]),
+            ("login-python-tds", "vm", "localhost", "probe", "Python TDS Library", 4096, [2]),
+            ("login-mssql-core", "vm", "localhost,45467", "mssql-python", "mssql-python", 4096, [0x10, 2, 1, 0x0E, 0x0A, 0x0D]),
+        ] as [(String, String, String, String, String, UInt32, [UInt8])])
     func login(name: String, host: String, server: String, application: String, library: String, size: UInt32, features: [UInt8]) throws {
         let login = try LoginMessage(decoding: Samples[name])
         #expect(login.tdsVersion == TDSVersion.v74)
@@ -59,9 +64,13 @@ import Testing
     func largeToken() throws {
         var login = LoginMessage()
         login.database = "appdb"
-        login.features = [FederatedLogin.securityToken(SensitiveBytes(Array(repeating: 65, count: 120_000)), nonce: nil, echo: true).request()]
+        login.features = [
+            FederatedLogin.securityToken(SensitiveBytes(Array(repeating: 65, count: 120_000)), nonce: nil, echo: true).request()
+        ]
         #expect(try LoginMessage(decoding: login.encode()) == login)
-        login.features = [FederatedLogin.securityToken(SensitiveBytes(Array(repeating: 65, count: 131_000)), nonce: nil, echo: true).request()]
+        login.features = [
+            FederatedLogin.securityToken(SensitiveBytes(Array(repeating: 65, count: 131_000)), nonce: nil, echo: true).request()
+        ]
         #expect(throws: WireError.self) { try login.encode() }
         login.features = []
         login.database = String(repeating: "x", count: 129)
@@ -110,10 +119,14 @@ import Testing
         #expect(
             tokens == [
                 .environmentChange(.database(new: "appdb", old: "master")),
-                .info(TDSServerMessage(number: 5701, state: 2, class: 0, text: "Changed database context to 'appdb'.", server: "probe", line: 1)),
+                .info(
+                    TDSServerMessage(
+                        number: 5701, state: 2, class: 0, text: "Changed database context to 'appdb'.", server: "probe", line: 1)),
                 .environmentChange(.collation(new: TDSCollation.default.bytes, old: [])),
                 .environmentChange(.language(new: "us_english", old: "")),
-                .info(TDSServerMessage(number: 5703, state: 1, class: 0, text: "Changed language setting to us_english.", server: "probe", line: 1)),
+                .info(
+                    TDSServerMessage(
+                        number: 5703, state: 1, class: 0, text: "Changed language setting to us_english.", server: "probe", line: 1)),
                 .loginAcknowledgement(
                     LoginAcknowledgement(tdsVersion: TDSVersion.v74, program: "Microsoft SQL Server", major: 12, minor: 0, build: 2000)),
                 .environmentChange(.packetSize(new: 4096, old: 4096)),
@@ -163,12 +176,16 @@ import Testing
         #expect(try ReplyToken.encode(tokens) == Samples["reply-fedauthinfo"])
     }
 
-    @Test("The tenant is the first segment of the issuer's path, whatever follows it", arguments: [
-        ("https://login.microsoftonline.com/T", "T"), ("https://login.microsoftonline.com/T/", "T"),
-        ("https://login.microsoftonline.com/T/oauth2/authorize", "T"), ("https://login.microsoftonline.us/T/oauth2/v2.0/token?a=b", "T"),
-        ("https://login.partner.microsoftonline.cn/common?x", "common"), ("https://login.windows.net", nil), ("https://login.windows.net/", nil),
-        ("nonsense", nil),
-    ] as [(String, String?)])
+    @Test(
+        "The tenant is the first segment of the issuer's path, whatever follows it",
+        arguments: [
+            ("https://login.microsoftonline.com/T", "T"), ("https://login.microsoftonline.com/T/", "T"),
+            ("https://login.microsoftonline.com/T/oauth2/authorize", "T"),
+            ("https://login.microsoftonline.us/T/oauth2/v2.0/token?a=b", "T"),
+            ("https://login.partner.microsoftonline.cn/common?x", "common"), ("https://login.windows.net", nil),
+            ("https://login.windows.net/", nil),
+            ("nonsense", nil),
+        ] as [(String, String?)])
     func tenants(url: String, tenant: String?) {
         #expect(FederatedAuthenticationInfo(stsURL: url, spn: nil).tenant == tenant)
     }
@@ -193,29 +210,31 @@ import Testing
         #expect(try ProcedureCall(decoding: Samples["rpc-python-tds"]) == call)
     }
 
-    @Test("Small replies of the specification's kind are read and written back byte for byte", arguments: [
-        // Source: MS-TDS 2.2.7.6 to 2.2.7.8 and section 4: a batch, a procedure, an acknowledged cancel.
-        ("fd1000c1000100000000000000", [.done(Done([.count], command: 0xC1, rowCount: 1))]),
-        ("fd2000fd000000000000000000", [.done(Done([.attention], command: 0xFD))]),
-        (
-            "ff1100c10001000000000000007900000000fe0000e0000000000000000000",
-            [
-                .doneInProcedure(Done([.more, .count], command: 0xC1, rowCount: 1)), .returnStatus(0),
-                .doneProcedure(Done([], command: 0xE0)),
-            ]
-        ),
-        // Source: MS-TDS 2.2.7.17 ORDER, 2.2.7.9 ENVCHANGE types 8, 10 and 13, 2.2.7.11 FEATUREEXTACK with a nonce, 2.2.7.21 SESSIONSTATE.
-        ("a9040001000200", [.order([1, 2])]),
-        ("e30b00080801020304050607 0800", [.environmentChange(.transactionBegun(descriptor: [1, 2, 3, 4, 5, 6, 7, 8]))]),
-        ("e30b000a000801020304050607 08", [.environmentChange(.transactionRolledBack(descriptor: [1, 2, 3, 4, 5, 6, 7, 8]))]),
-        ("e305000d01410000", [.environmentChange(.other(type: 13, payload: [1, 0x41, 0, 0]))]),
-        ("ae0202000000aabbff", [.featureAcknowledgements([FeatureAcknowledgement(.federatedAuthentication, [0xAA, 0xBB])])]),
-        ("aeff", [.featureAcknowledgements([])]),
-        ("e403000000010203", [.skipped(.sessionState, [1, 2, 3])]),
-        ("ed0200aabb", [.skipped(.sspi, [0xAA, 0xBB])]),
-        ("a5010001", [.skipped(.columnInfo, [1])]),
-        ("81ffff", [.columns([])]),
-    ] as [(String, [ReplyToken])])
+    @Test(
+        "Small replies of the specification's kind are read and written back byte for byte",
+        arguments: [
+            // Source: MS-TDS 2.2.7.6 to 2.2.7.8 and section 4: a batch, a procedure, an acknowledged cancel.
+            ("fd1000c1000100000000000000", [.done(Done([.count], command: 0xC1, rowCount: 1))]),
+            ("fd2000fd000000000000000000", [.done(Done([.attention], command: 0xFD))]),
+            (
+                "ff1100c10001000000000000007900000000fe0000e0000000000000000000",
+                [
+                    .doneInProcedure(Done([.more, .count], command: 0xC1, rowCount: 1)), .returnStatus(0),
+                    .doneProcedure(Done([], command: 0xE0)),
+                ]
+            ),
+            // Source: MS-TDS 2.2.7.17 ORDER, 2.2.7.9 ENVCHANGE types 8, 10 and 13, 2.2.7.11 FEATUREEXTACK with a nonce, 2.2.7.21 SESSIONSTATE.
+            ("a9040001000200", [.order([1, 2])]),
+            ("e30b00080801020304050607 0800", [.environmentChange(.transactionBegun(descriptor: [1, 2, 3, 4, 5, 6, 7, 8]))]),
+            ("e30b000a000801020304050607 08", [.environmentChange(.transactionRolledBack(descriptor: [1, 2, 3, 4, 5, 6, 7, 8]))]),
+            ("e305000d01410000", [.environmentChange(.other(type: 13, payload: [1, 0x41, 0, 0]))]),
+            ("ae0202000000aabbff", [.featureAcknowledgements([FeatureAcknowledgement(.federatedAuthentication, [0xAA, 0xBB])])]),
+            ("aeff", [.featureAcknowledgements([])]),
+            ("e403000000010203", [.skipped(.sessionState, [1, 2, 3])]),
+            ("ed0200aabb", [.skipped(.sspi, [0xAA, 0xBB])]),
+            ("a5010001", [.skipped(.columnInfo, [1])]),
+            ("81ffff", [.columns([])]),
+        ] as [(String, [ReplyToken])])
     func smallReplies(digits: String, tokens: [ReplyToken]) throws {
         let bytes = Samples.bytes(digits)
         for portion in [0, 1] { #expect(try decode(bytes, portion: portion) == tokens) }
@@ -227,7 +246,9 @@ import Testing
         #expect(Packet.split([], as: .attention, size: 4096).flatMap(\.bytes) == Samples.bytes("0601000800000100"))
     }
 
-    @Test("A message is cut at the packet size, only its last packet is marked, and it comes together again", arguments: [0, 1, 503, 504, 505, 1008, 5000])
+    @Test(
+        "A message is cut at the packet size, only its last packet is marked, and it comes together again",
+        arguments: [0, 1, 503, 504, 505, 1008, 5000])
     func packets(count: Int) throws {
         let message = (0..<count).map { UInt8(truncatingIfNeeded: $0) }
         let packets = Packet.split(message, as: .login, size: 512)
@@ -241,38 +262,51 @@ import Testing
         #expect(read.map(\.isLast) == Array(repeating: false, count: read.count - 1) + [true])
     }
 
-    @Test("A packet header that breaks the rules is refused as soon as it can be", arguments: [
-        "485454502f", "ff", "00", "0401000700000100", "0401000000000100", "0401100100000100", "1603010200",
-    ])
+    @Test(
+        "A packet header that breaks the rules is refused as soon as it can be",
+        arguments: [
+            "485454502f", "ff", "00", "0401000700000100", "0401000000000100", "0401100100000100", "1603010200",
+        ])
     func badHeaders(digits: String) {
         var reader = PacketReader()
         reader.append(Samples.bytes(digits))
         #expect(throws: WireError.self) { try reader.next() }
     }
 
-    @Test("A PRELOGIN that breaks the rules is refused", arguments: [
-        ("", "nothing"), ("00000b000601", "no end of the table"), ("ff", "no VERSION"), ("01000600 01ff01", "VERSION is not first"),
-        ("00000b0006ff0c0007d000", "VERSION is cut"), ("00ffff0006ff0c0007d00000", "an offset outside"),
-        ("0000060005ff0c0007d000", "VERSION of five bytes"), ("00000b000601ffffffffff0c0007d00000", "offset and length wrap in 16 bits"),
-        ("00000b0006070011001fff0c0007d00000" + String(repeating: "00", count: 31), "a nonce of 31 bytes"),
-        ("00000b00060100110002ff0c0007d000000101", "ENCRYPTION of two bytes"),
-        (String(repeating: "0000000000", count: 33) + "ff", "33 options"),
-    ])
+    @Test(
+        "A PRELOGIN that breaks the rules is refused",
+        arguments: [
+            ("", "nothing"), ("00000b000601", "no end of the table"), ("ff", "no VERSION"), ("01000600 01ff01", "VERSION is not first"),
+            ("00000b0006ff0c0007d000", "VERSION is cut"), ("00ffff0006ff0c0007d00000", "an offset outside"),
+            ("0000060005ff0c0007d000", "VERSION of five bytes"),
+            ("00000b000601ffffffffff0c0007d00000", "offset and length wrap in 16 bits"),
+            ("00000b0006070011001fff0c0007d00000" + String(repeating: "00", count: 31), "a nonce of 31 bytes"),
+            ("00000b00060100110002ff0c0007d000000101", "ENCRYPTION of two bytes"),
+            (String(repeating: "0000000000", count: 33) + "ff", "33 options"),
+        ])
     func badPrelogin(digits: String, why: String) {
         #expect(throws: WireError.self) { try Prelogin(decoding: Samples.bytes(digits)) }
     }
 
-    @Test("A reply that breaks the rules is refused with its bytes", arguments: [
-        ("00", "token 0"), ("d1", "a row before its columns"), ("d2", "a compressed row before its columns"), ("81ff7f", "32767 columns"),
-        ("aa0000", "an empty error"), ("aa0a00e500000005 0eff000000", "a text beyond its token"), ("ad0400 01740000", "a login acknowledgement cut"),
-        ("e3000000", "an environment change without type"), ("e307000402340030 00 00", "packets of 40 bytes"),
-        ("e30d00040533003200370036003800 00", "packets of 32768 bytes"), ("e30f0004067800790078007900780079 0000", "packet size in letters"),
-        ("e30600140200 00 01 00", "a route of two bytes"), ("e3 0a00 14 0700 00 fb2a ffff 0000", "a route with a name of 65535 characters"),
-        ("ae02ffffffff", "an acknowledgement of four gigabytes"), ("eeffffffff", "FEDAUTHINFO of four gigabytes"),
-        ("ee04000000ffffffff", "FEDAUTHINFO of four billion entries"), ("ee0d0000000100000001ffffffff00000000", "an entry outside FEDAUTHINFO"),
-        ("ee0d00000001000000010000000000000000", "an entry over the table of FEDAUTHINFO"), ("e4ffffffff", "session state of four gigabytes"),
-        ("a9010001", "ORDER of one byte"), ("ac00000000000000000000000062", "an output parameter of type sql_variant"),
-    ])
+    @Test(
+        "A reply that breaks the rules is refused with its bytes",
+        arguments: [
+            ("00", "token 0"), ("d1", "a row before its columns"), ("d2", "a compressed row before its columns"),
+            ("81ff7f", "32767 columns"),
+            ("aa0000", "an empty error"), ("aa0a00e500000005 0eff000000", "a text beyond its token"),
+            ("ad0400 01740000", "a login acknowledgement cut"),
+            ("e3000000", "an environment change without type"), ("e307000402340030 00 00", "packets of 40 bytes"),
+            ("e30d00040533003200370036003800 00", "packets of 32768 bytes"),
+            ("e30f0004067800790078007900780079 0000", "packet size in letters"),
+            ("e30600140200 00 01 00", "a route of two bytes"),
+            ("e3 0a00 14 0700 00 fb2a ffff 0000", "a route with a name of 65535 characters"),
+            ("ae02ffffffff", "an acknowledgement of four gigabytes"), ("eeffffffff", "FEDAUTHINFO of four gigabytes"),
+            ("ee04000000ffffffff", "FEDAUTHINFO of four billion entries"),
+            ("ee0d0000000100000001ffffffff00000000", "an entry outside FEDAUTHINFO"),
+            ("ee0d00000001000000010000000000000000", "an entry over the table of FEDAUTHINFO"),
+            ("e4ffffffff", "session state of four gigabytes"),
+            ("a9010001", "ORDER of one byte"), ("ac00000000000000000000000062", "an output parameter of type sql_variant"),
+        ])
     func badReplies(digits: String, why: String) {
         let bytes = Samples.bytes(digits)
         for portion in [0, 1] {
@@ -302,8 +336,12 @@ import Testing
         #expect(throws: WireError.self) { try decode(ReplyToken.encode([info, info, info, info]), limits: limits) }
         let column = TDSColumn("c", ColumnType(.varBinary, size: ColumnType.chunked))
         #expect(throws: WireError.self) { try decode(ReplyToken.encode([.columns([column, column, column])]), limits: limits) }
-        #expect(throws: WireError.self) { try decode(ReplyToken.encode([.columns([column]), .row([.binary([1, 2, 3, 4, 5])], compressed: false)]), limits: limits) }
-        #expect(try decode(ReplyToken.encode([.columns([column]), .row([.binary([1, 2, 3, 4])], compressed: false)]), limits: limits).count == 2)
+        #expect(throws: WireError.self) {
+            try decode(ReplyToken.encode([.columns([column]), .row([.binary([1, 2, 3, 4, 5])], compressed: false)]), limits: limits)
+        }
+        #expect(
+            try decode(ReplyToken.encode([.columns([column]), .row([.binary([1, 2, 3, 4])], compressed: false)]), limits: limits).count == 2
+        )
     }
 
     @Test("After an error the decoder gives the same error, whatever comes")
@@ -327,7 +365,9 @@ import Testing
         #expect(tokens.count == 2)
     }
 
-    @Test("A flight of the handshake is wrapped and unwrapped, in any portions, and both packet types are taken", arguments: [0, 1, 400, 4088, 9000])
+    @Test(
+        "A flight of the handshake is wrapped and unwrapped, in any portions, and both packet types are taken",
+        arguments: [0, 1, 400, 4088, 9000])
     func handshake(count: Int) throws {
         let flight = Array(repeating: UInt8(0x16), count: count)
         var framing = HandshakeFraming()

@@ -32,7 +32,9 @@ import Testing
         return bytes
     }
 
-    @Test("Changed replies are read or refused, the same way however they are cut", arguments: Capture.all.filter { !$0.isPrelogin && $0.response.stream_hex.count < 2000 })
+    @Test(
+        "Changed replies are read or refused, the same way however they are cut",
+        arguments: Capture.all.filter { !$0.isPrelogin && $0.response.stream_hex.count < 2000 })
     func replies(capture: Capture) {
         let stream = Samples.bytes(capture.response.stream_hex)
         var dice = Dice(state: 1)

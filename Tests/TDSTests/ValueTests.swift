@@ -62,7 +62,8 @@ struct ValueSample: Sendable, CustomTestStringConvertible {
             type: "2b00", value: "0800000001000020fe", text: "0001-01-01 16:00:00 -08:00",
             source: "MS-TDS 2.2.5.5.1.11, the clock on the wall is on the day before"),
         ValueSample(type: "3d", value: "0000000000000000", text: "1900-01-01 00:00:00.000", source: "MS-TDS 2.2.5.5.1.7, datetime"),
-        ValueSample(type: "3d", value: "462effff01000000", text: "1753-01-01 00:00:00.003", source: "MS-TDS 2.2.5.5.1.7, first datetime; 1/300 s"),
+        ValueSample(
+            type: "3d", value: "462effff01000000", text: "1753-01-01 00:00:00.003", source: "MS-TDS 2.2.5.5.1.7, first datetime; 1/300 s"),
         ValueSample(
             type: "6f08", value: "087f242d00ff818b01", text: "9999-12-31 23:59:59.997", source: "MS-TDS 2.2.5.5.1.7, last datetime"),
         ValueSample(type: "3a", value: "00000100", text: "1900-01-01 00:01:00", source: "MS-TDS 2.2.5.5.1.7, smalldatetime"),
@@ -88,7 +89,8 @@ struct ValueSample: Sendable, CustomTestStringConvertible {
         ValueSample(type: "a5ffff", value: "ffffffffffffffff", text: "NULL", source: "MS-TDS 2.2.5.2.3, PLP_NULL"),
         ValueSample(
             type: "a5ffff", value: "feffffffffffffff01000000aa00000000", text: "0xaa", source: "MS-TDS 2.2.5.2.3, varbinary(max)"),
-        ValueSample(type: "a7ffff0904d00034", value: "feffffffffffffff0100000078 00000000", text: "x", source: "MS-TDS 2.2.5.2.3, varchar(max)"),
+        ValueSample(
+            type: "a7ffff0904d00034", value: "feffffffffffffff0100000078 00000000", text: "x", source: "MS-TDS 2.2.5.2.3, varchar(max)"),
         ValueSample(type: "1f", value: "", text: "NULL", source: "MS-TDS 2.2.5.4.1, NULLTYPE"),
     ]
 }
@@ -195,10 +197,12 @@ struct BrokenValue: Sendable, CustomTestStringConvertible {
         let parameters = [
             TDSParameter("n", nil), TDSParameter("@t", "O'Brien; DROP TABLE x --"), TDSParameter("i", -5), TDSParameter("b", true),
             TDSParameter("d", .double(0.1)), TDSParameter("m", .decimal(TDSDecimal(isNegative: true, magnitude: 12345, scale: 2))),
-            TDSParameter("x", .binary([0, 255])), TDSParameter("g", .identifier(try #require(TDSIdentifier("00112233-4455-6677-8899-aabbccddeeff")))),
+            TDSParameter("x", .binary([0, 255])),
+            TDSParameter("g", .identifier(try #require(TDSIdentifier("00112233-4455-6677-8899-aabbccddeeff")))),
             TDSParameter("day", .date(moment.date)), TDSParameter("time", .time(moment.time)), TDSParameter("ts", .timestamp(moment)),
             TDSParameter("off", .offsetTimestamp(TDSOffsetTimestamp(utc: moment, offset: -480))),
-            TDSParameter("long", .text(String(repeating: "ä", count: 4_001))), TDSParameter("bytes", .binary(Array(repeating: 7, count: 8_001))),
+            TDSParameter("long", .text(String(repeating: "ä", count: 4_001))),
+            TDSParameter("bytes", .binary(Array(repeating: 7, count: 8_001))),
         ]
         let call = ProcedureCall.executeSQL("select @t", parameters, collation: .default)
         let read = try ProcedureCall(decoding: call.encode())

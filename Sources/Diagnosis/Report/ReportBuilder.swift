@@ -166,12 +166,15 @@ struct ReportBuilder {
     /// What the last probe learnt about rights. The check itself is up: up means from token to query.
     private mutating func addPrivileges(ofCheck index: Int) {
         let status = snapshot.checks[index]
-        guard let last = status.last, let report = last.facts.privileges else { return }
+        guard let last = status.last, let role = last.facts.privileges?.role ?? last.facts.rights?.role else { return }
         var values = RemedyValues(target: status.target, identity: definitions[status.id.identity], facts: last.facts, cloud: cloud)
-        values[.user] = report.role
-        for finding in PrivilegeFindings.of(report, values: values) {
+        values[.user] = role
+        let findings =
+            last.facts.privileges.map { PrivilegeFindings.of($0, values: values) }
+            ?? last.facts.rights.map { PrivilegeFindings.of($0, values: values) } ?? []
+        for finding in findings {
             // The rules are the target's and the rights the role's: identities that share both share the finding.
-            let key = Key(code: finding.code, place: "\(status.target.name) \(report.role)")
+            let key = Key(code: finding.code, place: "\(status.target.name) \(role)")
             if let known = draftOfKey[key] {
                 drafts[known].checks.append(index)
             } else {
@@ -196,7 +199,7 @@ struct ReportBuilder {
             case .clockSkew, .storeNotPersistent: ""
             case .tokenUnchanged, .identityAmbiguous: status?.id.identity ?? ""
             case .certificateExpiresSoon, .addressDead: status?.target.host ?? ""
-            case .probingAsAdmin, .overPrivileged: "\(status?.target.name ?? "") \(status?.target.user ?? "")"
+            case .probingAsAdmin, .overPrivileged, .rowSecurity: "\(status?.target.name ?? "") \(status?.target.user ?? "")"
             }
         let key = Key(code: notice.code.rawValue, place: place)
         if let known = draftOfKey[key] {

@@ -99,7 +99,9 @@ struct Course {
 
 extension Session {
     /// Opens the socket and waits until the login has ended one way or the other.
-    func open(_ address: String, tcpDeadline: ContinuousClock.Instant, deadline: ContinuousClock.Instant) async throws(TDSFailure) -> Opening {
+    func open(_ address: String, tcpDeadline: ContinuousClock.Instant, deadline: ContinuousClock.Instant) async throws(TDSFailure)
+        -> Opening
+    {
         let (host, port) = destination
         guard let socket = try? SocketAddress(ipAddress: address, port: port) else {
             throw TDSFailure(.misuse, during: .tcp, "'\(printable(address))' is no IP address of \(host).")

@@ -34,7 +34,8 @@ final class OneAnswer<Value: Sendable>: Sendable {
 
     /// Starts what gives the answer and waits for it; called once.
     func wait(
-        on loop: any EventLoop, until deadline: ContinuousClock.Instant, timedOut: TDSFailure, cancelled: TDSFailure, start: @Sendable () -> Void
+        on loop: any EventLoop, until deadline: ContinuousClock.Instant, timedOut: TDSFailure, cancelled: TDSFailure,
+        start: @Sendable () -> Void
     ) async throws(TDSFailure) -> Value {
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in

@@ -180,7 +180,9 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        guard let event = event as? TLSUserEvent, case .handshakeCompleted = event else { return context.fireUserInboundEventTriggered(event) }
+        guard let event = event as? TLSUserEvent, case .handshakeCompleted = event else {
+            return context.fireUserInboundEventTriggered(event)
+        }
         note(.tls)
         framer?.pass()
         perform(state.secured(tlsVersion: tls?.tlsVersion.map { "\($0)" }, certificate: try? tls?.peerCertificate?.toDERBytes()))

@@ -7,13 +7,16 @@ import NIOPosix
 ///
 /// The thread cannot be stopped, so a lookup that takes too long is left behind: whoever waits is answered at the deadline or when cancelled.
 enum SystemLookup {
-    static func addresses(of host: String, on loop: any EventLoop, until deadline: ContinuousClock.Instant) async throws(TDSFailure) -> [String] {
+    static func addresses(of host: String, on loop: any EventLoop, until deadline: ContinuousClock.Instant) async throws(TDSFailure)
+        -> [String]
+    {
         let waiter = OneAnswer<[String]>()
         return try await waiter.wait(
             on: loop, until: deadline, timedOut: TDSFailure(.timedOut, during: .name, "The name \(host) was not resolved in time."),
             cancelled: TDSFailure(.cancelled, during: .name, "The name lookup was cancelled.")
         ) {
-            NIOThreadPool.singleton.runIfActive(eventLoop: loop) { try SocketAddress.makeAddressResolvingHost(host, port: 0) }.whenComplete {
+            NIOThreadPool.singleton.runIfActive(eventLoop: loop) { try SocketAddress.makeAddressResolvingHost(host, port: 0) }.whenComplete
+            {
                 switch $0 {
                 case .success(let address): waiter.answer(.success([address.ipAddress].compactMap(\.self)))
                 case .failure(let error):

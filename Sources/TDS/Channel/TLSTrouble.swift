@@ -4,11 +4,11 @@ import NIOCore
 import NIOSSL
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 extension TDSFailure {
@@ -18,7 +18,8 @@ extension TDSFailure {
         case let failure as TDSFailure: self = failure
         case let wire as WireError: self.init(wire, during: phase)
         case let extra as NIOSSLExtraError where extra == .failedToValidateHostname || extra == .serverHostnameImpossibleToMatch:
-            self.init(.certificateNameMismatch, during: .tls, "The certificate of the server is not made out to \(host). No token was sent.")
+            self.init(
+                .certificateNameMismatch, during: .tls, "The certificate of the server is not made out to \(host). No token was sent.")
         case let system as IOError: self.init(system, during: phase)
         case let ssl as NIOSSLError: self.init(ssl, during: phase, certificate: certificate)
         case let ssl as BoringSSLError:
@@ -33,6 +34,8 @@ extension TDSFailure {
         guard text.contains("CERTIFICATE_VERIFY_FAILED") else {
             if case .uncleanShutdown = error, phase != .tls {
                 self.init(.closed, during: phase, "The server closed the connection without a word.")
+            } else if text.contains("EOF during handshake") {
+                self.init(.closed, during: .tls, "The server closes the connection within the TLS handshake.")
             } else {
                 self.init(.tlsFailed, during: .tls, "The TLS handshake failed: \(text).")
             }

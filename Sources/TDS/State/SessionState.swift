@@ -63,7 +63,9 @@ package struct SessionState: Sendable, Hashable {
             return fail(.protocolViolation, "PRELOGIN says FEDAUTHREQUIRED \(required); only 0 and 1 exist.")
         }
         if isStrict { return startLogin() }
-        guard let encryption = message.encryption else { return fail(.encryptionRefused, "PRELOGIN does not say whether the server encrypts.") }
+        guard let encryption = message.encryption else {
+            return fail(.encryptionRefused, "PRELOGIN does not say whether the server encrypts.")
+        }
         // On and required only: with "off" just the login would be encrypted, and a server that says so to a client that asked for
         // everything has been tampered with. No byte of a token has left at this point.
         guard encryption.isWhole else {
@@ -91,7 +93,8 @@ package struct SessionState: Sendable, Hashable {
         step = .loggingIn
         login = LoginProgress()
         return [
-            .sendLogin(LoginPlan(method, echo: prelogin?.federatedAuthenticationRequired == 1, nonce: method == .token ? prelogin?.nonce : nil))
+            .sendLogin(
+                LoginPlan(method, echo: prelogin?.federatedAuthenticationRequired == 1, nonce: method == .token ? prelogin?.nonce : nil))
         ]
     }
 
@@ -131,7 +134,9 @@ package struct SessionState: Sendable, Hashable {
         switch step {
         case .loggingIn: return finishLogin()
         case .requesting(let progress):
-            guard progress.isComplete else { return fail(.protocolViolation, "The server's answer ends without saying that it is complete.") }
+            guard progress.isComplete else {
+                return fail(.protocolViolation, "The server's answer ends without saying that it is complete.")
+            }
             step = progress.isFatal ? .closed : .ready
             return [progress.outcome] + (progress.isFatal ? [.close] : [])
         case .draining(let next, let finish):
@@ -161,7 +166,8 @@ package struct SessionState: Sendable, Hashable {
     private mutating func finishLogin() -> [SessionAction] {
         facts.notices = login.notices
         if !login.errors.isEmpty {
-            return fail(.loginRefused, "The server refuses the login.", messages: login.notices.filter { $0.number == 40608 } + login.errors)
+            return fail(
+                .loginRefused, "The server refuses the login.", messages: login.notices.filter { $0.number == 40608 } + login.errors)
         }
         if let info = login.issuer {
             step = .closed
@@ -200,7 +206,8 @@ package struct SessionState: Sendable, Hashable {
         case .draining(nil, let finish):
             step = .draining(next: id, finish: finish)
             return []
-        case .requesting, .draining: return [.failRequest(id, TDSFailure(.misuse, during: .query, "Another request is under way on this connection."))]
+        case .requesting, .draining:
+            return [.failRequest(id, TDSFailure(.misuse, during: .query, "Another request is under way on this connection."))]
         case .idle, .negotiating, .securing, .loggingIn, .closed:
             return [.failRequest(id, TDSFailure(.misuse, during: .query, "The connection is not open."))]
         }
@@ -242,7 +249,9 @@ package struct SessionState: Sendable, Hashable {
         case .closed: return []
         case .idle: return fail(.closed, "The connection ended before it was used.")
         case .negotiating:
-            return fail(.closed, "The server closes the connection instead of answering PRELOGIN: no SQL Server, or one that demands TDS 8.0 (strict).")
+            return fail(
+                .closed,
+                "The server closes the connection instead of answering PRELOGIN: no SQL Server, or one that demands TDS 8.0 (strict).")
         case .securing: return fail(.closed, "The server closes the connection within the TLS handshake.")
         case .loggingIn: return fail(.closed, "The server closes the connection instead of answering the login.", messages: login.errors)
         case .ready, .requesting, .draining: return fail(.closed, "The server has closed the connection.")

@@ -52,7 +52,8 @@ public struct TDSFailure: Error, Sendable, Hashable, CustomStringConvertible {
     public var facts: TDSFacts?
 
     public init(
-        _ cause: Cause, during phase: TDSPhase, _ detail: String, messages: [TDSServerMessage] = [], bytes: [UInt8] = [], errno: Int32? = nil,
+        _ cause: Cause, during phase: TDSPhase, _ detail: String, messages: [TDSServerMessage] = [], bytes: [UInt8] = [],
+        errno: Int32? = nil,
         certificate: [UInt8]? = nil
     ) {
         self.cause = cause

@@ -138,7 +138,9 @@ package struct FederatedTokenMessage: Sendable, Hashable {
     package init(decoding bytes: [UInt8]) throws(WireError) {
         var reader = ByteReader(bytes)
         let length = Int(try reader.uint32())
-        guard length == reader.remaining else { throw .malformed("the token message says \(length) bytes follow, there are \(reader.remaining)") }
+        guard length == reader.remaining else {
+            throw .malformed("the token message says \(length) bytes follow, there are \(reader.remaining)")
+        }
         token = SensitiveBytes(Array(try reader.take(Int(try reader.uint32()))))
         nonce = try FederatedLogin.nonce(&reader)
     }

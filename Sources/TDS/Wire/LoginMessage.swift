@@ -146,7 +146,9 @@ package struct LoginMessage: Sendable, Hashable {
         database = try text(8, "database name")
 
         guard options3 & Options.extensions != 0 else { return }
-        guard entries[5].count == 4 else { throw .malformed("the pointer to the features of LOGIN7 is \(entries[5].count) bytes long, not 4") }
+        guard entries[5].count == 4 else {
+            throw .malformed("the pointer to the features of LOGIN7 is \(entries[5].count) bytes long, not 4")
+        }
         let place = try range(entries[5], width: 1, "pointer to the features")
         var pointer = ByteReader(Array(bytes[place]))
         let start = Int(try pointer.uint32())

@@ -13,7 +13,8 @@ extension ColumnType {
             if count == 0 { return .null }
         }
         guard count <= largestValue else {
-            throw .malformed("a value of \(count) bytes is longer than its column of type 0x\(hexadecimal(type.rawValue)) allows (\(largestValue))")
+            throw .malformed(
+                "a value of \(count) bytes is longer than its column of type 0x\(hexadecimal(type.rawValue)) allows (\(largestValue))")
         }
         return try decodeBody(Array(try reader.take(count)))
     }
@@ -166,7 +167,8 @@ extension ColumnType {
         case (.tinyInt, .integer(let number)), (.smallInt, .integer(let number)), (.int, .integer(let number)),
             (.bigInt, .integer(let number)), (.intN, .integer(let number)):
             let bits = width * 8
-            let fits = bits == 64 || (bits == 8 ? (0...255).contains(number) : (-(1 << (bits - 1))...(1 << (bits - 1)) - 1).contains(number))
+            let fits =
+                bits == 64 || (bits == 8 ? (0...255).contains(number) : (-(1 << (bits - 1))...(1 << (bits - 1)) - 1).contains(number))
             guard fits else { throw .beyondLimit("the number \(number) in bits", bits) }
             writer.little(UInt64(bitPattern: number), width)
         case (.bit, .boolean(let flag)), (.bitN, .boolean(let flag)): writer.byte(flag ? 1 : 0)
@@ -196,7 +198,9 @@ extension ColumnType {
             writer.uint32(UInt32(truncatingIfNeeded: (moment.time.ticks / 10_000 * 3 + 5) / 10))
         case (.nVarChar, .text(let text)), (.nChar, .text(let text)): writer.text(text)
         case (.varChar, .text(let text)), (.char, .text(let text)):
-            guard let bytes = (collation ?? .default).encode(text) else { throw .malformed("the text has characters outside the code page of its type") }
+            guard let bytes = (collation ?? .default).encode(text) else {
+                throw .malformed("the text has characters outside the code page of its type")
+            }
             writer.append(bytes)
         case (.varBinary, .binary(let bytes)), (.binary, .binary(let bytes)): writer.append(bytes)
         default: throw mismatch(value)
@@ -279,7 +283,8 @@ package struct ChunkedValue: Sendable, Hashable {
                 let size = Int(try reader.uint32())
                 if size == 0 { break }
                 guard bytes.count + size <= min(limit, total ?? limit) else {
-                    throw total.map { .malformed("the chunks of a value exceed its announced \($0) bytes") } ?? .beyondLimit("a value", limit)
+                    throw total.map { .malformed("the chunks of a value exceed its announced \($0) bytes") }
+                        ?? .beyondLimit("a value", limit)
                 }
                 left = size
             }
