@@ -1,10 +1,10 @@
 // What a MySQL session is told and asked: the fewest statements that answer the questions.
 
-enum MySQLStatement {
+package enum MySQLStatement {
     /// Makes the session one that cannot write and does not wait long. The two products name the same things differently.
     ///
     /// **Source**: MySQL documentation, "Server System Variables"; MariaDB documentation, `tx_read_only`, `max_statement_time` (seconds).
-    static func session(isMariaDB: Bool, milliseconds: Int) -> String {
+    package static func session(isMariaDB: Bool, milliseconds: Int) -> String {
         let seconds = max(1, milliseconds / 1000)
         // An empty mode: a backslash escapes and names stand in backticks, whatever the server's default is.
         let common = "lock_wait_timeout = \(seconds), sql_mode = ''"
@@ -22,6 +22,6 @@ enum MySQLStatement {
 
     /// One round trip, nothing but the session's own facts: who was asked for, whose account it became, where, whether writes are possible,
     /// what time it is.
-    static let question = "SELECT USER(), CURRENT_USER(), DATABASE(), @@GLOBAL.read_only, UNIX_TIMESTAMP(NOW(6))"
+    package static let question = "SELECT USER(), CURRENT_USER(), DATABASE(), @@GLOBAL.read_only, UNIX_TIMESTAMP(NOW(6))"
     static let columns = 5
 }

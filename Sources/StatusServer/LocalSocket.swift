@@ -68,7 +68,7 @@ package final class LocalSocket: Sendable {
         } catch {
             return Refusal(
                 description:
-                    "the path of the local socket has \(path.utf8.count) bytes and the system takes 107: \(path); see server.socket")
+                    "the path of the local socket has \(path.utf8.count) bytes, and 103 at most can be used: \(path); see server.socket")
         }
         // Source: open(2), ENXIO: a socket is the one kind of file that cannot be opened at all.
         let opened = unsafe open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)

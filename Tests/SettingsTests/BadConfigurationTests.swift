@@ -56,7 +56,7 @@ private func identity(_ yaml: String) -> String {
 
 extension BadFile {
     static let all: [BadFile] =
-        structure + names + targets + hosts + users + identities + durations + sections + rights + history + mysql + later
+        structure + names + targets + hosts + users + identities + durations + sections + rights + history + sockets + mysql + later
 
     private static let structure = [
         BadFile(
@@ -441,6 +441,24 @@ extension BadFile {
             "agent.yaml:10:46: history.max_size: \"999999999TiB\" is no size; write it as 512MiB or 4GiB (KiB, MiB, GiB, TiB)"),
     ]
 
+    private static let sockets = [
+        BadFile(
+            "server.socket, switched on", top("server: {socket: on}"),
+            "agent.yaml:10:18: server.socket: must be a path, or off; without the key the socket is beside the history"),
+        BadFile(
+            "server.socket, a number", top("server: {socket: 7}"),
+            "agent.yaml:10:18: server.socket: must be text, not the number 7; in quotes, \"7\" is text"),
+        BadFile(
+            "server.socket, a directory", top("server: {socket: /tmp}"),
+            "agent.yaml:10:18: server.socket: /tmp is a directory; name a file in it"),
+        BadFile(
+            "server.socket, the history", top("server: {socket: /nonexistent/h.db}\nhistory: {path: /nonexistent/h.db}"),
+            "agent.yaml:10:18: server.socket: this is the path of the history file"),
+        BadFile(
+            "server.socket, too long", top("server: {socket: /\(String(repeating: "s", count: 103))}"),
+            "agent.yaml:10:18: server.socket: the path is 104 bytes long; that of a socket has 103 at most"),
+    ]
+
     private static let mysql = [
         BadFile("mysql", target("engine: mysql", "user: aad_shop")),
         BadFile(
@@ -459,9 +477,6 @@ extension BadFile {
         later(
             "wake", target("wake: auto"),
             "agent.yaml:10:5: targets[0].wake: waking of serverless databases: not in this version; remove the key"),
-        later(
-            "server.socket", top("server: {socket: /run/agent.sock}"),
-            "agent.yaml:10:10: server.socket: the local socket: not in this version; remove the key"),
         later(
             "server.web_config", top("server: {web_config: web.yaml}"),
             "agent.yaml:10:10: server.web_config: TLS and passwords for the web side: not in this version; remove the key"),

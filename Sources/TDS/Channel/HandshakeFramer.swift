@@ -1,37 +1,39 @@
 // Between socket and TLS while the handshake lasts: wraps flights into packets and takes them out again. Decides nothing.
 
-import NIOCore
+package import NIOCore
 
 /// Lives on one event loop; removed from the way by `pass` when the handshake is over.
-final class HandshakeFramer: ChannelDuplexHandler {
-    typealias InboundIn = ByteBuffer
-    typealias InboundOut = ByteBuffer
-    typealias OutboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
+package final class HandshakeFramer: ChannelDuplexHandler {
+    package typealias InboundIn = ByteBuffer
+    package typealias InboundOut = ByteBuffer
+    package typealias OutboundIn = ByteBuffer
+    package typealias OutboundOut = ByteBuffer
 
     private var framing = HandshakeFraming()
     private var flight: [UInt8] = []
     private var promises: [EventLoopPromise<Void>] = []
     private var context: ChannelHandlerContext?
 
-    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
-    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+    package init() {}
+
+    package func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+    package func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
     /// From here on bytes pass as they are. Called from the tail, synchronously with the end of the handshake: what NIOSSL had written for the
     /// handshake has been flushed by then, and what it writes next must be bare.
-    func pass() {
+    package func pass() {
         let rest = framing.pass()
         guard !rest.isEmpty, let context else { return }
         context.fireChannelRead(wrapInboundOut(ByteBuffer(bytes: rest)))
     }
 
-    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+    package func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         if framing.isPassing { return context.write(data, promise: promise) }
         flight += unwrapOutboundIn(data).readableBytesView
         if let promise { promises.append(promise) }
     }
 
-    func flush(context: ChannelHandlerContext) {
+    package func flush(context: ChannelHandlerContext) {
         if !flight.isEmpty {
             let written = context.eventLoop.makePromise(of: Void.self)
             for promise in promises { written.futureResult.cascade(to: promise) }
@@ -42,7 +44,7 @@ final class HandshakeFramer: ChannelDuplexHandler {
         context.flush()
     }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         if framing.isPassing { return context.fireChannelRead(data) }
         do throws(WireError) {
             let records = try framing.unwrap(Array(unwrapInboundIn(data).readableBytesView))

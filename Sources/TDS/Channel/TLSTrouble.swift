@@ -34,6 +34,8 @@ extension TDSFailure {
         guard text.contains("CERTIFICATE_VERIFY_FAILED") else {
             if case .uncleanShutdown = error, phase != .tls {
                 self.init(.closed, during: phase, "The server closed the connection without a word.")
+            } else if text.contains("EOF during handshake") {
+                self.init(.closed, during: .tls, "The server closes the connection within the TLS handshake.")
             } else {
                 self.init(.tlsFailed, during: .tls, "The TLS handshake failed: \(text).")
             }

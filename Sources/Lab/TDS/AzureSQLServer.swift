@@ -1,0 +1,99 @@
+// A server that speaks TDS well enough for Microsoft's drivers: TDS 7.4 and strict on one port, logins by token.
+import TDS
+import NIOCore
+import NIOPosix
+import NIOSSL
+import Synchronization
+
+/// A listening Azure SQL server of the lab. Built on the codec of the client, so what one side can say the other can read.
+package final class AzureSQLServer: Sendable {
+    package let address: String
+    package let port: Int
+    private let channel: any Channel
+    private let children: Children
+    private let seen: LoginLog
+
+    /// Names that the certificate covers: those of Azure, of one cluster of workers, and of this machine.
+    package static let names = ["*.database.windows.net", "*.tr1.lab1-a.worker.database.windows.net", "localhost"]
+
+    /// Listens on a loopback address; port 0 takes a free one.
+    package static func start(on address: String = "127.0.0.1", port: Int = 0, script: AzureSQLScript, certificate: CertifiedKey)
+        async throws
+        -> AzureSQLServer
+    {
+        let tls = try AzureSQLTLS(certificate)
+        let children = Children()
+        let seen = LoginLog()
+        let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelOption(.backlog, value: 256)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelInitializer { channel in
+                children.add(channel)
+                return channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(AzureSQLSession(script, tls) { seen.add($0) })
+                }
+            }
+            .bind(host: address, port: port).get()
+        return AzureSQLServer(address: address, channel: channel, children: children, seen: seen)
+    }
+
+    private init(address: String, channel: any Channel, children: Children, seen: LoginLog) {
+        self.address = address
+        self.channel = channel
+        self.children = children
+        self.seen = seen
+        port = channel.localAddress?.port ?? 0
+    }
+
+    /// Every login that was read, refused ones included.
+    package var logins: [AzureSQLLogin] { seen.all }
+
+    /// Stops listening and ends all connections.
+    package func stop() async {
+        try? await channel.close().get()
+        await children.closeAll()
+    }
+}
+
+/// What this server presents. In TDS 7.4 TLS 1.2 is the most: a server's tickets of TLS 1.3 come after the moment at which wrapping ends.
+struct AzureSQLTLS: Sendable {
+    var wrapped: NIOSSLContext
+    var strict: NIOSSLContext
+
+    init(_ pair: CertifiedKey) throws {
+        let chain = try pair.certificates.map {
+            NIOSSLCertificateSource.certificate(try NIOSSLCertificate(bytes: Array($0.utf8), format: .pem))
+        }
+        var configuration = TLSConfiguration.makeServerConfiguration(
+            certificateChain: chain, privateKey: .privateKey(try NIOSSLPrivateKey(bytes: Array(pair.key.utf8), format: .pem)))
+        configuration.minimumTLSVersion = .tlsv12
+        var strict = configuration
+        strict.applicationProtocols = ["tds/8.0"]
+        self.strict = try NIOSSLContext(configuration: strict)
+        configuration.maximumTLSVersion = .tlsv12
+        wrapped = try NIOSSLContext(configuration: configuration)
+    }
+}
+
+/// Logins in the order in which they came.
+final class LoginLog: Sendable {
+    private let logins = Mutex<[AzureSQLLogin]>([])
+    func add(_ login: AzureSQLLogin) { logins.withLock { $0.append(login) } }
+    var all: [AzureSQLLogin] { logins.withLock { $0 } }
+}
+
+/// The open connections.
+final class Children: Sendable {
+    private let channels = Mutex<[ObjectIdentifier: any Channel]>([:])
+
+    func add(_ channel: any Channel) {
+        let id = ObjectIdentifier(channel)
+        channels.withLock { $0[id] = channel }
+        channel.closeFuture.whenComplete { _ in self.channels.withLock { $0[id] = nil } }
+    }
+
+    func closeAll() async {
+        for channel in channels.withLock({ Array($0.values) }) { try? await channel.close().get() }
+    }
+}

@@ -1,0 +1,288 @@
+// One connection to the lab's Azure SQL server: negotiates, becomes TLS, reads the login, answers requests, and misbehaves where told to.
+import Diagnosis
+import NIOCore
+import NIOSSL
+import NIOTLS
+import TDS
+
+/// **Isolation**: lives on the event loop of its channel.
+final class AzureSQLSession: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private enum Stage { case first, prelogin, handshake, login, token, ready, over }
+
+    private let script: AzureSQLScript
+    private let tls: AzureSQLTLS
+    private let noteLogin: (AzureSQLLogin) -> Void
+    private var stage = Stage.first
+    private var isStrict = false
+    private var packets = PacketReader(largest: PacketHeader.largestPacket)
+    private var message: [UInt8] = []
+    private var framer: HandshakeFramer?
+    private var pending: AzureSQLLogin?
+    private var isStopped = false
+
+    init(_ script: AzureSQLScript, _ tls: AzureSQLTLS, noteLogin: @escaping (AzureSQLLogin) -> Void) {
+        self.script = script
+        self.tls = tls
+        self.noteLogin = noteLogin
+    }
+
+    // MARK: Events
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if stage == .over { return }
+        let buffer = unwrapInboundIn(data)
+        if stage == .first {
+            stage = .prelogin
+            // A TLS record of type handshake: a client of TDS 8.0. Source: RFC 8446 5.1.
+            if buffer.getInteger(at: buffer.readerIndex, as: UInt8.self) == 0x16 {
+                isStrict = true
+                if script.troubles[.tls] != nil { return misbehave(.tls, context) }
+                do {
+                    try context.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls.strict), position: .before(self))
+                    context.pipeline.syncOperations.fireChannelRead(data)
+                } catch { context.close(promise: nil) }
+                return
+            }
+        }
+        packets.append(buffer.readableBytesView)
+        do {
+            while stage != .over, let packet = try packets.next() {
+                message += packet.payload
+                guard packet.isLast else { continue }
+                let whole = message
+                message = []
+                try take(packet.header.type, whole, context)
+            }
+        } catch {
+            // A client that breaks the rules is not answered.
+            context.close(promise: nil)
+        }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard let event = event as? TLSUserEvent, case .handshakeCompleted = event else {
+            return context.fireUserInboundEventTriggered(event)
+        }
+        framer?.pass()
+        if !isStrict { stage = .login }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+
+    // MARK: Messages
+
+    private func take(_ type: PacketType, _ bytes: [UInt8], _ context: ChannelHandlerContext) throws {
+        switch (stage, type) {
+        case (.handshake, .prelogin): misbehave(.tls, context)
+        case (.prelogin, .prelogin): try negotiate(Prelogin(decoding: bytes), context)
+        case (.login, .login): try logIn(LoginMessage(decoding: bytes), context)
+        case (.token, .federatedToken):
+            let token = try FederatedTokenMessage(decoding: bytes)
+            guard var login = pending else { return }
+            login.token = Secret(token.token.reveal { decodeUTF16($0) })
+            login.nonce = token.nonce
+            finish(login, context)
+        case (.ready, .sqlBatch): answer(try SQLBatch(decoding: bytes).text, [], isCall: false, context)
+        case (.ready, .rpc):
+            let call = try ProcedureCall(decoding: bytes)
+            // sp_executesql: statement, declarations, values. sp_prepexec: handle, declarations, statement, values.
+            let isPrepared = call.procedure == .prepareAndExecute
+            let place = isPrepared ? 2 : 0
+            let text = call.parameters.count > place ? call.parameters[place].value.text ?? "" : ""
+            answer(text, Array(call.parameters.dropFirst(isPrepared ? 3 : 2)), isCall: true, context)
+        case (.ready, .transaction):
+            let request = try TransactionRequest(decoding: bytes)
+            let change: EnvironmentChange =
+                switch request.type {
+                case TransactionRequest.begin: .transactionBegun(descriptor: [1, 0, 0, 0, 0, 0, 0, 0])
+                case TransactionRequest.commit: .transactionCommitted(descriptor: request.headers.transaction)
+                default: .transactionRolledBack(descriptor: request.headers.transaction)
+                }
+            reply([.environmentChange(change), .done(Done())], context)
+        case (.ready, .attention):
+            isStopped = true
+            reply([.done(Done([.attention]))], context)
+        default: context.close(promise: nil)
+        }
+    }
+
+    private func negotiate(_ prelogin: Prelogin, _ context: ChannelHandlerContext) throws {
+        if script.troubles[.prelogin] != nil { return misbehave(.prelogin, context) }
+        var options = [Prelogin.Option(.version, Prelogin.Version(major: 12, minor: 0, build: 2000).bytes)]
+        if let encryption = script.encryption { options.append(Prelogin.Option(.encryption, [encryption])) }
+        options += [Prelogin.Option(.instance, [0]), Prelogin.Option(.threadID, []), Prelogin.Option(.mars, [0])]
+        // A client that says nothing of tokens gets no answer about them. Source: MS-TDS 2.2.6.5, FEDAUTHREQUIRED.
+        if let required = script.tokenRequired, prelogin.federatedAuthenticationRequired == 1 {
+            options.append(Prelogin.Option(.federatedAuthenticationRequired, [required]))
+        }
+        if let nonce = script.nonce { options.append(Prelogin.Option(.nonce, nonce)) }
+        write(Prelogin(options: options).encode(), context)
+        if isStrict {
+            stage = .login
+            return
+        }
+        stage = .handshake
+        // Trouble comes with the client's first flight, which then finds no TLS here.
+        if script.troubles[.tls] != nil { return }
+        let framer = HandshakeFramer()
+        self.framer = framer
+        try context.pipeline.syncOperations.addHandlers([framer, NIOSSLServerHandler(context: tls.wrapped)], position: .before(self))
+    }
+
+    private func logIn(_ message: LoginMessage, _ context: ChannelHandlerContext) throws {
+        var login = AzureSQLLogin(message: message, token: nil, nonce: nil, echo: false, asksForIssuer: false, isStrict: isStrict)
+        if let feature = message.features.first(where: { $0.id == .federatedAuthentication }) {
+            switch try FederatedLogin(decoding: feature) {
+            case .securityToken(let token, let nonce, let echo):
+                login.token = Secret(token.reveal { decodeUTF16($0) })
+                login.nonce = nonce
+                login.echo = echo
+            case .askFirst(_, let echo):
+                login.asksForIssuer = true
+                login.echo = echo
+            }
+        }
+        if login.asksForIssuer, script.troubles[.login] == nil {
+            noteLogin(login)
+            pending = login
+            stage = .token
+            return reply([.federatedAuthenticationInfo(script.issuer)], context)
+        }
+        finish(login, context)
+    }
+
+    private func finish(_ login: AzureSQLLogin, _ context: ChannelHandlerContext) {
+        noteLogin(login)
+        if script.troubles[.login] != nil { return misbehave(.login, context) }
+        // Source: MS-TDS 3.3.5, the echo must say what PRELOGIN said.
+        let mustEcho = script.tokenRequired == 1
+        if login.token != nil, login.echo != mustEcho || login.nonce != script.nonce {
+            return refuse(
+                [
+                    TDSServerMessage(
+                        number: 33147, state: 1, class: 20,
+                        text:
+                            "Federated Authentication Feature data used in login record to open a connection is structurally or semantically invalid;"
+                            + " the connection has been closed.", server: AzureSQLScript.serverName, line: 1)
+                ], context)
+        }
+        if let errors = script.admit(login) { return refuse(errors, context) }
+        stage = .ready
+        reply(welcome(login), context)
+        if script.route != nil {
+            stage = .over
+            context.close(promise: nil)
+        }
+    }
+
+    private func refuse(_ errors: [TDSServerMessage], _ context: ChannelHandlerContext) {
+        stage = .over
+        reply(errors.map(ReplyToken.error) + [.done(Done([.error]))], context)
+        context.close(promise: nil)
+    }
+
+    /// The order in which SQL Server sends it. **Source**: azure-sql-tds.md 10.1, observed with three drivers.
+    private func welcome(_ login: AzureSQLLogin) -> [ReplyToken] {
+        let name = AzureSQLScript.serverName
+        let database = login.message.database.isEmpty ? "master" : login.message.database
+        var tokens: [ReplyToken] = [
+            .environmentChange(.database(new: database, old: "master")),
+            .info(
+                TDSServerMessage(
+                    number: 5701, state: 2, class: 0, text: "Changed database context to '\(database)'.", server: name, line: 1)),
+            .environmentChange(.collation(new: TDSCollation.default.bytes, old: [])),
+            .environmentChange(.language(new: "us_english", old: "")),
+            .info(
+                TDSServerMessage(number: 5703, state: 1, class: 0, text: "Changed language setting to us_english.", server: name, line: 1)),
+            .loginAcknowledgement(
+                LoginAcknowledgement(
+                    tdsVersion: isStrict && login.message.tdsVersion == TDSVersion.v80 ? TDSVersion.v80 : TDSVersion.v74,
+                    program: "Microsoft SQL Server", major: 12, minor: 0, build: 2000)),
+            .environmentChange(.packetSize(new: script.packetSize, old: 4_096)),
+        ]
+        if let route = script.route { tokens.append(.environmentChange(.routing(route))) }
+        // Only what was asked for is acknowledged.
+        let acknowledged = login.message.features.compactMap { feature -> FeatureAcknowledgement? in
+            switch feature.id {
+            case .federatedAuthentication: FeatureAcknowledgement(.federatedAuthentication)
+            case .utf8Support: FeatureAcknowledgement(.utf8Support, [1])
+            default: nil
+            }
+        }
+        if !acknowledged.isEmpty { tokens.append(.featureAcknowledgements(acknowledged)) }
+        return tokens + [.done(Done())]
+    }
+
+    private func answer(_ sql: String, _ parameters: [ProcedureCall.Parameter], isCall: Bool, _ context: ChannelHandlerContext) {
+        isStopped = false
+        if script.troubles[.query] != nil { return misbehave(.query, context) }
+        var tokens = script.answer(sql, parameters)
+        // No answer at all, until the client loses patience.
+        if tokens.isEmpty { return }
+        if isCall, case .done(var done)? = tokens.last {
+            // Source: azure-sql-tds.md 10.1 point 7, the shape of an answer to a call.
+            let failed = done.status.contains(.error)
+            done.status.insert(.more)
+            tokens.removeLast()
+            tokens += [.doneInProcedure(done), .returnStatus(0), .doneProcedure(Done(failed ? [.error] : [], command: 0xE0))]
+        }
+        reply(tokens, context)
+    }
+
+    // MARK: Out
+
+    private func reply(_ tokens: [ReplyToken], _ context: ChannelHandlerContext) {
+        do throws(WireError) {
+            write(try ReplyToken.encode(tokens), context)
+        } catch {
+            // The script's own mistake: the connection ends, and the test that wrote it sees why.
+            context.close(promise: nil)
+        }
+    }
+
+    private func write(_ payload: [UInt8], _ context: ChannelHandlerContext) {
+        for packet in Packet.split(payload, as: .reply, size: min(script.packetSize, 4_096), spid: 51) {
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: packet.bytes)), promise: nil)
+        }
+    }
+
+    private func misbehave(_ step: AzureSQLScript.Step, _ context: ChannelHandlerContext) {
+        // From here on nothing of the client's is answered; only a query can still be given up.
+        if step != .query { stage = .over }
+        switch script.troubles[step] {
+        case .silent, nil: break
+        case .close: context.close(promise: nil)
+        case .bytes(let bytes): context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: bytes)), promise: nil)
+        case .reply(let payload): write(payload, context)
+        case .endlessRows:
+            let columns = [TDSColumn("n", ColumnType(.int))]
+            guard let first = try? ReplyToken.encode([.columns(columns)]) else { return }
+            send(first, context)
+            sendRows(from: 0, columns, context)
+        }
+    }
+
+    /// A packet of a message that never ends.
+    private func send(_ payload: [UInt8], _ context: ChannelHandlerContext) {
+        let header = PacketHeader(.reply, status: [], length: payload.count + PacketHeader.size, spid: 51)
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: Packet(header: header, payload: payload).bytes)), promise: nil)
+    }
+
+    private func sendRows(from number: Int32, _ columns: [TDSColumn], _ context: ChannelHandlerContext) {
+        guard !isStopped, context.channel.isActive else { return }
+        var writer = ByteWriter()
+        for offset in 0..<200 {
+            try? ReplyToken.row([.integer(Int64(number &+ Int32(offset)))], compressed: false).encode(into: &writer, columns: columns)
+        }
+        send(writer.bytes, context)
+        let loop = context.eventLoop
+        let bound = NIOLoopBound((self, context), eventLoop: loop)
+        loop.scheduleTask(in: .milliseconds(1)) {
+            let (session, context) = bound.value
+            session.sendRows(from: number &+ 200, columns, context)
+        }
+    }
+}

@@ -1,0 +1,376 @@
+// The course of a connection as a table of events and actions; no socket, no clock.
+
+import Testing
+
+@testable import TDS
+
+@Suite struct SessionStateTests {
+    private static func prelogin(encryption: UInt8? = 1, required: UInt8? = 1, nonce: [UInt8]? = nil) -> Prelogin {
+        var options = [Prelogin.Option(.version, [12, 0, 7, 208, 0, 0])]
+        if let encryption { options.append(Prelogin.Option(.encryption, [encryption])) }
+        if let required { options.append(Prelogin.Option(.federatedAuthenticationRequired, [required])) }
+        if let nonce { options.append(Prelogin.Option(.nonce, nonce)) }
+        return Prelogin(options: options)
+    }
+
+    private static let acknowledgement = ReplyToken.loginAcknowledgement(
+        LoginAcknowledgement(tdsVersion: TDSVersion.v74, program: "Microsoft SQL Server", major: 12, minor: 0, build: 2000))
+    private static let feature = ReplyToken.featureAcknowledgements([FeatureAcknowledgement(.federatedAuthentication)])
+    private static let done = ReplyToken.done(Done())
+
+    /// A session whose login message has been sent.
+    private static func loggingIn(required: UInt8? = 1, method: LoginPlan.Method = .token) -> SessionState {
+        var state = SessionState(method: method)
+        _ = state.connected()
+        _ = state.preloginReceived(prelogin(required: required))
+        _ = state.secured(tlsVersion: "tlsv12", certificate: nil)
+        return state
+    }
+
+    private static func ready(mostRows: Int = 10) -> SessionState {
+        var state = SessionState(mostRows: mostRows)
+        _ = state.connected()
+        _ = state.preloginReceived(prelogin())
+        _ = state.secured(tlsVersion: nil, certificate: nil)
+        for token in [acknowledgement, feature, done] { _ = state.tokenReceived(token) }
+        _ = state.messageEnded()
+        return state
+    }
+
+    private static func login(_ tokens: [ReplyToken], required: UInt8? = 1, method: LoginPlan.Method = .token) -> [SessionAction] {
+        var state = loggingIn(required: required, method: method)
+        var actions = tokens.flatMap { state.tokenReceived($0) }
+        if actions.isEmpty { actions = state.messageEnded() }
+        return actions
+    }
+
+    private static func failure(_ actions: [SessionAction]) -> TDSFailure? {
+        for case .failLogin(let failure) in actions { return failure }
+        for case .failRequest(_, let failure) in actions { return failure }
+        return nil
+    }
+
+    @Test("TDS 7.4: PRELOGIN, TLS in packets, login")
+    func ordinaryOrder() {
+        var state = SessionState()
+        #expect(state.connected() == [.sendPrelogin])
+        #expect(state.preloginReceived(Self.prelogin()) == [.startTLS(wrapped: true)])
+        #expect(state.secured(tlsVersion: nil, certificate: nil) == [.sendLogin(LoginPlan(.token, echo: true))])
+    }
+
+    @Test("TDS 8.0: TLS, PRELOGIN, login, whatever PRELOGIN says about encryption", arguments: [0, 1, 2, 3, nil] as [UInt8?])
+    func strictOrder(encryption: UInt8?) {
+        var state = SessionState(strict: true)
+        #expect(state.connected() == [.startTLS(wrapped: false)])
+        #expect(state.secured(tlsVersion: nil, certificate: nil) == [.sendPrelogin])
+        #expect(state.preloginReceived(Self.prelogin(encryption: encryption)) == [.sendLogin(LoginPlan(.token, echo: true))])
+    }
+
+    @Test(
+        "Only full encryption lets a token leave",
+        arguments: [0: false, 1: true, 2: false, 3: true, 0x81: true, 0x80: false, 4: false, 0x20: false])
+    func encryption(value: UInt8, isTaken: Bool) {
+        var state = SessionState()
+        _ = state.connected()
+        let actions = state.preloginReceived(Self.prelogin(encryption: value))
+        #expect(isTaken == (actions == [.startTLS(wrapped: true)]))
+        #expect(isTaken || Self.failure(actions)?.cause == .encryptionRefused)
+        #expect(isTaken || actions.last == .close)
+        #expect(isTaken || state.secured(tlsVersion: nil, certificate: nil).isEmpty)
+    }
+
+    @Test("Without a word about encryption no token leaves")
+    func noEncryption() {
+        var state = SessionState()
+        _ = state.connected()
+        #expect(Self.failure(state.preloginReceived(Self.prelogin(encryption: nil)))?.cause == .encryptionRefused)
+    }
+
+    @Test("Echo and nonce of the login are those of PRELOGIN", arguments: [(1, true), (0, false), (nil, false)] as [(UInt8?, Bool)])
+    func echo(required: UInt8?, echo: Bool) {
+        var state = SessionState()
+        _ = state.connected()
+        let nonce = Array(repeating: UInt8(7), count: 32)
+        _ = state.preloginReceived(Self.prelogin(required: required, nonce: nonce))
+        #expect(state.secured(tlsVersion: nil, certificate: nil) == [.sendLogin(LoginPlan(.token, echo: echo, nonce: nonce))])
+    }
+
+    @Test("FEDAUTHREQUIRED knows 0 and 1 only")
+    func badRequired() {
+        var state = SessionState()
+        _ = state.connected()
+        #expect(Self.failure(state.preloginReceived(Self.prelogin(required: 2)))?.cause == .protocolViolation)
+    }
+
+    @Test("A whole answer logs in, and its packet size is used from then on")
+    func loginAccepted() {
+        let actions = Self.login([
+            .environmentChange(.database(new: "billing", old: "master")), Self.acknowledgement,
+            .environmentChange(.packetSize(new: 8000, old: 4096)),
+            Self.feature, Self.done,
+        ])
+        #expect(actions.first == .usePacketSize(8000))
+        guard case .finishLogin(let facts) = actions.last else {
+            Issue.record("\(actions)")
+            return
+        }
+        #expect(facts.database == "billing")
+        #expect(facts.version == "12.0.2000")
+        #expect(facts.requiresToken == true)
+    }
+
+    struct Refusal: Sendable, CustomTestStringConvertible {
+        var name: String
+        var tokens: [ReplyToken]
+        var required: UInt8? = 1
+        var cause: TDSFailure.Cause
+        var testDescription: String { name }
+    }
+
+    private static func error(_ number: Int32, _ state: UInt8 = 1, class severity: UInt8 = 14) -> ReplyToken {
+        .error(TDSServerMessage(number: number, state: state, class: severity, text: "x"))
+    }
+
+    @Test(
+        "Answers that are no login",
+        arguments: [
+            Refusal(name: "an error", tokens: [error(18456), .done(Done([.error]))], cause: .loginRefused),
+            Refusal(name: "an error after an acknowledgement", tokens: [acknowledgement, error(4060), done], cause: .loginRefused),
+            Refusal(name: "nothing but an end", tokens: [done], cause: .protocolViolation),
+            Refusal(name: "no end", tokens: [acknowledgement, feature], cause: .protocolViolation),
+            Refusal(
+                name: "more to come, and no more", tokens: [acknowledgement, feature, .done(Done([.more]))], cause: .protocolViolation),
+            Refusal(name: "no acknowledgement of the token", tokens: [acknowledgement, done], cause: .protocolViolation),
+            Refusal(
+                name: "a feature nobody asked for",
+                tokens: [acknowledgement, .featureAcknowledgements([FeatureAcknowledgement(.utf8Support, [1])]), done],
+                cause: .protocolViolation),
+            Refusal(
+                name: "TDS 7.1",
+                tokens: [
+                    .loginAcknowledgement(LoginAcknowledgement(tdsVersion: 0x7100_0001, program: "x", major: 8, minor: 0, build: 0)),
+                    feature, done,
+                ],
+                cause: .protocolViolation),
+            Refusal(name: "columns", tokens: [.columns([TDSColumn("a", ColumnType(.int))])], cause: .protocolViolation),
+            Refusal(
+                name: "FEDAUTHINFO", tokens: [.federatedAuthenticationInfo(FederatedAuthenticationInfo(stsURL: "a", spn: "b"))],
+                cause: .protocolViolation),
+        ])
+    func refusals(row: Refusal) {
+        let actions = Self.login(row.tokens, required: row.required)
+        #expect(Self.failure(actions)?.cause == row.cause)
+        #expect(Self.failure(actions)?.phase == .login)
+        #expect(actions.last == .close)
+    }
+
+    @Test("Without FEDAUTHREQUIRED the acknowledgement of the token may be missing")
+    func noAcknowledgementNeeded() {
+        guard case .finishLogin = Self.login([Self.acknowledgement, Self.done], required: 0).last else {
+            Issue.record("no login")
+            return
+        }
+    }
+
+    @Test(
+        "Of several errors the most telling one is named",
+        arguments: [
+            ([4060, 18456], 4060), ([18456, 40615], 40615), ([18456], 18456), ([33155, 18456], 33155), ([40613, 47073], 47073),
+            ([50001, 18456], 50001),
+        ] as [([Int32], Int32)])
+    func mostTelling(numbers: [Int32], wanted: Int32) {
+        let actions = Self.login(numbers.map { Self.error($0) } + [.done(Done([.error]))])
+        #expect(Self.failure(actions)?.message?.number == wanted)
+        #expect(Self.failure(actions)?.messages.map(\.number) == numbers)
+    }
+
+    @Test("A route after the acknowledgement is no login")
+    func routed() {
+        let route = Route(server: "w1.worker.database.windows.net", port: 11001)
+        let actions = Self.login([Self.acknowledgement, .environmentChange(.routing(route)), Self.feature, Self.done])
+        guard case .finishRedirect(route, let facts) = actions.first else {
+            Issue.record("\(actions)")
+            return
+        }
+        #expect(facts.redirectedTo == "w1.worker.database.windows.net:11001")
+        #expect(actions.last == .close)
+    }
+
+    @Test("The issuer is asked for without a token, and the session ends with the answer")
+    func issuer() {
+        var state = SessionState(method: .askIssuer)
+        _ = state.connected()
+        _ = state.preloginReceived(Self.prelogin(nonce: Array(repeating: 1, count: 32)))
+        #expect(state.secured(tlsVersion: nil, certificate: nil) == [.sendLogin(LoginPlan(.askIssuer, echo: true))])
+        let info = FederatedAuthenticationInfo(stsURL: "https://login.windows.net/t", spn: "s")
+        #expect(state.tokenReceived(.federatedAuthenticationInfo(info)).isEmpty)
+        let actions = state.messageEnded()
+        guard case .finishIssuer(info, _) = actions.first else {
+            Issue.record("\(actions)")
+            return
+        }
+        #expect(actions.last == .close)
+        #expect(Self.failure(Self.login([Self.acknowledgement, Self.feature, Self.done], method: .askIssuer))?.cause == .protocolViolation)
+    }
+
+    @Test("A server that closes is described by the step in which it did", arguments: [0, 1, 2, 3])
+    func closes(step: Int) {
+        var state = SessionState()
+        if step > 0 { _ = state.connected() }
+        if step > 1 { _ = state.preloginReceived(Self.prelogin()) }
+        if step > 2 { _ = state.secured(tlsVersion: nil, certificate: nil) }
+        let failure = Self.failure(state.peerClosed())
+        #expect(failure?.cause == .closed)
+        #expect(failure?.phase == [.tcp, .negotiate, .tls, .login][step])
+        #expect(state.peerClosed().isEmpty)
+    }
+
+    @Test("Rubbish before the login says that no SQL Server is there, later that it breaks the rules")
+    func rubbish() {
+        var state = SessionState()
+        _ = state.connected()
+        #expect(Self.failure(state.wireFailed(.malformed("x")))?.cause == .notSQLServer)
+        var later = Self.loggingIn()
+        #expect(Self.failure(later.wireFailed(WireError(.unknownToken(0x42), evidence: [0x42])))?.cause == .protocolViolation)
+        var large = Self.loggingIn()
+        #expect(Self.failure(large.wireFailed(.beyondLimit("x", 1)))?.cause == .tooLarge)
+    }
+
+    @Test("A request gets its rows, and the connection is ready for the next")
+    func request() {
+        var state = Self.ready()
+        let id = RequestID(1)
+        #expect(state.requestMade(id) == [.sendRequest(id)])
+        let columns = [TDSColumn("a", ColumnType(.int))]
+        for token in [
+            ReplyToken.columns(columns), .row([1], compressed: false), .row([2], compressed: true), .done(Done([.count], rowCount: 2)),
+        ] {
+            #expect(state.tokenReceived(token).isEmpty)
+        }
+        var result = TDSResult()
+        result.sets = [TDSResultSet(columns: columns, rows: [[1], [2]])]
+        result.counts = [2]
+        #expect(state.messageEnded() == [.finishRequest(id, result)])
+        #expect(state.requestMade(RequestID(2)) == [.sendRequest(RequestID(2))])
+    }
+
+    @Test("A failed statement leaves the connection open, a fatal one does not", arguments: [(14, false), (20, true)] as [(UInt8, Bool)])
+    func failedStatement(severity: UInt8, isFatal: Bool) {
+        var state = Self.ready()
+        _ = state.requestMade(RequestID(1))
+        _ = state.tokenReceived(Self.error(229, class: severity))
+        _ = state.tokenReceived(.done(Done([.error])))
+        let actions = state.messageEnded()
+        #expect(Self.failure(actions)?.cause == .requestFailed)
+        #expect((actions.last == .close) == isFatal)
+        #expect((state.step == .ready) == !isFatal)
+    }
+
+    @Test("A second request at the same time and one on a closed connection are misuse")
+    func misuse() {
+        var state = Self.ready()
+        _ = state.requestMade(RequestID(1))
+        #expect(Self.failure(state.requestMade(RequestID(2)))?.cause == .misuse)
+        _ = state.closeRequested()
+        #expect(Self.failure(state.requestMade(RequestID(3)))?.cause == .misuse)
+    }
+
+    @Test("A cancelled request is answered at once; the next one waits until the server has confirmed")
+    func cancel() {
+        var state = Self.ready()
+        _ = state.requestMade(RequestID(1))
+        let actions = state.requestAbandoned(RequestID(1), .timedOut)
+        #expect(Self.failure(actions)?.cause == .timedOut)
+        #expect(actions.last == .sendAttention)
+        #expect(state.requestMade(RequestID(2)).isEmpty)
+        // The answer that was on its way, then the confirmation in a message of its own.
+        #expect(state.tokenReceived(.done(Done())).isEmpty)
+        #expect(state.messageEnded().isEmpty)
+        #expect(state.tokenReceived(.done(Done([.attention]))).isEmpty)
+        #expect(state.messageEnded() == [.sendRequest(RequestID(2))])
+        #expect(state.requestAbandoned(RequestID(1), .timedOut).isEmpty)
+    }
+
+    @Test("A server that does not confirm a cancel loses the connection")
+    func unconfirmed() {
+        var state = Self.ready()
+        _ = state.requestMade(RequestID(1))
+        _ = state.requestAbandoned(RequestID(1), .cancelled)
+        _ = state.requestMade(RequestID(2))
+        let actions = state.attentionUnanswered()
+        #expect(Self.failure(actions)?.cause == .timedOut)
+        #expect(actions.last == .close)
+    }
+
+    @Test("At the limit of rows the rest is not read, and the result says so")
+    func rowLimit() {
+        var state = Self.ready(mostRows: 2)
+        _ = state.requestMade(RequestID(1))
+        _ = state.tokenReceived(.columns([TDSColumn("a", ColumnType(.int))]))
+        _ = state.tokenReceived(.row([1], compressed: false))
+        _ = state.tokenReceived(.row([2], compressed: false))
+        #expect(state.tokenReceived(.row([3], compressed: false)) == [.sendAttention])
+        #expect(state.tokenReceived(.row([4], compressed: false)).isEmpty)
+        _ = state.tokenReceived(.done(Done([.attention])))
+        guard case .finishRequest(RequestID(1), let result) = state.messageEnded().first else {
+            Issue.record("no result")
+            return
+        }
+        #expect(result.rows == [[1], [2]])
+        #expect(result.isTruncated)
+        #expect(state.step == .ready)
+    }
+
+    @Test("What nobody asked for ends the session")
+    func unasked() {
+        var state = Self.ready()
+        #expect(state.tokenReceived(.row([1], compressed: false)) == [.close])
+        var early = SessionState()
+        _ = early.connected()
+        #expect(Self.failure(early.tokenReceived(Self.done))?.cause == .protocolViolation)
+        var twice = Self.loggingIn()
+        #expect(Self.failure(twice.preloginReceived(Self.prelogin()))?.cause == .protocolViolation)
+    }
+}
+
+@Suite struct RedirectRuleTests {
+    struct Row: Sendable, CustomTestStringConvertible {
+        var from = "shop.database.windows.net"
+        var to: String
+        var port: UInt16 = 11001
+        var transport: UInt8 = 0
+        var hop = 0
+        var follows: String?
+        var testDescription: String { "\(from) -> \(to):\(port)" }
+    }
+
+    @Test(
+        "A redirect stays within its service, goes one hop, and leads to a name",
+        arguments: [
+            Row(to: "ab12.tr1.eastus1-a.worker.database.windows.net", follows: "ab12.tr1.eastus1-a.worker.database.windows.net"),
+            Row(to: "AB12.Worker.Database.Windows.NET.", follows: "ab12.worker.database.windows.net"),
+            Row(to: "w.database.windows.net\\instance", follows: "w.database.windows.net"),
+            Row(to: "shop.database.windows.net", follows: "shop.database.windows.net"),
+            Row(
+                from: "shop.privatelink.database.windows.net", to: "w.worker.database.windows.net", follows: "w.worker.database.windows.net"
+            ),
+            Row(from: "s.database.usgovcloudapi.net", to: "w.database.usgovcloudapi.net", follows: "w.database.usgovcloudapi.net"),
+            Row(from: "s.database.usgovcloudapi.net", to: "w.database.windows.net"), Row(to: "w.database.windows.net", hop: 1),
+            Row(to: "w.database.windows.net.evil.example"), Row(to: "evil-database.windows.net"), Row(to: "evil.example"),
+            Row(to: ".database.windows.net"),
+            Row(to: "10.0.0.4"), Row(to: "::1"), Row(to: ""), Row(to: "a b.database.windows.net"),
+            Row(to: "w.database.windows.net", port: 0),
+            Row(to: "w.database.windows.net", transport: 1), Row(to: "w.database.windows.net\u{0}.evil.example"),
+            Row(from: "own.example", to: "other.example"),
+            Row(from: "own.example", to: "own.example", follows: "own.example"), Row(from: "a.db.lab", to: "b.db.lab", follows: "b.db.lab"),
+        ])
+    func rule(row: Row) {
+        let decision = RedirectRule(extraSuffixes: [".db.lab"]).decide(
+            Route(server: row.to, port: row.port, transport: row.transport), from: row.from, hop: row.hop)
+        if let name = row.follows {
+            #expect(decision == .follow(host: name, port: Int(row.port)))
+        } else if case .follow = decision {
+            Issue.record("\(decision)")
+        }
+    }
+}
