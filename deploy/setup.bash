@@ -71,6 +71,7 @@ need_capabilities() {
     for name in "$@"; do
         case "$name" in
         libpq-dev) pkg-config --exists libpq ;;
+        libmariadb-dev) pkg-config --exists libmariadb ;;
         libcurl4-openssl-dev) pkg-config --exists libcurl ;;
         libc-ares-dev) pkg-config --exists libcares ;;
         libssl-dev) pkg-config --exists openssl ;;
@@ -78,6 +79,8 @@ need_capabilities() {
         zlib1g-dev) pkg-config --exists zlib ;;
         libc6-dev) [ -e /usr/include/stdio.h ] ;;
         postgresql) compgen -G '/usr/lib/postgresql/*/bin/initdb' || compgen -G '/usr/pgsql-*/bin/initdb' || command -v initdb ;;
+        mariadb-server) (PATH=$PATH:/usr/sbin:/usr/libexec && command -v mariadbd) ;;
+        python3-pymysql) python3 -c 'import pymysql' ;;
         prometheus) command -v prometheus && command -v promtool ;;
         python3-prometheus-client) python3 -c 'import prometheus_client.openmetrics.parser' ;;
         libltdl7) ldconfig -p | grep -F 'libltdl.so.7 ' ;;
@@ -94,10 +97,10 @@ need_capabilities() {
         stop "This is not Debian, so nothing is installed for you. Missing, by Debian's names: ${missing[*]}"
 }
 
-# What a build needs, and what the lab needs to run a real PostgreSQL that asks it about tokens.
+# What a build needs, and what the lab needs to run a real PostgreSQL and MariaDB that ask it about tokens.
 # shellcheck disable=SC2034  # read by the scripts that source this
-build_packages=(git ca-certificates pkg-config gcc g++ libc6-dev libcurl4-openssl-dev libpq-dev libc-ares-dev libssl-dev libsqlite3-dev zlib1g-dev)
+build_packages=(git ca-certificates pkg-config gcc g++ libc6-dev libcurl4-openssl-dev libpq-dev libmariadb-dev libc-ares-dev libssl-dev libsqlite3-dev zlib1g-dev)
 # shellcheck disable=SC2034
-lab_packages=(postgresql)
+lab_packages=(postgresql mariadb-server)
 # shellcheck disable=SC2034
-test_packages=(prometheus python3-prometheus-client python3-venv libltdl7 libkrb5-3 libgssapi-krb5-2 curl openssl chromium)
+test_packages=(prometheus python3-prometheus-client python3-pymysql python3-venv libltdl7 libkrb5-3 libgssapi-krb5-2 curl openssl chromium)

@@ -129,3 +129,26 @@ static inline const char *copenssl_store_directory(void) {
     const char *path = getenv(X509_get_default_cert_dir_env());
     return path ? path : X509_get_default_cert_dir();
 }
+
+// A place in every session for a pointer of ours. Source: SSL_get_ex_new_index(3).
+static inline int copenssl_session_slot(void) { return (int)CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL, 0, NULL, NULL, NULL, NULL); }
+static inline int copenssl_set_session_minimum(SSL *ssl) { return (int)SSL_set_min_proto_version(ssl, TLS1_2_VERSION); }
+static inline int copenssl_chain_length(X509_STORE_CTX *context) {
+    STACK_OF(X509) *chain = X509_STORE_CTX_get0_untrusted(context);
+    return chain ? sk_X509_num(chain) : 0;
+}
+static inline X509 *copenssl_chain_member(X509_STORE_CTX *context, int index) {
+    STACK_OF(X509) *chain = X509_STORE_CTX_get0_untrusted(context);
+    return chain ? sk_X509_value(chain, index) : NULL;
+}
+static inline SSL *copenssl_verifying_session(X509_STORE_CTX *context) {
+    return (SSL *)X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx());
+}
+typedef long (*copenssl_read_check)(BIO *, int, const char *, size_t, int, long, int, size_t *);
+static inline void copenssl_check_reads(SSL *ssl, copenssl_read_check check, void *argument) {
+    BIO *bio = SSL_get_rbio(ssl);
+    if (!bio) return;
+    BIO_set_callback_arg(bio, (char *)argument);
+    BIO_set_callback_ex(bio, check);
+}
+static inline void *copenssl_check_argument(BIO *bio) { return BIO_get_callback_arg(bio); }

@@ -8,12 +8,22 @@ enum CertificateReader {
     static func facts(of session: OpaquePointer) -> CertificateFacts? {
         guard let leaf = unsafe SSL_get1_peer_certificate(session) else { return nil }
         defer { unsafe X509_free(leaf) }
+        let count = unsafe copenssl_chain_count(session)
+        return unsafe facts(of: leaf, chain: (0..<min(count, 16)).map { unsafe copenssl_chain_certificate(session, $0) })
+    }
+
+    /// Facts of the leaf that is being verified; nil when there is none.
+    static func facts(verifying context: OpaquePointer) -> CertificateFacts? {
+        guard let leaf = unsafe X509_STORE_CTX_get0_cert(context) else { return nil }
+        let count = unsafe copenssl_chain_length(context)
+        return unsafe facts(of: leaf, chain: (0..<min(count, 16)).map { unsafe copenssl_chain_member(context, $0) })
+    }
+
+    private static func facts(of leaf: OpaquePointer, chain: [OpaquePointer?]) -> CertificateFacts {
         let notAfter = unsafe time(X509_get0_notAfter(leaf))
         var chainEnd = notAfter
-        let count = unsafe copenssl_chain_count(session)
-        for index in 0..<min(count, 16) {
-            guard let certificate = unsafe copenssl_chain_certificate(session, index) else { continue }
-            unsafe chainEnd = min(chainEnd, time(X509_get0_notAfter(certificate)))
+        unsafe chain.forEach { certificate in
+            if let certificate = unsafe certificate { unsafe chainEnd = min(chainEnd, time(X509_get0_notAfter(certificate))) }
         }
         return unsafe CertificateFacts(
             subject: name(X509_get_subject_name(leaf)), issuer: name(X509_get_issuer_name(leaf)), names: names(of: leaf),

@@ -65,6 +65,8 @@ package final class TrustAnchors: Sendable {
         var adopted: AnchorFile?
         /// The store's times of change when `adopted` was filled.
         var stamp: [Int64] = []
+        /// The whole store, for a library that takes it.
+        var store: (value: TrustStore, stamp: [Int64])?
         /// When the stores were last looked at, and what their times were then.
         var looked: (at: ContinuousClock.Instant, stamp: [Int64])?
     }
@@ -83,6 +85,17 @@ package final class TrustAnchors: Sendable {
             if state.stamp != state.looked?.stamp { state.adopted = nil }
             return state.adopted
         } ?? configured
+    }
+
+    /// The whole store with the configured file, made anew when anything it is read from has changed on disk.
+    ///
+    /// Reads files: not for the cooperative pool. **Throws**: `config_invalid` when the configured file cannot be used.
+    package func store() throws(Failure) -> TrustStore {
+        let stamp = currentStamp()
+        if let known = state.withLock({ $0.store }), known.stamp == stamp { return known.value }
+        let new = try TrustStore(caFile: caFile)
+        state.withLock { $0.store = (new, stamp) }
+        return new
     }
 
     /// Keeps what the whole store vouched for, beside the configured file, and fills `file` with it when one waits for it.

@@ -57,6 +57,13 @@ final class AgentService: Sendable {
         metrics.configurationLoaded(isReload: false)
         let board = workbench.board
         let engines = Dictionary(uniqueKeysWithValues: workbench.probes.map { ($0.id, $0.target.engine) })
+        let found: @Sendable (Observation) -> Void = { observation in
+            store.record(observation)
+            if let engine = engines[observation.check] { metrics.observe(observation, engine: engine) }
+            guard let change = board.record(observation) else { return }
+            tell(change.stateLine)
+            Self.log(change, observation, logger)
+        }
         let scheduler = Scheduler(
             probes: workbench.probes, gate: gate, seed: CheckID(target: Terminal.hostName, identity: "").stableHash, drain: Self.drain,
             // A probe holds one or two descriptors; some are kept for the page, the metrics and the database.
@@ -65,20 +72,16 @@ final class AgentService: Sendable {
                 switch event {
                 case .started(_, let lag): metrics.schedulerLag(lag)
                 case .missed(_, let reason): metrics.missed(MissedReason(rawValue: reason.rawValue) ?? .overrun)
-                case .finished(let observation):
-                    store.record(observation)
-                    if let engine = engines[observation.check] { metrics.observe(observation, engine: engine) }
-                    guard let change = board.record(observation) else { return }
-                    tell(change.stateLine)
-                    Self.log(change, observation, logger)
+                case .finished(let observation): found(observation)
                 }
             }, logger: logger)
         self.scheduler = scheduler
-        // Such probes answer who asked and count as logins; they do not change what the schedule has found, because who asks may have
-        // left them less time than the configuration does.
+        // Such probes answer who asked and count as logins; only those of the agent's own commands change what the schedule has found,
+        // because who asks over HTTP may have left them less time than the configuration does.
         let probes = Dictionary(uniqueKeysWithValues: workbench.probes.map { ($0.id, $0) })
         let onDemand = OnDemand(
-            gate: gate, find: { probes[$0] }, depth: { scheduler.depth(of: $0) }, note: { scheduler.note($0) }, logger: logger)
+            gate: gate, find: { probes[$0] }, depth: { scheduler.depth(of: $0) }, note: { scheduler.note($0) }, found: found,
+            logger: logger)
         self.onDemand = onDemand
         diagnosis = InsideDiagnosis(
             InsideDiagnosis.Sources(
@@ -157,7 +160,8 @@ final class AgentService: Sendable {
                     ReadinessCondition("listening", isMet: self.isListening.load(ordering: .acquiring)),
                 ]
             },
-            report: { Self.report(self.workbench.board.snapshot, self.configuration, self.store.status) }, targets: { self.configuration.targets },
+            report: { Self.report(self.workbench.board.snapshot, self.configuration, self.store.status) },
+            targets: { self.configuration.targets },
             probe: { check, timeout in await self.probe(check, within: timeout) }, diagnosis: diagnosis)
     }
 

@@ -67,7 +67,8 @@ struct InsideDiagnose: Sendable {
             throw ExitCode(ExitStatus.usage.rawValue)
         }
         guard reply.status == 200, let seconds = document?["limit_seconds"]?.number else {
-            return .failure(NoPlan(message: "what answers at the local socket \(agent.path) is no agent of this version (HTTP \(reply.status))"))
+            return .failure(
+                NoPlan(message: "what answers at the local socket \(agent.path) is no agent of this version (HTTP \(reply.status))"))
         }
         return .success(.seconds(fraction: seconds))
     }

@@ -184,12 +184,12 @@ final class InsideDiagnosis: Diagnosing, Service {
         _ question: DiagnoseQuestion, _ chosen: Set<CheckID>, _ answers: [CheckID: OnDemand.Answer], _ medians: [CheckID: PhaseMedians],
         _ end: End
     ) -> Report {
-        // What such a probe has seen answers who asked; the board stays what the schedule found.
+        // The board may know it already, and newer things as well: what the person asked for is what is told.
         var snapshot = sources.board().snapshot
         var end = end
         for index in snapshot.checks.indices where chosen.contains(snapshot.checks[index].id) {
             if case .observed(let observation)? = answers[snapshot.checks[index].id] {
-                _ = snapshot.checks[index].apply(observation)
+                if snapshot.checks[index].last != observation { _ = snapshot.checks[index].apply(observation) }
             } else {
                 let known = snapshot.checks[index]
                 snapshot.checks[index] = CheckStatus(id: known.id, target: known.target)
@@ -198,7 +198,9 @@ final class InsideDiagnosis: Diagnosing, Service {
                 if end == .finished { end = .timedOut }
             }
         }
-        var report = sources.report(snapshot).narrowed(to: chosen)
+        var report = sources.report(snapshot)
+        // Who names nothing asks for everything, identities without a target included.
+        if !question.names.isEmpty { report = report.narrowed(to: chosen) }
         report.medians = medians
         report.failOn = question.failOn
         report.ending =

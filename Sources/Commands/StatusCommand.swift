@@ -21,7 +21,9 @@ struct StatusCommand: AsyncParsableCommand {
 
     @OptionGroup var options: ConfigurationOptions
 
-    @Option(help: ArgumentHelp("Where the agent listens; without it the local socket, then the first address of the configuration.", valueName: "host:port"))
+    @Option(
+        help: ArgumentHelp(
+            "Where the agent listens; without it the local socket, then the first address of the configuration.", valueName: "host:port"))
     var address: String?
 
     @Option(help: "text or json.", transform: outputFormat)

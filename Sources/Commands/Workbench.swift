@@ -59,7 +59,8 @@ struct Workbench: Sendable {
                 switch target.engine {
                 case .postgresql:
                     return PostgresProbe(target: target, identity: definition, tokens: tokens, anchors: shared, tools: tools)
-                case .mysql, .azuresql: return nil
+                case .mysql: return MySQLProbe(target: target, identity: definition, tokens: tokens, anchors: shared, tools: tools)
+                case .azuresql: return nil
                 }
             }
         }

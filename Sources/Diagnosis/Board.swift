@@ -47,8 +47,11 @@ package final class Board: Sendable {
     package func adopt(_ past: [CheckID: CheckPast]) {
         storage.withLock { storage in
             for (check, known) in past {
-                guard let index = storage.index[check] else { continue }
-                storage.checks[index].adopt(known)
+                if check.isWatch, let index = storage.identities.firstIndex(where: { $0.name == check.identity }) {
+                    storage.identities[index].adopt(known)
+                } else if let index = storage.index[check] {
+                    storage.checks[index].adopt(known)
+                }
             }
         }
     }

@@ -121,6 +121,8 @@ package struct IdentityStatus: Sendable, Hashable {
     package var cacheHits: UInt64 = 0
     package var requests: [TokenSourceKind: UInt64] = [:]
     package var requestFailures: [TokenSourceKind: [Cause: UInt64]] = [:]
+    /// Since when it failed, by cause, before this process began: for the first failure that it sees.
+    private var failingSince: [Cause: Timestamp] = [:]
 
     package init(name: String) { self.name = name }
 
@@ -153,11 +155,17 @@ package struct IdentityStatus: Sendable, Hashable {
                 requestFailures[result.source, default: [:]][reason.cause, default: 0] += 1
             }
             guard before != (state, cause) else { return nil }
-            since = result.time
+            since = before.0 == .unknown ? cause.flatMap { failingSince[$0] } ?? result.time : result.time
             return StateLine(
                 time: result.time, kind: .identity, id: name, from: before.0, to: state, cause: cause?.rawValue, phase: failure?.phase)
         }
         return nil
+    }
+
+    /// Takes in what history knows of its watch from before this process.
+    package mutating func adopt(_ past: CheckPast) {
+        failingSince = past.failingSince
+        if state == .down, let cause, let earlier = past.failingSince[cause] { since = min(since ?? earlier, earlier) }
     }
 
     /// The earliest end of a token that is held.

@@ -25,6 +25,10 @@ package struct Evidence: Sendable, Hashable, Codable, JSONRepresentable {
         case openssl
         /// Text of libpq itself, without a code.
         case libpq
+        /// The number of a MySQL server's error.
+        case mysql
+        /// What libmariadb says by itself, with its number.
+        case libmariadb
         /// What a claim of the token says.
         case claim
         case certificate, address

@@ -36,7 +36,8 @@ extension Lab {
         lines.append("targets:")
         for target in options.targets {
             lines += [
-                "  - name: \(target.name)", "    engine: postgresql", "    host: \(target.host)", "    port: \(endpoint(of: target).port)",
+                "  - name: \(target.name)", "    engine: \(target.engine.rawValue)", "    host: \(target.host)",
+                "    port: \(endpoint(of: target).port)",
                 "    database: \(target.database)", "    user: \(target.role)",
                 "    identities: [\(target.identities.joined(separator: ", "))]",
                 "    tls: {ca_file: \"\(caFile)\"}",
@@ -68,7 +69,8 @@ extension Lab {
             "targets": options.targets.map { target -> JSON in
                 let endpoint = endpoint(of: target)
                 return [
-                    "name": target.name, "host": target.host, "address": endpoint.host, "port": endpoint.port, "database": target.database,
+                    "name": target.name, "engine": target.engine.rawValue, "host": target.host, "address": endpoint.host,
+                    "port": endpoint.port, "database": target.database,
                     "user": target.role, "black_hole": target.blackHole,
                 ]
             },

@@ -2,7 +2,7 @@
 package import Diagnosis
 package import Logging
 
-/// A running lab: identity endpoints, a name service, fault proxies and a real PostgreSQL that checks tokens.
+/// A running lab: identity endpoints, a name service, fault proxies, and a real PostgreSQL and MariaDB that check tokens.
 ///
 /// Everything listens on loopback addresses of this lab's own, everything written is in one scratch folder, and nothing of it is left after
 /// `stop()`, nor when the process is killed.
@@ -12,11 +12,13 @@ package final class Lab: Sendable {
     package let scratch: Scratch
     package let certificates: LabCertificates
     package let issuer: TokenIssuer
+    /// The judge of PostgreSQL's logins; that of MySQL's belongs to `mysql`.
     package let gate: TokenGate
     package let identity: IdentityServer
     package let nameServer: NameServer
-    /// Nil when the options ask for none.
+    /// Nil when the options ask for none, or no target needs it.
     package let postgres: PostgresServer?
+    package let mysql: MySQLServer?
     package let board: FaultBoard
     /// Switches faults on and off.
     package let faults: Faults
@@ -31,7 +33,7 @@ package final class Lab: Sendable {
     /// The audience of PostgreSQL and MySQL on Azure.
     package static let audience = "https://ossrdbms-aad.database.windows.net"
 
-    /// Starts all parts and returns when the server accepts logins.
+    /// Starts all parts and returns when the servers accept logins.
     /// **Throws**: `LabError` for people: what is missing, and how to get it. Nothing is left behind then.
     package static func start(
         _ options: LabOptions = LabOptions(), logger: Logger = Logger(label: "lab", factory: { _ in SwiftLogNoOpLogHandler() })
@@ -56,13 +58,26 @@ package final class Lab: Sendable {
         let gate = TokenGate(issuer: issuer, audience: Self.audience, roles: PostgresSchema.mappings, logger: logger)
         var running: [@Sendable () async -> Void] = []
         do {
-            var postgres: PostgresServer?
-            if options.postgres {
-                let server = try await PostgresServer.start(
-                    options: options, scratch: scratch, block: block, certificates: certificates, gate: gate, logger: logger)
-                running.append { await server.stop() }
-                postgres = server
+            let engines = Set(options.targets.map(\.engine))
+            // Without a target of any engine PostgreSQL is meant, as ever.
+            async let first = Self.result {
+                options.postgres && (engines.contains(.postgresql) || engines.isEmpty)
+                    ? try await PostgresServer.start(
+                        options: options, scratch: scratch, block: block, certificates: certificates.postgres, gate: gate, logger: logger)
+                    : nil
             }
+            async let second = Self.result {
+                options.mysql && engines.contains(.mysql)
+                    ? try await MySQLServer.start(
+                        options: options, scratch: scratch, block: block, certificates: certificates.mysql,
+                        gate: TokenGate(issuer: issuer, audience: Self.audience, roles: MySQLSchema.mappings, logger: logger))
+                    : nil
+            }
+            // Both are waited for before either's failure is looked at, so that what has started can be stopped.
+            let started = await (first, second)
+            if case .success(let server?) = started.0 { running.append { await server.stop() } }
+            if case .success(let server?) = started.1 { running.append { await server.stop() } }
+            let (postgres, mysql) = (try started.0.get(), try started.1.get())
             let desk = IdentityDesk(issuer: issuer, principals: options.principals, options: options, board: board) { [postgres] issued in
                 if issued.audience == Self.audience { try await postgres?.admit(issued) }
             }
@@ -78,11 +93,19 @@ package final class Lab: Sendable {
             var proxies: [FaultProxy] = []
             var proxyOfTarget: [String: Int] = [:]
             if !options.direct {
-                let upstream = postgres.map { Endpoint(host: $0.address, port: $0.port) }
-                let tls = try TLSContexts(certificates)
+                let upstreams: [Engine: Endpoint?] = [
+                    .postgresql: postgres.map { Endpoint(host: $0.address, port: $0.port) },
+                    .mysql: mysql.map { Endpoint(host: $0.address, port: $0.port) },
+                ]
+                let contexts = [
+                    Engine.postgresql: try TLSContexts(certificates.postgres), .mysql: try TLSContexts(certificates.mysql),
+                ]
                 for (index, group) in try Self.groups(of: options.targets).enumerated() {
+                    let engine = group[0].engine
+                    guard let tls = contexts[engine] else { throw LabError("The lab has no servers of the engine \(engine.rawValue).") }
                     let route = Route(
-                        targets: group.map(\.name), upstream: upstream, block: block, tls: tls, board: board, recorder: recorder)
+                        targets: group.map(\.name), engine: engine, upstream: upstreams[engine] ?? nil, block: block, tls: tls,
+                        board: board, recorder: recorder)
                     let proxy = try await FaultProxy.start(on: block.target(index), route: route, recorder: recorder)
                     running.append { await proxy.stop() }
                     for target in group { proxyOfTarget[target.name] = proxies.count }
@@ -91,16 +114,19 @@ package final class Lab: Sendable {
             }
             var zone = Zone()
             for target in options.targets {
+                let server = target.engine == .mysql ? block.mysql : block.postgres
                 let addresses =
                     proxyOfTarget[target.name].map { proxies[$0].addresses }
-                    ?? FaultProxy.Addresses(primary: block.postgres, secondary: block.postgres, dead: block.blackHole)
+                    ?? FaultProxy.Addresses(primary: server, secondary: server, dead: block.blackHole)
                 zone.add(
                     Zone.Entry(target: target, addresses: target.blackHole ? [block.blackHole] : [addresses.primary], reserve: addresses))
             }
             self.nameServer = try await NameServer.start(on: block.nameServer, zone: zone, board: board)
             self.postgres = postgres
+            self.mysql = mysql
             self.identity = identity
-            self.faults = Faults(targets: options.targets, board: board, identity: identity, postgres: postgres, proxies: proxies)
+            self.faults = Faults(
+                targets: options.targets, board: board, identity: identity, postgres: postgres, mysql: mysql, proxies: proxies)
             self.proxies = proxies
             self.proxyOfTarget = proxyOfTarget
             self.blackHole = blackHole
@@ -126,7 +152,9 @@ package final class Lab: Sendable {
         }
         await blackHole?.close()
         await identity.stop()
-        await postgres?.stop()
+        async let first: Void? = postgres?.stop()
+        async let second: Void? = mysql?.stop()
+        _ = await (first, second)
         scratch.remove()
     }
 
@@ -140,19 +168,30 @@ package final class Lab: Sendable {
     package func endpoint(of target: LabTarget) -> Endpoint {
         if target.blackHole, let blackHole { return Endpoint(host: block.blackHole, port: blackHole.port) }
         if let proxy = proxyOfTarget[target.name].map({ proxies[$0] }) { return Endpoint(host: proxy.addresses.primary, port: proxy.port) }
-        return Endpoint(host: block.postgres, port: postgres?.port ?? 0)
+        return switch target.engine {
+        case .mysql: Endpoint(host: block.mysql, port: mysql?.port ?? 0)
+        case .postgresql, .azuresql: Endpoint(host: block.postgres, port: postgres?.port ?? 0)
+        }
     }
 
     /// Targets that share a proxy; each of the others has its own.
     private static func groups(of targets: [LabTarget]) throws -> [[LabTarget]] {
         let open = targets.filter { !$0.blackHole }
         var groups = open.filter { !$0.shared }.map { [$0] }
-        guard groups.count < LoopbackBlock.targetCapacity else {
-            throw LabError("At most \(LoopbackBlock.targetCapacity) targets can have a proxy of their own; mark the others as shared.")
+        guard groups.count + Engine.allCases.count <= LoopbackBlock.targetCapacity else {
+            throw LabError(
+                "At most \(LoopbackBlock.targetCapacity - Engine.allCases.count) targets can have a proxy of their own; mark the others as shared."
+            )
         }
-        let shared = open.filter(\.shared)
-        if !shared.isEmpty { groups.append(shared) }
+        for engine in Engine.allCases {
+            let shared = open.filter { $0.shared && $0.engine == engine }
+            if !shared.isEmpty { groups.append(shared) }
+        }
         return groups
+    }
+
+    private static func result<R: Sendable>(_ body: @concurrent @Sendable () async throws -> R) async -> Result<R, any Error> {
+        do { return .success(try await body()) } catch { return .failure(error) }
     }
 
     /// A token as the identity endpoint would give it: the platform's cached one.

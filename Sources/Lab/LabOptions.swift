@@ -1,4 +1,5 @@
 // What a lab is asked to be: which parts run and what they answer with.
+package import Diagnosis
 
 /// The wishes of whoever starts a lab. The defaults give a healthy small Azure with two PostgreSQL servers.
 package struct LabOptions: Sendable {
@@ -8,12 +9,14 @@ package struct LabOptions: Sendable {
     package var principals: [Principal] = Principal.standard
     /// Which identity endpoint the environment of the lab points to. Both are always served.
     package var identityKind: IdentityKind = .appService
-    /// Whether a real PostgreSQL is started. Without it the targets still resolve, and connections end at the proxy.
+    /// Whether a real PostgreSQL is started for targets that want one. Without it they still resolve, and connections end at the proxy.
     package var postgres = true
+    /// The same for MariaDB, which stands in for Azure Database for MySQL.
+    package var mysql = true
     package var tokenCheck: TokenCheck = .automatic
-    /// Whether clients reach PostgreSQL directly instead of through the fault proxy: for figures, where the proxy would be measured too.
+    /// Whether clients reach the real servers directly instead of through the fault proxy: for figures, where the proxy would be measured too.
     package var direct = false
-    /// `max_connections` of the real server.
+    /// `max_connections` of each real server.
     package var maxConnections = 100
     /// How long a managed-identity token lives. **Unit**: seconds. Source: Entra documentation, managed identities: about 24 hours.
     package var tokenLifetime = 86_400
@@ -26,7 +29,7 @@ package struct LabOptions: Sendable {
 
     package enum IdentityKind: String, Sendable, CaseIterable { case appService, imds }
 
-    /// How the real server decides over a token.
+    /// How the real PostgreSQL decides over a token. MariaDB always asks the lab.
     package enum TokenCheck: String, Sendable, CaseIterable {
         /// `pam` as root, otherwise `password`.
         case automatic
@@ -41,22 +44,24 @@ package struct LabOptions: Sendable {
 /// One database server of the lab as a client sees it: a public name, and a database and role behind it.
 package struct LabTarget: Sendable, Hashable {
     package var name: String
+    package var engine: Engine
     package var database: String
     package var role: String
     /// Names of principals, in the agent's configuration the identities of the target.
     package var identities: [String]
     /// Whether connections are never answered (dropped like packets at a firewall).
     package var blackHole: Bool
-    /// Whether the target shares the proxy of the first one: for fleets of many names.
+    /// Whether the target shares the proxy of the first one of its engine: for fleets of many names.
     package var shared: Bool
     /// Whether the name goes over `privatelink` instead of the server's own alias.
     package var privateLink: Bool
 
     package init(
-        name: String, database: String, role: String, identities: [String] = ["app"], blackHole: Bool = false, shared: Bool = false,
-        privateLink: Bool = false
+        name: String, engine: Engine = .postgresql, database: String, role: String, identities: [String] = ["app"],
+        blackHole: Bool = false, shared: Bool = false, privateLink: Bool = false
     ) {
         self.name = name
+        self.engine = engine
         self.database = database
         self.role = role
         self.identities = identities
@@ -65,19 +70,36 @@ package struct LabTarget: Sendable, Hashable {
         self.privateLink = privateLink
     }
 
-    package var host: String { "\(name).postgres.database.azure.com" }
+    package var host: String { "\(name).\(Self.suffix(of: engine))" }
+
+    /// What the public names of an engine's servers end in.
+    package static func suffix(of engine: Engine) -> String {
+        switch engine {
+        case .postgresql: "postgres.database.azure.com"
+        case .mysql: "mysql.database.azure.com"
+        case .azuresql: "database.windows.net"
+        }
+    }
 
     package static let standard = [
         LabTarget(name: "orders", database: "orders", role: "aad_orders"),
         LabTarget(name: "billing", database: "billing", role: "aad_billing", privateLink: true),
     ]
 
+    /// One MySQL server, on MariaDB.
+    package static let standardMySQL = [LabTarget(name: "stock", engine: .mysql, database: "stock", role: "aad_stock")]
+
+    /// What `agent-lab up` starts: every engine of the lab.
+    package static let everyEngine = standard + standardMySQL
+
     /// `count` targets on one database, the last `blackHoles` of which never answer.
-    package static func fleet(count: Int, blackHoles: Int = 0) -> [LabTarget] {
-        (0..<count).map { index in
+    package static func fleet(count: Int, blackHoles: Int = 0, engine: Engine = .postgresql) -> [LabTarget] {
+        let pattern = engine == .mysql ? standardMySQL[0] : standard[0]
+        return (0..<count).map { index in
             let digits = String(index + 1)
             return LabTarget(
-                name: "t" + String(repeating: "0", count: max(0, 5 - digits.count)) + digits, database: "orders", role: "aad_orders",
+                name: "t" + String(repeating: "0", count: max(0, 5 - digits.count)) + digits, engine: engine, database: pattern.database,
+                role: pattern.role,
                 blackHole: index >= count - blackHoles, shared: true)
         }
     }

@@ -16,6 +16,7 @@ package struct LoopbackBlock: Sendable, Hashable {
     package var identity: String { address(3) }
     /// Never answers: all black-holed names point here.
     package var blackHole: String { address(4) }
+    package var mysql: String { address(7) }
     /// **Shape**: three addresses per target, the last of which is the dead one of the fault `dead_address`.
     package func target(_ index: Int) -> FaultProxy.Addresses {
         FaultProxy.Addresses(primary: address(10 + 3 * index), secondary: address(11 + 3 * index), dead: address(12 + 3 * index))

@@ -24,13 +24,15 @@ final class Supervisor: Sendable {
     var ended: String? { state.withLock { state in state.ended.map { "\($0)\n\(state.lastWords)" } } }
 
     /// Starts `program` under the watching shell.
-    /// - Parameter litter: files and folders that are removed after the child has ended.
-    init(program: String, arguments: [String], account: String?, log: String, litter: [String]) {
+    /// - Parameters:
+    ///   - ending: the signal that stops the child at once; its data is thrown away, so nothing has to be saved.
+    ///   - litter: files and folders that are removed after the child has ended.
+    init(program: String, arguments: [String], account: String?, log: String, ending: String = "QUIT", litter: [String]) {
         (stopRequested, requestStop) = AsyncStream.makeStream(of: Void.self)
-        var command = ["setpriv", "--pdeathsig", "QUIT"]
+        var command = ["setpriv", "--pdeathsig", ending]
         if let account { command += ["--reuid", account, "--regid", account, "--init-groups"] }
         command += ["--", program] + arguments
-        let shell = ["sh", "-c", Self.script, "lab-supervisor", log, String(litter.count)] + litter + command
+        let shell = ["sh", "-c", Self.script, "lab-supervisor", log, ending, String(litter.count)] + litter + command
         // Not structured because the child outlives the call that starts it; `stop()` ends it, and so does the end of this process.
         Task { [stopRequested, self] in
             var options = PlatformOptions()
@@ -92,15 +94,14 @@ final class Supervisor: Sendable {
         }
     }
 
-    // An immediate shutdown (SIGQUIT) is enough: the data directory is thrown away.
     private static let script = """
-        log=$1; count=$2; shift 2
+        log=$1; ending=$2; count=$3; shift 3
         litter=; while [ "$count" -gt 0 ]; do litter="$litter
         $1"; shift; count=$((count - 1)); done
         exec 3<&0
         "$@" </dev/null >>"$log" 2>&1 3<&- &
         child=$!
-        { read -r _ <&3; kill -QUIT "$child" 2>/dev/null; } &
+        { read -r _ <&3; kill -"$ending" "$child" 2>/dev/null; } &
         watcher=$!
         exec 3<&-
         wait "$child"; status=$?

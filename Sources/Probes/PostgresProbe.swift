@@ -1,7 +1,7 @@
 // The PostgreSQL probe: who asks whom, and what is kept between two runs. The run itself is `PostgresRun`.
 package import Certificates
 package import Diagnosis
-import Logging
+package import MariaDB
 package import Readiness
 import Synchronization
 
@@ -12,6 +12,8 @@ package struct ProbeTools: Sendable {
     /// The servers that `lookup` asks; empty for the system's.
     package var nameServers: [Endpoint]
     package var look: CertificateLook
+    /// For libmariadb, which blocks.
+    package var threads: MariaDBThreads
     package var cloud: Cloud
     /// What sessions call themselves: `agent/VERSION`.
     package var applicationName: String
@@ -26,6 +28,7 @@ package struct ProbeTools: Sendable {
         self.lookup = lookup
         self.nameServers = nameServers
         self.look = CertificateLook(reactor: reactor)
+        self.threads = MariaDBThreads()
         self.cloud = cloud
         self.applicationName = applicationName
         self.lastGood = lastGood
@@ -47,6 +50,10 @@ package final class PostgresProbe: Probe {
     let identity: IdentityDefinition
     let anchors: TrustAnchors
     let tools: ProbeTools
+    /// What the role can do, where nothing is configured about it, and when to look again.
+    let survey = Mutex<(seen: PrivilegeSurvey?, due: ContinuousClock.Instant?)>((nil, nil))
+    /// Rights change rarely, and looking at them reads the whole catalog.
+    static let surveyInterval = Duration.seconds(3600)
     /// Facts of the certificate seen last, so that an unchanged one is not read anew.
     let knownCertificate = Mutex<CertificateFacts?>(nil)
 
@@ -64,37 +71,14 @@ package final class PostgresProbe: Probe {
     }
 
     package func observe(_ run: ProbeRun) async -> Observation? {
-        var logger = run.logger
-        logger[metadataKey: "check.id"] = "\(id)"
-        logger.trace("probe begins", metadata: ["server.host": "\(target.host)", "probe.depth": "\(run.depth)"])
-        let observation = await observation(of: run)
-        guard let observation else {
-            logger.debug("probe was cancelled")
-            return nil
-        }
-        let phases = observation.phases.compactMap { result in result.duration.map { "\(result.phase.rawValue) \(Span.short($0))" } }
-        logger.debug(
-            "probe is over",
-            metadata: [
-                "probe.phases": "\(phases.joined(separator: ", "))", "server.address": "\(observation.facts.address ?? "")",
-                "failure.cause": "\(observation.failure?.cause.rawValue ?? "none")",
-                "failure.evidence": "\(observation.failure?.evidence.first?.line ?? "none")",
-            ])
-        return observation
-    }
-
-    private func observation(of run: ProbeRun) async -> Observation? {
-        var attempt = PostgresRun(probe: self, run: run)
-        do {
-            try await attempt.perform()
-            return attempt.record.observation(run.depth == .tls ? .partial(.loginPaused) : .succeeded)
-        } catch .failed(let failure) {
-            // The next probe gets a fresh one; this one does not try twice.
-            if failure.cause == .tokenExpired { await tokens.discard(target.engine.resource) }
-            let refined = Classifier.refined(failure, facts: attempt.record.facts, lastGood: tools.lastGood(id))
-            return attempt.record.observation(.failed(refined))
-        } catch {
-            return nil
+        await observation(of: run) {
+            var attempt = PostgresRun(probe: self, run: run)
+            do throws(ProbeEnd) {
+                try await attempt.perform()
+                return (attempt.record, .success(run.depth == .tls ? .partial(.loginPaused) : .succeeded))
+            } catch {
+                return (attempt.record, .failure(error))
+            }
         }
     }
 }

@@ -6,20 +6,17 @@ import Readiness
 import Synchronization
 
 /// The state of one run. Throws the failure of the phase that ended it.
-struct PostgresRun {
+struct PostgresRun: TokenRun {
     let probe: PostgresProbe
     let run: ProbeRun
     var record: ProbeRecord
-    private var token: AccessToken?
+    var token: AccessToken?
 
     init(probe: PostgresProbe, run: ProbeRun) {
         self.probe = probe
         self.run = run
         self.record = ProbeRecord(check: probe.id, unasked: probe.privilegeQuestion == nil ? [.privileges] : [])
     }
-
-    private var target: Target { probe.target }
-    private var tools: ProbeTools { probe.tools }
 
     mutating func perform() async throws(ProbeEnd) {
         let token = try await acquireToken()
@@ -41,83 +38,23 @@ struct PostgresRun {
         try await askPrivileges(session)
     }
 
-    // MARK: token
-
-    private mutating func acquireToken() async throws(ProbeEnd) -> Secret<String> {
-        record.enter(.token)
-        let lease = try await probe.tokens.token(for: target.engine.resource, until: run.deadline)
-        token = lease.token
-        if lease.isCached { record.markCached(.token) }
-        record.facts.describe(lease.token)
-        // A token for another resource must not go to a database. Every other prediction is left to the server to confirm.
-        if let failure = prediction, failure.cause == .tokenWrongAudience { throw .failed(failure) }
-        record.leave()
-        return lease.token.secret
-    }
-
-    private var prediction: Failure? {
-        token.flatMap {
-            Classifier.claims(
-                $0.claims, wanted: target.engine.resource, cloud: tools.cloud, expected: probe.identity.selector, now: .now)
-        }
-    }
-
-    // MARK: dns
-
-    private mutating func resolve() async throws(ProbeEnd) -> [String] {
-        record.enter(.dns)
-        let resolution: NameResolution
-        do {
-            resolution = try await tools.lookup.resolve(target.host, until: run.deadline)
-        } catch {
-            switch error {
-            case .ares(let code, let text, _):
-                throw .failed(
-                    Classifier.ares(code: code, name: target.host, text: text, servers: tools.nameServers.map(\.description)))
-            case .wait(let wait): throw end(of: wait, during: .dns)
-            }
-        }
-        record.facts.addresses = resolution.addresses
-        record.facts.aliases = resolution.aliases
-        record.facts.timeToLive = resolution.timeToLive
-        record.leave()
-        if resolution.addresses == [target.host] { record.skip(.dns, "numeric address") }
-        return resolution.addresses
-    }
-
     // MARK: tcp, negotiate
 
-    /// Connects to the first of at most three addresses that answers, and asks it for TLS.
+    /// Connects to the first address that answers, and asks it for TLS.
     private mutating func connect(
         to addresses: [String], _ token: Secret<String>
     ) async throws(ProbeEnd) -> (connection: PostgresConnection, address: String) {
-        let candidates = Array(addresses.prefix(3))
-        var dead: [(address: String, evidence: Evidence)] = []
-        var first: Failure?
-        for (index, address) in candidates.enumerated() {
-            let share = max(run.deadline.remaining / (candidates.count - index), .seconds(1))
+        var attempt = Attempts(addresses)
+        while let (address, deadline) = attempt.next(until: run.deadline) {
             do {
-                let connection = try await connect(to: address, token, by: run.deadline.capped(to: share))
-                if !dead.isEmpty { record.notices.append(Self.deadAddresses(dead, living: address)) }
+                let connection = try await connect(to: address, token, by: deadline)
+                if let notice = attempt.notice(living: address) { record.notices.append(notice) }
                 return (connection, address)
-            } catch .failed(let failure) where failure.phase == .tcp && failure.cause != .probeInternal {
-                dead.append((address, failure.evidence.first ?? Evidence(.address, text: address)))
-                first = first ?? failure
-                if run.deadline.isPassed { break }
+            } catch {
+                guard attempt.goesOn(after: error) else { throw error }
             }
         }
-        // Source: ares.h, ARES_ENODATA 1.
-        guard var failure = first else { throw .failed(Classifier.ares(code: 1, name: target.host)) }
-        failure.evidence = dead.map(\.evidence)
-        throw .failed(failure)
-    }
-
-    /// A success after a dead address is a warning: every other connection of the application pays for it.
-    private static func deadAddresses(_ dead: [(address: String, evidence: Evidence)], living: String) -> Notice {
-        let list = dead.map(\.address).joined(separator: ", ")
-        return Notice(
-            .addressDead, during: .tcp, detail: "The name also has the address \(list), which does not answer; \(living) does.",
-            evidence: dead.map(\.evidence))
+        throw .failed(attempt.failure(host: target.host))
     }
 
     private mutating func connect(
@@ -291,7 +228,7 @@ struct PostgresRun {
     /// Asks for the configured rights in one statement. Whatever comes of it, the probe has succeeded: up means from token to query, and
     /// a question that found no answer is a fact of its own. **Throws**: only when the caller was cancelled.
     private mutating func askPrivileges(_ connection: PostgresConnection) async throws(ProbeEnd) {
-        guard let question = probe.privilegeQuestion else { return }
+        guard let question = probe.privilegeQuestion else { return try await surveyRights(connection) }
         record.enter(.privileges)
         do {
             record.facts.privileges = try await rights(connection, question)
@@ -301,6 +238,30 @@ struct PostgresRun {
             record.leaveFailed()
             record.facts.privileges = PrivilegeReport(role: record.facts.currentUser ?? target.user ?? "", problem: failure)
         }
+    }
+
+    /// Where nothing is configured: what the role can do, at the first success and then once an hour. Not worth a failure, nor much time.
+    private mutating func surveyRights(_ connection: PostgresConnection) async throws(ProbeEnd) {
+        let now = ContinuousClock.now
+        let isDue = probe.survey.withLock { survey in
+            guard survey.due.map({ $0 <= now }) ?? true else { return false }
+            survey.due = now + PostgresProbe.surveyInterval
+            return true
+        }
+        if isDue {
+            record.enter(.privileges)
+            do {
+                let answer = try await connection.query(
+                    PrivilegeSurvey.statement, limit: 1, on: tools.reactor, until: run.deadline.capped(to: .seconds(2)))
+                record.leave()
+                if let seen = PrivilegeSurvey(answer: answer) { probe.survey.withLock { $0.seen = seen } }
+            } catch {
+                record.leave()
+                record.skip(.privileges, "rights could not be looked at")
+                if case .wait(.cancelled) = error { throw .cancelled }
+            }
+        }
+        record.facts.rights = probe.survey.withLock(\.seen)
     }
 
     private func rights(_ connection: PostgresConnection, _ question: String) async throws(ProbeEnd) -> PrivilegeReport {
@@ -321,14 +282,6 @@ struct PostgresRun {
     }
 
     // MARK: how it ends
-
-    private func end(of wait: WaitFailure, during phase: Phase) -> ProbeEnd {
-        switch wait {
-        case .cancelled: .cancelled
-        case .deadline: .failed(Classifier.deadline(phase: phase, after: ContinuousClock.now - record.begin))
-        case .system(let code): .failed(Classifier.errno(code, phase: .internal))
-        }
-    }
 
     private func end(of failure: PostgresFailure, during phase: Phase) -> ProbeEnd {
         switch failure {
@@ -370,25 +323,5 @@ struct PostgresRun {
         PostgresContext(
             user: target.user ?? "", database: target.database, port: target.port, usedPassword: usedPassword, claims: token?.claims,
             tokenLength: token?.length, now: .now, prediction: prediction, host: target.host)
-    }
-
-    /// Says where it was; addresses are part of the evidence while several are tried.
-    private func located(_ failure: Failure) -> Failure {
-        guard let address = record.facts.address, let first = failure.evidence.first else { return failure }
-        var failure = failure
-        failure.evidence[0] = Evidence(
-            first.kind, code: first.code, text: "\(Endpoint(host: address, port: target.port)) \(first.text)")
-        return failure
-    }
-}
-
-extension Facts {
-    /// What may be kept of a token: who it is for and when it ends.
-    mutating func describe(_ token: AccessToken) {
-        tokenExpires = token.expires
-        principal = token.claims.principal
-        objectID = token.claims.objectID
-        appID = token.claims.appID
-        tenant = token.claims.tenant
     }
 }

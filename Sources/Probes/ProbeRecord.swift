@@ -26,10 +26,11 @@ struct ProbeRecord {
     private(set) var current = Phase.token
 
     /// Begins a phase; the one before it is over and was fine.
-    mutating func enter(_ phase: Phase) {
-        finishRunning(.ok)
+    /// - Parameter instant: when it began, for a boundary that is told afterwards.
+    mutating func enter(_ phase: Phase, at instant: ContinuousClock.Instant = .now) {
+        finishRunning(.ok, at: instant)
         current = phase
-        running = (phase, ContinuousClock.now)
+        running = (phase, instant)
     }
 
     /// Ends the running phase, so that what follows belongs to none.
@@ -75,10 +76,10 @@ struct ProbeRecord {
             notices: notices)
     }
 
-    private mutating func finishRunning(_ outcome: PhaseResult.Outcome) {
+    private mutating func finishRunning(_ outcome: PhaseResult.Outcome, at instant: ContinuousClock.Instant = .now) {
         guard let (phase, since) = running else { return }
         running = nil
-        durations[phase, default: .zero] += ContinuousClock.now - since
+        durations[phase, default: .zero] += instant - since
         outcomes[phase] = outcome
     }
 }

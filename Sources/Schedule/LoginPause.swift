@@ -30,14 +30,16 @@ package struct LoginPause: Sendable, Hashable {
     }
 
     /// Takes what a probe saw into account.
-    /// - Parameter slot: when the probe was due.
-    package mutating func apply(_ observation: Observation, slot: ContinuousClock.Instant) {
+    /// - Parameters:
+    ///   - slot: when the probe was due.
+    ///   - countsHandshakes: whether the server counts a handshake that was left unfinished as it does a login (MySQL).
+    package mutating func apply(_ observation: Observation, slot: ContinuousClock.Instant, countsHandshakes: Bool = false) {
         switch observation.outcome {
         case .succeeded:
             reset()
         case .partial:
             if isNews(observation.facts) { endRest() }
-        case .failed(let failure) where failure.phase == .login:
+        case .failed(let failure) where failure.phase == .login || (countsHandshakes && failure.phase == .tls):
             // A transient refusal says nothing about the next login: neither a step further nor back.
             guard !failure.cause.isTransient else { return }
             if isNews(observation.facts) { endRest() }

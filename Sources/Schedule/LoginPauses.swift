@@ -5,8 +5,8 @@ package import Diagnosis
 package struct LoginPauses: Sendable {
     /// How long nothing logs in to a server that has blocked this client.
     package static let serverRest: Duration = .seconds(15 * 60)
-    /// The causes by which a server says that it has blocked this client. Only MySQL has such a thing, so none in this version.
-    package static let blockingCauses: Set<Cause> = []
+    /// The causes by which a server says that it has blocked this client.
+    package static let blockingCauses: Set<Cause> = [.clientBlocked]
 
     private let blockingCauses: Set<Cause>
     private var checks: [CheckID: LoginPause] = [:]
@@ -28,7 +28,7 @@ package struct LoginPauses: Sendable {
         }
         var pause = checks[observation.check] ?? LoginPause()
         let rested = pause.isResting
-        pause.apply(observation, slot: slot)
+        pause.apply(observation, slot: slot, countsHandshakes: target.engine == .mysql)
         // Healthy checks cost no entry.
         checks[observation.check] = pause == LoginPause() ? nil : pause
         return pause.isResting && !rested

@@ -37,6 +37,7 @@ package final class OnDemand: Service {
     private let find: @Sendable (CheckID) -> (any Probe)?
     private let depth: @Sendable (CheckID) -> ProbeRun.Depth
     private let note: @Sendable (Observation) -> Void
+    private let found: @Sendable (Observation) -> Void
     private let gate: any ProbeGate
     private let clock: any ScheduleClock
     private let logger: Logger
@@ -46,15 +47,19 @@ package final class OnDemand: Service {
     ///   - find: the probe of a check as it is configured now.
     ///   - depth: how far a probe may go now: ``Scheduler/depth(of:)``.
     ///   - note: told of every result: ``Scheduler/note(_:)``.
+    ///   - found: told of what a command's probe found out, as if the schedule had: a login that was refused makes the next ones rest, so the
+    ///     schedule would not find it out by itself.
     package init(
         gate: any ProbeGate, clock: any ScheduleClock = SystemClock(), find: @escaping @Sendable (CheckID) -> (any Probe)?,
-        depth: @escaping @Sendable (CheckID) -> ProbeRun.Depth, note: @escaping @Sendable (Observation) -> Void, logger: Logger
+        depth: @escaping @Sendable (CheckID) -> ProbeRun.Depth, note: @escaping @Sendable (Observation) -> Void,
+        found: @escaping @Sendable (Observation) -> Void = { _ in }, logger: Logger
     ) {
         self.gate = gate
         self.clock = clock
         self.find = find
         self.depth = depth
         self.note = note
+        self.found = found
         self.logger = logger
     }
 
@@ -72,7 +77,9 @@ package final class OnDemand: Service {
     package func ask(_ check: CheckID, within timeout: Duration, for asker: Asker = .request) async -> Answer {
         guard let probe = find(check) else { return .closed }
         let now = clock.now
-        let order = Order(probe: probe, deadline: Deadline(now.advanced(by: min(timeout, probe.target.timeout))), asker: asker)
+        let order = Order(
+            probe: probe, deadline: Deadline(now.advanced(by: min(timeout, probe.target.timeout))), asker: asker,
+            hasAllTime: timeout >= probe.target.timeout)
         let (results, deliver) = AsyncStream<Observation>.makeStream()
         let place = state.withLock { $0.admit(order, deliver, at: now) }
         switch place {
@@ -110,7 +117,11 @@ package final class OnDemand: Service {
     private func perform(_ order: Order) async {
         let run = ProbeRun(deadline: order.deadline, depth: depth(order.check), gate: gate, logger: logger)
         let observation = await order.probe.observe(run)
-        if let observation { note(observation) }
+        if let observation {
+            note(observation)
+            // What ended only because its asker had less time than the configuration gives says nothing about the check.
+            if order.asker == .command, order.hasAllTime || clock.now < order.deadline.instant { found(observation) }
+        }
         finish(order, observation)
     }
 
@@ -128,6 +139,7 @@ package final class OnDemand: Service {
         var probe: any Probe
         var deadline: Deadline
         var asker: Asker
+        var hasAllTime: Bool
         var check: CheckID { probe.id }
     }
 

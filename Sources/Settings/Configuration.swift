@@ -39,8 +39,9 @@ package struct Configuration: Sendable {
         /// Whether the place was chosen here because the configuration names none. Such a socket is not worth failing for.
         package var isDefault: Bool
 
-        /// Longest path of a socket. **Unit**: bytes. **Source**: unix(7): `sun_path` holds 108 with the final zero.
-        package static let pathLimit = 107
+        /// Longest path of a socket. **Unit**: bytes. **Source**: unix(7): `sun_path` holds 108 with the final zero, and 104 on other
+        /// systems, which is what SwiftNIO goes by.
+        package static let pathLimit = 103
 
         /// The place beside the database.
         package init(besideHistory path: String) {

@@ -111,7 +111,7 @@ struct ConfigurationReader {
         if absolute.utf8.count > Configuration.Socket.pathLimit {
             issues.error(
                 path.path, at: path.position,
-                "the path is \(absolute.utf8.count) bytes long; the system takes \(Configuration.Socket.pathLimit) for a socket")
+                "the path is \(absolute.utf8.count) bytes long; that of a socket has \(Configuration.Socket.pathLimit) at most")
         } else if FileText.isDirectory(absolute) {
             issues.error(path.path, at: path.position, "\(printable(path.value)) is a directory; name a file in it")
         } else if absolute == history.path {

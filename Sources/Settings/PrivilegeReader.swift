@@ -3,6 +3,7 @@ import Diagnosis
 
 struct PrivilegeReader {
     let issues: IssueList
+    let engine: Engine
 
     static let bareExample = "connect"
     static let mappingExample = "{on: \"table sales.orders\", grants: [select]}"
@@ -90,12 +91,25 @@ struct PrivilegeReader {
 
     private func taken<Value>(_ result: Result<Value, PrivilegeGrammar.Problem>, at place: Placed<String>) -> Value? {
         switch result {
-        case .success(let value): return value
+        case .success(let value):
+            guard engine == .mysql, let problem = Self.unknownToMySQL(value) else { return value }
+            issues.error(place.path, at: place.position, "\"\(printable(place.value))\": \(problem)")
+            return nil
         case .failure(let problem):
             issues.error(
                 place.path, at: place.position, "\"\(printable(place.value))\": \(problem.text)",
                 suggestion: Guess.nearest(to: place.value, among: problem.guesses))
             return nil
+        }
+    }
+
+    /// What the grammar knows and MySQL has nothing of.
+    private static func unknownToMySQL<Value>(_ value: Value) -> String? {
+        switch value {
+        case let object as PrivilegeObject where object.kind == .sequence: "MySQL has no sequences"
+        case let rule as PrivilegeRule where rule.rights.contains(.bypassrls): "MySQL has no row-level security to bypass"
+        case let rights as [PrivilegeRight] where rights.contains(.bypassrls): "MySQL has no row-level security to bypass"
+        default: nil
         }
     }
 }

@@ -50,20 +50,26 @@ struct TargetReader {
             issues.error(fields.path, at: fields.position, "the key \"engine\" is missing, as in engine: postgresql")
         } else if let choice = fields.choice("engine", of: Engine.self) {
             engine = choice.value
-            if choice.value != .postgresql {
+            if choice.value == .azuresql {
                 issues.error(
-                    choice.path, at: choice.position, "the engine \(choice.value.rawValue): not in this version, which has postgresql only")
+                    choice.path, at: choice.position, "the engine azuresql: not in this version, which has postgresql and mysql")
             }
         }
         let host = required("host", fields, like: "host: orders.postgres.database.azure.com")
         if let host { check(host: host, engine: engine ?? .postgresql) }
         let port = fields.integer("port", in: 1...65535)
         let database = required("database", fields, like: "database: orders")
-        if let database, database.value.utf8.count > 63, engine == .postgresql {
-            issues.error(database.path, at: database.position, "is longer than the 63 bytes that PostgreSQL keeps of a name")
+        if let database {
+            switch engine {
+            case .postgresql? where database.value.utf8.count > 63:
+                issues.error(database.path, at: database.position, "is longer than the 63 bytes that PostgreSQL keeps of a name")
+            case .mysql? where database.value.count > 64:
+                issues.error(database.path, at: database.position, "is longer than the 64 characters that MySQL takes for a name")
+            default: break
+            }
         }
-        let user = engine == nil || engine == .postgresql ? required("user", fields, like: "user: aad_orders") : nil
-        if let user { check(user: user, host: host?.value) }
+        let user = engine == .azuresql ? nil : required("user", fields, like: "user: aad_orders")
+        if let user { check(user: user, host: host?.value, engine: engine ?? .postgresql) }
         let identities = self.identities(fields)
         let interval = fields.duration("interval", in: Self.intervalRange)
         let timeout = fields.duration("timeout", in: Self.timeoutRange)
@@ -79,7 +85,7 @@ struct TargetReader {
             tls.allow(["ca_file"], later: ["verify": "a switch for verification", "insecure": "a switch for verification"])
             return tls.text("ca_file").map(check(caFile:))
         }
-        let privileges = PrivilegeReader(issues: issues).read(fields)
+        let privileges = PrivilegeReader(issues: issues, engine: engine ?? .postgresql).read(fields)
         guard let name, let engine, let host, let database, let identities else { return nil }
         return Target(
             name: name, engine: engine, host: host.value, port: port?.value ?? engine.defaultPort, database: database.value,
@@ -159,8 +165,13 @@ struct TargetReader {
         }
     }
 
-    private func check(user: Placed<String>, host: String?) {
-        if user.value.utf8.count > 63 {
+    private func check(user: Placed<String>, host: String?, engine: Engine) {
+        if engine == .mysql, user.value.count > 32 {
+            issues.error(
+                user.path, at: user.position,
+                "is \(user.value.count) characters long; MySQL takes 32, so the account needs an alias (login_name_invalid)")
+        }
+        if engine == .postgresql, user.value.utf8.count > 63 {
             issues.error(
                 user.path, at: user.position,
                 "is \(user.value.utf8.count) bytes long; PostgreSQL keeps 63 bytes of a name"

@@ -67,7 +67,8 @@ package final class LocalSocket: Sendable {
             address = try SocketAddress(unixDomainSocketPath: path)
         } catch {
             return Refusal(
-                description: "the path of the local socket has \(path.utf8.count) bytes and the system takes 107: \(path); see server.socket")
+                description:
+                    "the path of the local socket has \(path.utf8.count) bytes, and 103 at most can be used: \(path); see server.socket")
         }
         // Source: open(2), ENXIO: a socket is the one kind of file that cannot be opened at all.
         let opened = unsafe open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)

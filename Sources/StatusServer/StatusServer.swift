@@ -47,7 +47,8 @@ package struct StatusServer: Service {
     ///   - hosts: names that a request may carry in `Host` besides addresses and `localhost`.
     ///   - onBound: called once, when all endpoints accept connections, with their actual ports in the order of `listen`.
     package init(
-        listen: [Endpoint], socket: LocalSocket? = nil, hosts: [String], sources: StatusSources, metrics: Metrics, logger: Logger, limits: Limits = Limits(),
+        listen: [Endpoint], socket: LocalSocket? = nil, hosts: [String], sources: StatusSources, metrics: Metrics, logger: Logger,
+        limits: Limits = Limits(),
         group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
         onBound: @escaping @Sendable ([Endpoint]) async -> Void = { _ in }
     ) {
@@ -191,7 +192,11 @@ extension StatusServer {
         // Ends with its value, for which this function waits.
         let task = Task { await routes.answer(facts) }
         channel.closeFuture.whenComplete { _ in task.cancel() }
-        return await withTaskCancellationHandler { await task.value } onCancel: { task.cancel() }
+        return await withTaskCancellationHandler {
+            await task.value
+        } onCancel: {
+            task.cancel()
+        }
     }
 }
 

@@ -6,14 +6,16 @@ enum PossibleFailures {
     static func pairs(_ engine: Engine) -> [(phase: Phase, causes: [Cause])] {
         switch engine {
         case .postgresql: postgresql
-        // No probe of these exists in this version.
-        case .mysql, .azuresql: []
+        case .mysql: mysql
+        // No probe of this exists in this version.
+        case .azuresql: []
         }
     }
 
     private static let anywhere: [Cause] = [.probeDeadline, .probeInternal, .unclassified]
 
-    private static let postgresql: [(phase: Phase, causes: [Cause])] = [
+    /// Before the database says anything, all engines are alike.
+    private static let onTheWay: [(phase: Phase, causes: [Cause])] = [
         (
             .token,
             [
@@ -24,35 +26,75 @@ enum PossibleFailures {
         ),
         (.dns, [.dnsNotFound, .dnsResolverError, .dnsPublicForPrivate] + anywhere),
         (.tcp, [.tcpTimeout, .tcpRefused, .tcpUnreachable, .tcpReset, .dnsPublicForPrivate, .firewallDenied] + anywhere),
-        (
-            .negotiate,
-            [.tlsNotNegotiated, .peerNotDatabase, .protocolViolation, .tcpReset, .connectionLost, .serverUnavailable] + anywhere
-        ),
-        (
-            .tls,
-            [
-                .tlsUntrustedIssuer, .tlsCertValidity, .tlsNameMismatch, .tlsProtocolMismatch, .tlsHandshakeAborted, .peerNotDatabase,
-                .tcpReset,
-            ] + anywhere
-        ),
-        (
-            .login,
-            [
-                .loginPrincipalUnknown, .loginIdentityRecreated, .loginTokenType, .loginDisabled, .loginNameInvalid, .entraAuthDisabled,
-                .serverIdentityGraph, .loginRefused, .authMethodUnexpected, .protocolViolation, .tokenNotSent, .tokenWrongAudience,
-                .tokenExpired, .tokenNotYetValid, .tokenWrongTenant, .tokenGroupsStale, .tokenTooLarge, .firewallDenied,
-                .databaseUnknown, .databaseAccessDenied, .connectionLimit, .serverUnavailable, .serviceThrottled, .connectionLost,
-                .tcpReset,
-            ] + anywhere
-        ),
-        (
-            .query,
-            [
-                .queryTimeout, .queryFailed, .connectionLost, .serverUnavailable, .databaseAccessDenied, .databaseReadOnly,
-                .privilegeMissing, .serviceThrottled,
-            ] + anywhere
-        ),
-        // Rights never decide whether a check is up.
-        (.privileges, []),
     ]
+
+    private static let postgresql: [(phase: Phase, causes: [Cause])] =
+        onTheWay + [
+            (
+                .negotiate,
+                [.tlsNotNegotiated, .peerNotDatabase, .protocolViolation, .tcpReset, .connectionLost, .serverUnavailable] + anywhere
+            ),
+            (
+                .tls,
+                [
+                    .tlsUntrustedIssuer, .tlsCertValidity, .tlsNameMismatch, .tlsProtocolMismatch, .tlsHandshakeAborted, .peerNotDatabase,
+                    .tcpReset,
+                ] + anywhere
+            ),
+            (
+                .login,
+                [
+                    .loginPrincipalUnknown, .loginIdentityRecreated, .loginTokenType, .loginDisabled, .loginNameInvalid, .entraAuthDisabled,
+                    .serverIdentityGraph, .loginRefused, .authMethodUnexpected, .protocolViolation, .tokenNotSent, .tokenWrongAudience,
+                    .tokenExpired, .tokenNotYetValid, .tokenWrongTenant, .tokenGroupsStale, .tokenTooLarge, .firewallDenied,
+                    .databaseUnknown, .databaseAccessDenied, .connectionLimit, .serverUnavailable, .serviceThrottled, .connectionLost,
+                    .tcpReset,
+                ] + anywhere
+            ),
+            (
+                .query,
+                [
+                    .queryTimeout, .queryFailed, .connectionLost, .serverUnavailable, .databaseAccessDenied, .databaseReadOnly,
+                    .privilegeMissing, .serviceThrottled,
+                ] + anywhere
+            ),
+            // Rights never decide whether a check is up.
+            (.privileges, []),
+        ]
+
+    private static let mysql: [(phase: Phase, causes: [Cause])] =
+        onTheWay + [
+            (
+                .negotiate,
+                [
+                    .tlsNotNegotiated, .peerNotDatabase, .protocolViolation, .tcpReset, .connectionLimit, .clientBlocked, .firewallDenied,
+                    .serverUnavailable, .serverStopped,
+                ] + anywhere
+            ),
+            (
+                .tls,
+                [
+                    .tlsUntrustedIssuer, .tlsCertValidity, .tlsNameMismatch, .tlsProtocolMismatch, .tlsHandshakeAborted, .peerNotDatabase,
+                    .tcpReset,
+                ] + anywhere
+            ),
+            (
+                .login,
+                [
+                    .loginPrincipalUnknown, .loginIdentityRecreated, .loginDisabled, .loginNameInvalid, .clientBlocked, .entraAuthDisabled,
+                    .serverIdentityGraph, .loginRefused, .authMethodUnexpected, .nativeLoginDisabled, .protocolViolation, .tokenNotSent,
+                    .tokenWrongAudience, .tokenExpired, .tokenNotYetValid, .tokenWrongTenant, .tokenGroupsStale, .firewallDenied,
+                    .databaseUnknown, .databaseAccessDenied, .connectionLimit, .serverUnavailable, .serverStopped, .serviceThrottled,
+                ] + anywhere
+            ),
+            (
+                .query,
+                [
+                    .queryTimeout, .queryFailed, .connectionLost, .serverUnavailable, .databaseReadOnly, .privilegeMissing,
+                    .protocolViolation,
+                    .serviceThrottled,
+                ] + anywhere
+            ),
+            (.privileges, []),
+        ]
 }

@@ -7,7 +7,7 @@ import Telemetry
 
 /// Groups of figures that are taken together.
 enum FigureGroup: String, CaseIterable, ExpressibleByArgument {
-    case probe, schedule, memory, diagnose, history
+    case probe, mysql, schedule, memory, diagnose, history, day
 }
 
 /// The program `agent-bench`: figures of the agent beside its peers.
@@ -18,13 +18,16 @@ struct BenchCommand: AsyncParsableCommand {
         abstract: "Measures the agent beside its peers, on this machine, in one run.",
         discussion: """
             Starts a lab of its own for every group of figures, in a process of its own; only the agent's side is counted. Needs \
-            PostgreSQL with pgbench on PATH, and the program agent beside this one. The figures are those of a release build.
+            PostgreSQL with pgbench on PATH, MariaDB, and the programs agent and agent-bench-mysql beside this one. The figures are those \
+            of a release build.
 
             probe     CPU and rate of complete PostgreSQL probes beside pgbench -C with the same statement, token and CA file
+            mysql     the same for MySQL, beside libmariadb in a loop in C
             schedule  lateness of 1000 checks every 30 s, then with 990 of them black-holed; threads; the metrics page
             memory    resident and anonymous memory of agent run with 10 and with 1000 checks
             diagnose  one agent diagnose beside one psql, start-up included
             history   bytes of a routine success, and reading a day of one check
+            day       a day of 1000 checks with simulated clocks and probes: lateness, bytes, memory, what retention does
 
             The exit status is 0 when every bar is met, 1 when one is not.
             """,
@@ -37,13 +40,13 @@ struct Measure: AsyncParsableCommand {
     @Flag(help: "Print JSON instead of a table.")
     var json = false
 
-    @Option(help: ArgumentHelp("Only this group; may be repeated.", valueName: "probe|schedule|memory|diagnose|history"))
+    @Option(help: ArgumentHelp("Only this group; may be repeated.", valueName: "probe|mysql|schedule|memory|diagnose|history|day"))
     var only: [FigureGroup] = []
 
-    @Option(help: ArgumentHelp("How long each run of the groups probe and schedule lasts.", valueName: "seconds"))
+    @Option(help: ArgumentHelp("How long each run of the groups probe, mysql and schedule lasts.", valueName: "seconds"))
     var seconds: Int?
 
-    @Option(help: "Connections at once in the group probe.")
+    @Option(help: "Connections at once in the groups probe and mysql.")
     var connections = 8
 
     @Option(help: "Observations in the group history.")
@@ -89,8 +92,8 @@ struct Measure: AsyncParsableCommand {
 
     private func measure(_ group: FigureGroup, _ scratch: String, _ systemStore: SystemStore, _ sink: LogSink) async throws -> [Figure] {
         switch group {
-        case .probe:
-            return try await LabProcess().lend { lab in
+        case .probe, .mysql:
+            return try await LabProcess(engine: group == .mysql ? .mysql : .postgresql).lend { lab in
                 try await ProbeFigures(
                     lab: lab, connections: connections, seconds: seconds ?? (quick ? 1 : 6), rounds: quick ? 1 : 5, scratch: scratch,
                     systemStore: systemStore, sink: sink
@@ -105,6 +108,8 @@ struct Measure: AsyncParsableCommand {
             return try await ServiceFigures(scratch: scratch, settle: 0, repetitions: quick ? 3 : 21).measureDiagnose()
         case .history:
             return try await HistoryFigures(rows: rows ?? (quick ? 20_000 : 10_000_000), scratch: scratch).measure()
+        case .day:
+            return try await DayFigures(checks: quick ? 100 : 1000, hours: quick ? 1 : 24, commitEvery: quick ? 10 : 1, scratch: scratch).measure()
         }
     }
 

@@ -16,6 +16,7 @@ struct LabFacts: Codable, Sendable {
         var user: String
     }
 
+    var engine: Engine
     /// Where all targets but the black-holed ones end up.
     var address: String
     var nameServer: String
@@ -38,10 +39,12 @@ struct LabChild: AsyncParsableCommand {
     @Option var targets = 1
     @Option var blackHoles = 0
     @Option var connections = 200
+    @Option var engine = Engine.postgresql.rawValue
 
     func run() async throws {
         var options = LabOptions()
-        options.targets = LabTarget.fleet(count: targets, blackHoles: blackHoles)
+        guard let engine = Engine(rawValue: engine) else { throw ValidationError("--engine \(engine) is none of the lab's.") }
+        options.targets = LabTarget.fleet(count: targets, blackHoles: blackHoles, engine: engine)
         options.maxConnections = connections
         // No fault proxy in between, and the cheapest way of checking tokens: the server's work is not what is measured.
         options.direct = true
@@ -60,7 +63,8 @@ struct LabChild: AsyncParsableCommand {
     private func announce(_ lab: Lab) async throws {
         let token = try await lab.token()
         let facts = LabFacts(
-            address: lab.endpoint(of: lab.options.targets[0]).host, nameServer: lab.nameServers.first ?? "", caFile: lab.caFile,
+            engine: lab.options.targets[0].engine, address: lab.endpoint(of: lab.options.targets[0]).host,
+            nameServer: lab.nameServers.first ?? "", caFile: lab.caFile,
             folder: lab.scratch.path, environment: lab.environment, configuration: lab.configurationYAML,
             targets: lab.options.targets.map {
                 LabFacts.Entry(name: $0.name, host: $0.host, port: lab.endpoint(of: $0).port, database: $0.database, user: $0.role)

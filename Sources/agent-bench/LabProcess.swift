@@ -38,11 +38,12 @@ enum Program {
 struct LabProcess: Sendable {
     var targets = 1
     var blackHoles = 0
+    var engine = Engine.postgresql
 
     /// Starts the lab, lends it to `body`, and ends it whatever happens.
     func lend<R: Sendable>(_ body: (LabFacts) async throws -> R) async throws -> R {
         let own = try FileManager.default.destinationOfSymbolicLink(atPath: Program.own)
-        let command = [own, "lab", "--targets", "\(targets)", "--black-holes", "\(blackHoles)"]
+        let command = [own, "lab", "--targets", "\(targets)", "--black-holes", "\(blackHoles)", "--engine", engine.rawValue]
         let result = try await Subprocess.run(
             .name("env"), arguments: Arguments(command), input: .inputWriter, output: .sequence, error: .currentStandardError
         ) { execution in

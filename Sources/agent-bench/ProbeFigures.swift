@@ -1,4 +1,4 @@
-// CPU per probe and probes per second, beside pgbench with a new connection for every transaction.
+// CPU per probe and probes per second, beside a client that makes a new connection for every round: pgbench, or libmariadb in a loop in C.
 import Diagnosis
 import FoundationEssentials
 import Probes
@@ -34,20 +34,21 @@ struct ProbeFigures {
         var stores: [Load] = []
         for round in 1...rounds {
             probes.append(try await probing("ca-\(round)", usesCAFile: true))
-            peers.append(try await pgbench())
+            peers.append(lab.engine == .mysql ? try await libmariadb() : try await pgbench())
             stores.append(try await probing("store-\(round)", usesCAFile: false))
         }
         let cpu = median(probes.map(\.cpuPerRound))
         let peerCPU = median(peers.map(\.cpuPerRound))
         let rate = median(probes.map(\.perSecond))
         let peerRate = median(peers.map(\.perSecond))
+        let (engine, peer) = lab.engine == .mysql ? ("MySQL", "libmariadb in C") : ("PostgreSQL", "pgbench -C")
         return [
-            Figure("CPU per PostgreSQL probe", cpu, "ms", peer: peerCPU, peerName: "pgbench -C", bar: .atMost(1.25 * peerCPU)),
+            Figure("CPU per \(engine) probe", cpu, "ms", peer: peerCPU, peerName: peer, bar: .atMost(1.25 * peerCPU)),
             Figure(
                 "the same, system's trust store", median(stores.map(\.cpuPerRound)), "ms", peer: cpu, peerName: "with a CA file",
                 bar: .atMost(1.2 * cpu)),
             Figure(
-                "PostgreSQL probes, \(connections) at once", rate, "per s", peer: peerRate, peerName: "pgbench -C",
+                "\(engine) probes, \(connections) at once", rate, "per s", peer: peerRate, peerName: peer,
                 bar: .atLeast(0.95 * peerRate)),
         ]
     }
@@ -81,6 +82,24 @@ struct ProbeFigures {
         }
         if let trouble = rig.firstTrouble { throw BenchError("a probe failed: \(trouble)") }
         return load
+    }
+
+    /// The same statements on as many connections, each of its own thread, with nothing around them.
+    private func libmariadb() async throws -> Load {
+        let target = lab.targets[0]
+        let before = Usage.children
+        let output = try await Program.run(
+            [
+                try Program.sibling("agent-bench-mysql"), target.host, "\(target.port)", lab.nameServer, lab.caFile, target.user,
+                target.database,
+                "\(connections)", "\(seconds)", MySQLStatement.session(isMariaDB: true, milliseconds: 5_000), MySQLStatement.question,
+            ], environment: ["MYSQL_PWD": lab.token])
+        let cpu = Usage.children - before
+        let words = output.split(whereSeparator: \.isWhitespace)
+        guard words.count == 2, let count = Int(words[0]), let elapsed = Double(words[1]), count > 0 else {
+            throw BenchError("agent-bench-mysql printed no result: \(output)")
+        }
+        return Load(count: count, cpu: cpu, elapsed: elapsed)
     }
 
     private func pgbench() async throws -> Load {

@@ -19,6 +19,7 @@ final class ProbeRig: Sendable {
     let store: HistoryStore
     let gate: Gate
     let logger: Logger
+    private let engine: Engine
     private let reactor: Reactor
     private let http: CurlClient
     /// What went wrong first; a figure of failing probes would say nothing.
@@ -39,7 +40,7 @@ final class ProbeRig: Sendable {
         let servers = [try Self.endpoint(lab.nameServer)]
         let targets = lab.targets.enumerated().map {
             Target(
-                name: $1.name, engine: .postgresql, host: $1.host, port: $1.port, database: $1.database, user: $1.user, identities: ["app"],
+                name: $1.name, engine: lab.engine, host: $1.host, port: $1.port, database: $1.database, user: $1.user, identities: ["app"],
                 interval: interval($0), timeout: timeout, caFile: usesCAFile ? lab.caFile : nil)
         }
         let board = Board(targets: targets, identities: ["app"])
@@ -66,7 +67,13 @@ final class ProbeRig: Sendable {
             reactor: reactor, lookup: try NameLookup(reactor: reactor, servers: servers), nameServers: servers, cloud: .public,
             applicationName: "agent/bench")
         let anchors = TrustAnchors(caFile: usesCAFile ? lab.caFile : nil)
-        probes = targets.map { PostgresProbe(target: $0, identity: identity, tokens: tokens, anchors: anchors, tools: tools) }
+        probes = targets.map { target -> any Probe in
+            switch target.engine {
+            case .mysql: MySQLProbe(target: target, identity: identity, tokens: tokens, anchors: anchors, tools: tools)
+            case .postgresql, .azuresql: PostgresProbe(target: target, identity: identity, tokens: tokens, anchors: anchors, tools: tools)
+            }
+        }
+        engine = lab.engine
         gate = Gate(limit: concurrency)
     }
 
@@ -93,7 +100,7 @@ final class ProbeRig: Sendable {
 
     func take(_ observation: Observation) {
         metrics.probeEnded()
-        metrics.observe(observation, engine: .postgresql)
+        metrics.observe(observation, engine: engine)
         store.record(observation)
         if let change = board.record(observation) {
             logger.notice(

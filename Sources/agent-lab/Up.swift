@@ -1,5 +1,6 @@
 // `agent-lab up`: starts a lab, says where everything is, and runs until it is told to end.
 import ArgumentParser
+import Diagnosis
 import Lab
 import Logging
 
@@ -7,18 +8,23 @@ struct Up: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Start a lab and keep it until Ctrl-C.")
 
     @OptionGroup var place: Place
-    @Option(help: "How many targets, all behind one proxy (default: two, orders and billing, each with its own).") var targets: Int?
+    @Option(help: "Only servers of this engine: postgresql or mysql (default: both).") var engine: String?
+    @Option(help: "How many targets of one engine, all behind one proxy (default: orders, billing and stock, each with its own).")
+    var targets: Int?
     @Option(help: "How many of the targets never answer.") var blackHole = 0
     @Option(help: "Write the agent's configuration to this file too.") var configOut: String?
     @Option(help: "Write the environment to this file too.") var envOut: String?
     @Option(help: "Which identity endpoint the environment names: appService or imds.") var identity = "appService"
-    @Option(help: "How the server checks tokens: automatic, pam or password.") var tokenCheck = "automatic"
-    @Option(help: "The server's max_connections.") var maxConnections = 100
-    @Flag(help: "Let clients reach PostgreSQL without the fault proxy.") var direct = false
+    @Option(help: "How PostgreSQL checks tokens: automatic, pam or password.") var tokenCheck = "automatic"
+    @Option(help: "The max_connections of each server.") var maxConnections = 100
+    @Flag(help: "Let clients reach the servers without the fault proxy.") var direct = false
     @Flag(help: "Log every decision over a token to standard error.") var verbose = false
 
     func validate() throws {
         guard LabOptions.IdentityKind(rawValue: identity) != nil else { throw ValidationError("--identity is appService or imds.") }
+        guard engine.map({ ["postgresql", "mysql"].contains($0) }) ?? true else {
+            throw ValidationError("--engine is postgresql or mysql.")
+        }
         guard LabOptions.TokenCheck(rawValue: tokenCheck) != nil else {
             throw ValidationError("--token-check is automatic, pam or password.")
         }
@@ -43,7 +49,9 @@ struct Up: AsyncParsableCommand {
         }
         var options = LabOptions()
         options.parentDirectory = directory.path
-        if let targets { options.targets = LabTarget.fleet(count: targets, blackHoles: blackHole) }
+        let wanted = engine.flatMap { Engine(rawValue: $0) }
+        options.targets = LabTarget.everyEngine.filter { wanted == nil || $0.engine == wanted }
+        if let targets { options.targets = LabTarget.fleet(count: targets, blackHoles: blackHole, engine: wanted ?? .postgresql) }
         options.identityKind = LabOptions.IdentityKind(rawValue: identity) ?? .appService
         options.tokenCheck = LabOptions.TokenCheck(rawValue: tokenCheck) ?? .automatic
         options.maxConnections = maxConnections
@@ -70,6 +78,7 @@ struct Up: AsyncParsableCommand {
                 return nil
             }
             if let postgres = lab.postgres { group.addTask { await postgres.end() } }
+            if let mysql = lab.mysql { group.addTask { await mysql.end() } }
             let reason = await group.next() ?? nil
             await control.close()
             // Ends the other wait as well.
@@ -95,7 +104,7 @@ struct Up: AsyncParsableCommand {
         if lab.postgres?.tokenCheck == .password {
             printError(
                 """
-                the server compares tokens as passwords: it cannot see a wrong audience or an expired token, \
+                PostgreSQL compares tokens as passwords: it cannot see a wrong audience or an expired token, \
                 and only the last token issued to a principal works
                 """
             )

@@ -288,5 +288,19 @@ import Testing
         #expect(Classifier.refined(Failure(.loginRefused, during: .login), facts: facts).cause == .loginRefused)
         facts.aliases = ["orders.rs-1.postgres.database.azure.com"]
         #expect(Classifier.refined(Failure(.tcpTimeout, during: .tcp), facts: facts).cause == .tcpTimeout)
+        var good = Facts()
+        good.addresses = ["20.9.9.9"]
+        #expect(Classifier.refined(Failure(.tcpTimeout, during: .tcp), facts: facts, lastGood: good).cause == .tcpTimeout)
+    }
+
+    @Test("A name that was private and is public now is the DNS's fault also without such an alias, and stays so when looked at again")
+    func wasPrivate() {
+        var (facts, good) = (Facts(), Facts())
+        facts.addresses = ["20.61.88.14"]
+        good.addresses = ["10.20.4.7"]
+        let once = Classifier.refined(Failure(.tcpTimeout, during: .tcp), facts: facts, lastGood: good)
+        #expect(once.cause == .dnsPublicForPrivate && once.certainty == .certain)
+        #expect(once.detail == "The name leads to 20.61.88.14, which is public; it led to 10.20.4.7 when it last worked.")
+        #expect(Classifier.refined(once, facts: facts, lastGood: good) == once)
     }
 }

@@ -225,12 +225,15 @@ import Testing
         now.address = "20.61.88.14"
         now.objectID = Fixture.appID
         let failure = Failure(.dnsPublicForPrivate, during: .tcp, certainty: .likely)
-        let finding = Fixture.report([Fixture.status(target, failure: failure, facts: now)]).findings[0]
-        #expect(finding.certainty == .certain)
+        let report = Fixture.report([Fixture.status(target, failure: failure, facts: now)])
+        #expect(report.findings[0].certainty == .certain)
+        #expect(report.findings[0].detail == "The name leads to 20.61.88.14, which is public; it led to 10.20.4.7 when it last worked.")
+        let changes = report.checks[0].status.changes
         #expect(
-            finding.detail.hasSuffix(
-                "Changed since it last worked: address 10.20.4.7 (private) → 20.61.88.14 (public); token's object id \(Fixture.objectID) → \(Fixture.appID)."
-            ))
+            changes.flatMap(\.phrases) == [
+                "address 10.20.4.7 (private) → 20.61.88.14 (public)", "token's object id \(Fixture.objectID) → \(Fixture.appID)",
+            ])
+        #expect(report.json["checks"]?[0]?["changes"]?.items?.compactMap { $0["name"]?.text } == ["addresses", "object_id"])
     }
 
     @Test("Facts that are equal, unknown or in another order are no change")
@@ -254,6 +257,20 @@ import Testing
             failures: [Failure(.configInvalid, during: .config, detail: "agent.yaml:3: unknown key")])
         #expect(report.exit == .configuration)
         #expect(report.findings.first?.affects.isEmpty == true)
+    }
+
+    @Test("Ten thousand checks that fail, each on a server of its own, cost ten times what a thousand cost, not a hundred")
+    func tenThousand() {
+        func cost(_ count: Int) -> Duration {
+            let checks = (0..<count).map { Fixture.status(Fixture.target("t\($0)", host: "t\($0).example.net"), failure: Self.refused) }
+            let begun = ContinuousClock.now
+            let report = Fixture.report(checks)
+            #expect(report.findings.count == count)
+            return ContinuousClock.now - begun
+        }
+        let few = (0..<3).map { _ in cost(1000) }.min() ?? .zero
+        let many = (0..<2).map { _ in cost(10_000) }.min() ?? .zero
+        #expect(many < few * 35, "\(many) against \(few)")
     }
 
     @Test("A thousand checks with one cause are one finding, quickly")
@@ -295,7 +312,7 @@ import Testing
         let keys = [
             "id", "target", "identity", "engine", "host", "port", "database", "user", "state", "cause", "phase", "since", "last_good",
             "started",
-            "duration_seconds", "phases", "facts", "findings",
+            "duration_seconds", "phases", "facts", "changes", "findings",
         ]
         #expect(checks.allSatisfy { $0.keys == keys })
         let down = checks[0]
@@ -313,10 +330,17 @@ import Testing
     @Test("Phases say what they did, how long, and why not")
     func phaseObjects() throws {
         let phases = try #require(report.json["checks"]?[0]?["phases"]?.items)
-        #expect(phases.allSatisfy { $0.keys == ["name", "outcome", "duration_seconds", "cached", "reason"] })
-        #expect(phases[0].compact == #"{"name":"token","outcome":"ok","duration_seconds":null,"cached":true,"reason":null}"#)
-        #expect(phases[2].compact == #"{"name":"tcp","outcome":"failed","duration_seconds":0.061,"cached":false,"reason":null}"#)
-        #expect(phases[4].compact == #"{"name":"tls","outcome":"skipped","duration_seconds":null,"cached":false,"reason":"not reached"}"#)
+        #expect(phases.allSatisfy { $0.keys == ["name", "outcome", "duration_seconds", "cached", "reason", "median_seconds"] })
+        #expect(
+            phases[0].compact
+                == #"{"name":"token","outcome":"ok","duration_seconds":null,"cached":true,"reason":null,"median_seconds":null}"#)
+        #expect(
+            phases[2].compact
+                == #"{"name":"tcp","outcome":"failed","duration_seconds":0.061,"cached":false,"reason":null,"median_seconds":null}"#)
+        #expect(
+            phases[4].compact
+                == #"{"name":"tls","outcome":"skipped","duration_seconds":null,"cached":false,"reason":"not reached","median_seconds":null}"#
+        )
     }
 
     @Test("Facts have the contract's keys, null where nothing is known")

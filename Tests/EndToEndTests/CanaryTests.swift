@@ -41,7 +41,7 @@ import Testing
             for fault in [nil, Fault.tokenType, .roleNoLogin, .identityTruncated, .scramAsked, .issuedLarge] {
                 if let fault { try await bench.lab.faults.turnOn(fault, target: fault.part == .identity ? nil : "orders") }
                 let name = fault?.name ?? "healthy"
-                for arguments in [["--output", "json"], []] {
+                for arguments in [["--output", "json"], [], ["--output", "json", "--local"], ["--local"]] {
                     let result = try await bench.diagnose(arguments)
                     places += [("diagnose \(name), output", result.output), ("diagnose \(name), errors and trace log", result.errors)]
                 }
@@ -56,7 +56,10 @@ import Testing
                     }
                 }
                 try await Task.sleep(for: .milliseconds(1500))
-                for path in ["/", "/metrics", "/api/v1/status", "/api/v1/history", "/livez?verbose", "/readyz?verbose"] {
+                for path in [
+                    "/", "/metrics", "/api/v1/status", "/api/v1/history", "/api/v1/changes?check=orders/app",
+                    "/api/v1/diagnose?check=orders/app", "/livez?verbose", "/readyz?verbose",
+                ] {
                     places.append(("\(path) \(name)", try await service.get(path).body))
                 }
                 try await bench.lab.faults.turnOffAll()

@@ -55,7 +55,8 @@ import TestSupport
             try await goesOn(service, since: begun)
             // The store looks again every 15 seconds. That it finds the file then has a test of its own (StoreTests); the wait is for the figure.
             guard Scale.current == .deep else {
-                #expect(service.program.errors.split(separator: "\n").count { $0.contains("cannot be kept as configured") } == 1, "said once")
+                #expect(
+                    service.program.errors.split(separator: "\n").count { $0.contains("cannot be kept as configured") } == 1, "said once")
                 #expect(await service.program.stop().status == 0)
                 return
             }

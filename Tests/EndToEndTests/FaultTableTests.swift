@@ -1,5 +1,5 @@
-// Every named fault of the lab against the real programs: cause and exit status in `diagnose`, and the same cause in the metrics, the
-// API, the history and the state lines of a running agent. Writes the table that README shows.
+// Every named fault of the lab against the real programs: cause and exit status in `diagnose`, by itself and inside the running agent, and
+// the same cause in the metrics, the API, the history and the state lines of that agent. Writes the table that README shows.
 import Diagnosis
 import Foundation
 import Lab
@@ -16,7 +16,7 @@ import TestSupport
 
     @Test("Every named fault has its cause on every surface")
     func everyFault() async throws {
-        let faults = Fault.allCases.filter { $0.row.expects != .varies }
+        let faults = Fault.allCases.filter { ($0.expects(on: .postgresql) ?? .varies) != .varies }
         let halves = (0..<2).map { half in faults.enumerated().filter { $0.offset % 2 == half }.map(\.element) }
         let rows = try await withThrowingTaskGroup(of: [Row].self) { group in
             for half in halves { group.addTask { try await Self.play(half) } }
@@ -31,7 +31,10 @@ import TestSupport
 
     @Test("Without a configured anchor the causes are the same: the system's store decides")
     func systemStore() async throws {
-        let faults = Fault.allCases.filter { $0.part == .proxy && $0.row.expects != .varies } + [.deadAddress, .roleNoLogin]
+        let faults =
+            Fault.allCases.filter { $0.part == .proxy && ($0.expects(on: .postgresql) ?? .varies) != .varies } + [
+                .deadAddress, .roleNoLogin,
+            ]
         try await withAgentBench(usesSystemStore: true) { bench in
             let healthy = try await bench.diagnose()
             #expect(healthy.status == 0, "\(healthy.output)")
@@ -40,7 +43,9 @@ import TestSupport
                 let result = try await bench.diagnose(["orders", "--output", "json"])
                 let check = (try jsonObject(result.output)["checks"] as? [[String: Any]])?.first ?? [:]
                 var (cause, status): (String?, Int32) = (nil, 0)
-                if case .failure(let expected, _, let exit) = fault.row.expects { (cause, status) = (expected.rawValue, Int32(exit)) }
+                if case .failure(let expected, _, let exit) = fault.expects(on: .postgresql) {
+                    (cause, status) = (expected.rawValue, Int32(exit))
+                }
                 #expect(check["cause"] as? String == cause, "\(fault.name)\n\(result.output)")
                 #expect(result.status == status, "\(fault.name)")
                 try await bench.lab.faults.turnOffAll()
@@ -66,7 +71,7 @@ import TestSupport
     private static func play(_ fault: Fault, on bench: AgentBench) async throws -> Row {
         try await bench.lab.faults.turnOn(fault, target: fault.part == .identity ? nil : "orders")
         let service = try await bench.startService()
-        let result = try await bench.diagnose(["orders", "--output", "json"])
+        let result = try await bench.diagnose(["orders", "--output", "json", "--local"])
         let report = try jsonObject(result.output)
         let check = (report["checks"] as? [[String: Any]])?.first ?? [:]
         let id = "orders/app"
@@ -79,8 +84,14 @@ import TestSupport
             return body.contains("dbprobe_up{target=\"orders\",identity=\"app\"}") ? body : nil
         }
         _ = try await service.get("/")
+        let inside = try await bench.diagnose(["orders", "--output", "json"])
+        let insideReport = try jsonObject(inside.output)
+        let insideCheck = (insideReport["checks"] as? [[String: Any]])?.first ?? [:]
+        #expect(insideReport["mode"] as? String == "inside", "\(fault.name): \(inside.errors.suffix(500))")
+        #expect(inside.status == result.status, "\(fault.name): exit status inside\n\(inside.output)")
+        #expect(insideCheck["cause"] as? String == check["cause"] as? String, "\(fault.name): cause inside")
         let row: Row
-        switch fault.row.expects {
+        switch fault.expects(on: .postgresql) {
         case .failure(let cause, let phase, let exit):
             row = Row(fault: fault, cause: cause.rawValue, phase: phase.rawValue, exit: Int32(exit))
             #expect(result.status == Int32(exit), "\(fault.name): exit status\n\(result.output)\n\(result.errors.suffix(2000))")

@@ -30,7 +30,10 @@ import TestSupport
         options.targets = LabTarget.fleet(count: count)
         try await withAgentBench(options) { bench in
             // A black hole is over before the next slot, so that it takes part in every round.
-            try bench.configure([("interval: 1s, timeout: 3s", "interval: \(interval)s, timeout: \(Scale.pick(1, deep: 15))s"), ("level: trace", "level: info")])
+            try bench.configure([
+                ("interval: 1s, timeout: 3s", "interval: \(interval)s, timeout: \(Scale.pick(1, deep: 15))s"),
+                ("level: trace", "level: info"),
+            ])
             let service = try await bench.startService()
             var costs: [(name: String, cpu: Double, starts: Double)] = []
             for outage in Self.outages {

@@ -13,7 +13,8 @@ import TestSupport
     }
 
     static let rows = [
-        Row(fault: .garbageLength, value: 0, cause: "protocol_violation"), Row(fault: .garbageLength, value: 1, cause: "protocol_violation"),
+        Row(fault: .garbageLength, value: 0, cause: "protocol_violation"),
+        Row(fault: .garbageLength, value: 1, cause: "protocol_violation"),
         Row(fault: .garbageLength, value: 0x7FFF_FFFF, cause: "protocol_violation"),
         Row(fault: .garbageLength, value: 0xFFFF_FFFF, cause: "protocol_violation"),
         Row(fault: .garbageMessage, cause: "protocol_violation"), Row(fault: .hugeMessage, cause: "protocol_violation"),

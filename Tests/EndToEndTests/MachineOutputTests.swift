@@ -10,7 +10,8 @@ import TestSupport
     /// Surroundings that change what many programs write.
     static let surroundings: [[String: String]] = [
         ["TZ": "Pacific/Kiritimati"], ["TZ": "America/St_Johns"], ["TZ": ":/nonexistent"], ["TZ": "XXX-14:59:59"],
-        ["LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8"], ["LC_ALL": "de_DE.UTF-8"], ["LC_ALL": "C"], ["LC_ALL": "POSIX", "LANGUAGE": "ar"],
+        ["LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8"], ["LC_ALL": "de_DE.UTF-8"], ["LC_ALL": "C"],
+        ["LC_ALL": "POSIX", "LANGUAGE": "ar"],
         ["TERM": "dumb"], ["TERM": "xterm-256color", "COLORTERM": "truecolor"], ["TERM": ""], ["CLICOLOR_FORCE": "1"], ["COLUMNS": "20"],
         ["NO_COLOR": "1"],
     ]
@@ -30,7 +31,8 @@ import TestSupport
         let commands = [
             ["history", "--file", history, "--output", "json"], ["history", "--file", history],
             ["history", "--file", history, "--by", "day", "--output", "json"], ["incidents", "--file", history, "--output", "json"],
-            ["changes", "orders/app", "--file", history, "--output", "json"], ["config", "check", "--config", configuration, "--output", "json"],
+            ["changes", "orders/app", "--file", history, "--output", "json"],
+            ["config", "check", "--config", configuration, "--output", "json"],
             ["config", "check", "--config", configuration], ["--version"],
         ]
         for command in commands {
@@ -47,7 +49,10 @@ import TestSupport
                 try await group.waitForAll()
             }
         }
-        promise("F28", "\(commands.count) outputs under \(Self.surroundings.count) surroundings: \(commands.count * Self.surroundings.count) times the same bytes")
+        promise(
+            "F28",
+            "\(commands.count) outputs under \(Self.surroundings.count) surroundings: \(commands.count * Self.surroundings.count) times the same bytes"
+        )
     }
 
     @Test("A terminal of few columns gets its help all the same", arguments: ["0", "1", "20", "39", "-3", "many"])
@@ -66,7 +71,8 @@ import TestSupport
         for minute in 0..<60 {
             var facts = Facts()
             facts.addresses = [minute < 30 ? "10.20.4.7" : "10.20.4.8"]
-            let failure = Failure(.tcpRefused, during: .tcp, detail: "İstanbul ß ｆ", evidence: [Evidence(.errno, code: 111, text: "refused: 1,5 ≠ 1.5")])
+            let failure = Failure(
+                .tcpRefused, during: .tcp, detail: "İstanbul ß ｆ", evidence: [Evidence(.errno, code: 111, text: "refused: 1,5 ≠ 1.5")])
             store.record(
                 Observation(
                     check: check, started: begin + .seconds(60 * minute), duration: .microseconds(31_250),

@@ -44,7 +44,10 @@ import TestSupport
             #expect(known > 10 * waits.count / 2, "most rounds were recorded: \(known)")
             // The best of the table is the program; the rest is what else the machine does.
             #expect(percentile(waits, 0.5) < 1.5, "\(waits)")
-            promise("F1", "\(waits.count) kills: restart to first probe p50 \(rounded(percentile(waits, 0.5))) s, p99 \(rounded(percentile(waits, 0.99))) s; \(known) records, 0 missing")
+            promise(
+                "F1",
+                "\(waits.count) kills: restart to first probe p50 \(rounded(percentile(waits, 0.5))) s, p99 \(rounded(percentile(waits, 0.99))) s; \(known) records, 0 missing"
+            )
         }
     }
 
@@ -74,7 +77,9 @@ import TestSupport
             try bench.configure([(bench.historyPath, "/sys/agent-history.db")])
             let service = try await bench.startService()
             _ = try await eventually("history in memory") {
-                try jsonObject(try await service.get("/api/v1/history").body)["items"].flatMap { ($0 as? [Any])?.isEmpty == false ? true : nil }
+                try jsonObject(try await service.get("/api/v1/history").body)["items"].flatMap {
+                    ($0 as? [Any])?.isEmpty == false ? true : nil
+                }
             }
             #expect(try await service.scrape().sum("dbprobe_store_up") == 0)
             #expect(await service.program.stop().status == 0)

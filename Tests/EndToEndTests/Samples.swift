@@ -17,7 +17,9 @@ struct Scrape: Sendable {
 
     /// The sum over the series of a metric whose labels hold `part`; nil when there is none.
     func sum(_ metric: String, _ part: String = "") -> Double? {
-        let found = samples.filter { ($0.series == metric || $0.series.hasPrefix(metric + "{")) && (part.isEmpty || $0.series.contains(part)) }
+        let found = samples.filter {
+            ($0.series == metric || $0.series.hasPrefix(metric + "{")) && (part.isEmpty || $0.series.contains(part))
+        }
         return found.isEmpty ? nil : found.map(\.value).reduce(0, +)
     }
 }

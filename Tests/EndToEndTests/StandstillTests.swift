@@ -101,7 +101,9 @@ import TestSupport
                 ["-c", "exec '\(agent)' run --config '\(bench.configurationPath)' --listen \(address) >'\(pipe)' 2>'\(pipe)'"])
             let service = AgentBench.Service(bench: bench, program: program, address: address)
             let blocked = try await eventually("lines are lost") {
-                guard let scrape = try? await service.scrape(), scrape.sum("dbprobe_log_messages_dropped_total") ?? 0 > 0 else { return nil as Scrape? }
+                guard let scrape = try? await service.scrape(), scrape.sum("dbprobe_log_messages_dropped_total") ?? 0 > 0 else {
+                    return nil as Scrape?
+                }
                 return scrape
             }
             try await Task.sleep(for: .seconds(Scale.pick(2, deep: 60)))

@@ -48,7 +48,9 @@ import TestSupport
             var told: [String] = []
             let faults = Scale.pick(
                 [Fault.identityThrottled],
-                deep: [.identityGone, .identityThrottled, .identityFailing, .identityHTML, .identitySilent, .identityRefused, .identityBigBody])
+                deep: [
+                    .identityGone, .identityThrottled, .identityFailing, .identityHTML, .identitySilent, .identityRefused, .identityBigBody,
+                ])
             for fault in faults {
                 // From the start, so that no token is held.
                 try await bench.lab.faults.turnOn(fault)
@@ -71,7 +73,8 @@ import TestSupport
                 #expect(await service.program.stop().status == 0)
                 try await bench.lab.faults.turnOffAll()
             }
-            promise("F16", "\(count) checks every second without a token: \(told.joined(separator: ", ")); with a valid one 0 probes failed")
+            promise(
+                "F16", "\(count) checks every second without a token: \(told.joined(separator: ", ")); with a valid one 0 probes failed")
         }
     }
 }

@@ -40,7 +40,10 @@ import TestSupport
             #expect(items.allSatisfy { $0.duration >= .zero && $0.duration < .seconds(3) })
             #expect(items.allSatisfy { $0.phases.allSatisfy { ($0.duration ?? .zero) >= .zero } })
             let most = counts.max() ?? 0
-            promise("F7", "\(items.count) probes over jumps of +1, -1, -1, +1 days; at most \(Int(most)) in \(calm) s where \(2 * calm) are due, 0 missed, 0 negative")
+            promise(
+                "F7",
+                "\(items.count) probes over jumps of +1, -1, -1, +1 days; at most \(Int(most)) in \(calm) s where \(2 * calm) are due, 0 missed, 0 negative"
+            )
         }
     }
 }

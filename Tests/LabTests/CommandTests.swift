@@ -69,9 +69,11 @@ extension RealServer {
             let folder = "/tmp/lab-test-" + String(UInt32.random(in: .min ... .max), radix: 36)
             defer { try? FileManager.default.removeItem(atPath: folder) }
             try await Self.withProgram(["--directory", folder], endedBy: .interrupt) { ready in
-                #expect(ready.ready && ready.targets.map(\.name) == ["orders", "billing"])
+                #expect(ready.ready && ready.targets.map(\.name) == ["orders", "billing", "stock"])
                 let configuration = try String(contentsOfFile: ready.configuration, encoding: .utf8)
-                #expect(configuration.contains("host: orders.postgres.database.azure.com") && configuration.contains(ready.ca_file))
+                #expect(
+                    configuration.contains("host: orders.postgres.database.azure.com") && configuration.contains("engine: mysql")
+                        && configuration.contains(ready.ca_file))
                 let second = try await Self.run(["up", "--directory", folder])
                 #expect(!second.isSuccess && second.error.contains("already running"))
                 let on = try await Self.run(["fault", "on", "tls_expired", "orders", "--directory", folder])
@@ -93,7 +95,7 @@ extension RealServer {
             #expect(!gone.isSuccess && gone.error.contains("No lab is running in \(folder)"))
         }
 
-        @Test("Killed without warning, the lab takes its PostgreSQL and its PAM file along", .timeLimit(.minutes(1)))
+        @Test("Killed without warning, the lab takes its servers and its PAM file along", .timeLimit(.minutes(1)))
         func killed() async throws {
             let folder = "/tmp/lab-test-" + String(UInt32.random(in: .min ... .max), radix: 36)
             defer { try? FileManager.default.removeItem(atPath: folder) }

@@ -148,9 +148,10 @@ extension RealServer {
         @Test("The table of faults is one: names are unique, exits follow the group of the cause")
         func faultTable() {
             #expect(Set(Fault.allCases.map(\.name)).count == Fault.allCases.count)
-            for fault in Fault.allCases {
-                guard case .failure(let cause, let phase, let exit) = fault.row.expects else { continue }
-                #expect([10, 20, 30, 40, 60].contains(exit), "\(fault.name)")
+            for fault in Fault.allCases { #expect(!fault.row.expects.isEmpty, "\(fault.name)") }
+            for (fault, expects) in Fault.allCases.flatMap({ fault in fault.row.expects.values.map { (fault, $0) } }) {
+                guard case .failure(let cause, let phase, let exit) = expects else { continue }
+                #expect([10, 20, 30, 40, 60, 78].contains(exit), "\(fault.name)")
                 #expect(Phase.probed.contains(phase), "\(fault.name)")
                 if cause.rawValue.hasPrefix("tls_") { #expect(exit == 30, "\(fault.name)") }
                 if cause.rawValue.hasPrefix("token_") || cause.rawValue.hasPrefix("identity_") { #expect(exit == 10, "\(fault.name)") }

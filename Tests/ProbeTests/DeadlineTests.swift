@@ -53,7 +53,9 @@ import TestSupport
                 #expect(percentile(errors, 0.99) < 100, "\(row.name): \(errors.max() ?? 0) ms off")
             }
             let probes = best.joined().count
-            promise("F9, F11", "deadline error p99 \(rounded(percentile(Array(best.joined()), 0.99))) ms over \(probes) probes silenced at 12 places")
+            promise(
+                "F9, F11",
+                "deadline error p99 \(rounded(percentile(Array(best.joined()), 0.99))) ms over \(probes) probes silenced at 12 places")
             // The server's side of a connection in this process closes after the client's.
             for _ in 0..<100 where openSockets() > before { try await Task.sleep(for: .milliseconds(50)) }
             #expect(openSockets() <= before)

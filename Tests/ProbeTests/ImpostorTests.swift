@@ -8,7 +8,8 @@ import TestSupport
 @Suite(.timeLimit(.minutes(3))) struct ImpostorTests {
     static let impostors: [Fault] = [
         .plaintextServer, .notPostgres, .stuffedBeforeTLS, .silentAfterAccept, .tlsUnknownCA, .tlsWrongName, .tlsExpired, .tlsNotYetValid,
-        .tlsTooOld, .tlsHandshakeCut, .startupSilent, .md5Asked, .gssAsked, .unknownAuthAsked, .garbageLength, .garbageMessage, .hugeMessage,
+        .tlsTooOld, .tlsHandshakeCut, .startupSilent, .md5Asked, .gssAsked, .unknownAuthAsked, .garbageLength, .garbageMessage,
+        .hugeMessage,
         .serverStarting, .serverStopping, .tooManyClients,
     ]
 
@@ -22,7 +23,8 @@ import TestSupport
                 try await bench.lab.faults.turnOn(fault, target: "orders")
                 bench.lab.recorder.clear()
                 for probe in [known, bench.probe(), bench.probe(trustsLab: false)] {
-                    let observation = await probe.observe(bench.run(fault == .silentAfterAccept || fault == .startupSilent ? .milliseconds(300) : .seconds(15)))
+                    let observation = await probe.observe(
+                        bench.run(fault == .silentAfterAccept || fault == .startupSilent ? .milliseconds(300) : .seconds(15)))
                     #expect(observation?.failure != nil, "\(fault.name)")
                 }
                 let records = bench.lab.recorder.records(of: "orders")

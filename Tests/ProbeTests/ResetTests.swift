@@ -53,7 +53,9 @@ import TestSupport
     }
 
     /// - Returns: what was seen, and how often.
-    private static func walk(_ direction: Direction, _ offsets: [Int], _ probe: PostgresProbe, _ bench: ProbeBench) async throws -> [String: Int] {
+    private static func walk(_ direction: Direction, _ offsets: [Int], _ probe: PostgresProbe, _ bench: ProbeBench) async throws -> [String:
+        Int]
+    {
         var seen: [String: Int] = [:]
         for offset in offsets {
             try await bench.lab.faults.turnOn(direction.fault, target: probe.target.name, value: offset)

@@ -147,6 +147,17 @@ import Testing
         }
     }
 
+    @Test("Where unfinished handshakes are counted, one that cannot succeed rests like a refused login")
+    func handshakes() {
+        for (engine, depth) in [(Engine.mysql, ProbeRun.Depth.tls), (.postgresql, .query)] {
+            var pauses = LoginPauses()
+            let target = Target(
+                name: "orders", engine: engine, host: "db.example", port: 3306, database: "a", user: "u", identities: ["app"])
+            for minute in [0, 1] { _ = pauses.apply(Self.observation(.failed(.tls)), on: target, slot: Self.minute(minute)) }
+            #expect(pauses.depth(of: Self.check, on: target, at: Self.minute(2)) == depth, "\(engine)")
+        }
+    }
+
     @Test("The beginning of a rest is told once")
     func toldOnce() {
         var pauses = LoginPauses()

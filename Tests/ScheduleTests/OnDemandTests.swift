@@ -45,8 +45,12 @@ private final class DemandBench: Sendable {
     let clock = ManualClock()
     let onDemand: OnDemand
 
-    private final class Notes: Sendable { let all = Mutex<[Observation]>([]) }
+    private final class Notes: Sendable {
+        let all = Mutex<[Observation]>([])
+        let found = Mutex<[Observation]>([])
+    }
     private let notes = Notes()
+    var foundOutcomes: [Observation.Outcome] { notes.found.withLock { $0.map(\.outcome) } }
 
     var notedOutcomes: [Observation.Outcome] { notes.all.withLock { $0.map(\.outcome) } }
 
@@ -55,6 +59,7 @@ private final class DemandBench: Sendable {
         onDemand = OnDemand(
             gate: Gate(), clock: clock, find: { check in probes.first { $0.id == check } }, depth: { _ in depth },
             note: { observation in notes.all.withLock { $0.append(observation) } },
+            found: { observation in notes.found.withLock { $0.append(observation) } },
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
@@ -126,6 +131,66 @@ private final class DemandBench: Sendable {
                 #expect(await onDemand.ask(probes[8].id, within: .seconds(3)) == .observed(probes[8].observation(.succeeded)))
             }
         }
+    }
+
+    @Test("A command gets a probe of its own although one has just ended, and is not among the eight; it joins what is under way")
+    func command() async {
+        let probes = (0..<9).map { HeldProbe("db-\($0)") }
+        let bench = DemandBench(probes)
+        await bench.run { onDemand in
+            probes[8].finish()
+            _ = await onDemand.ask(probes[8].id, within: .seconds(3))
+            await withTaskGroup(of: OnDemand.Answer.self) { group in
+                for probe in probes.prefix(8) { group.addTask { await onDemand.ask(probe.id, within: .seconds(3)) } }
+                await bench.until { $0.inFlight == 8 }
+                group.addTask { await onDemand.ask(probes[8].id, within: .seconds(3), for: .command) }
+                await bench.until { $0.inFlight == 9 }
+                group.addTask { await onDemand.ask(probes[0].id, within: .seconds(3), for: .command) }
+                await bench.until { $0.waiting == 10 }
+                #expect(onDemand.underWay == Set(probes.map(\.id)))
+                for probe in probes { probe.finish() }
+                for await answer in group {
+                    if case .observed = answer { continue }
+                    Issue.record("\(answer)")
+                }
+            }
+            #expect(probes[8].runs.withLock { $0.count } == 2)
+            #expect(probes[0].runs.withLock { $0.count } == 1)
+            // The place of a request is free again when its probe is over, that of a command was none.
+            await withTaskGroup(of: OnDemand.Answer.self) { group in
+                bench.clock.advance(by: OnDemand.rest)
+                for probe in probes.prefix(8) { group.addTask { await onDemand.ask(probe.id, within: .seconds(3)) } }
+                await bench.until { $0.inFlight == 8 }
+                #expect(await onDemand.ask(probes[8].id, within: .seconds(3)) == .busy)
+                for probe in probes.prefix(8) { probe.finish() }
+                for await _ in group {}
+            }
+        }
+    }
+
+    @Test("What a command finds out counts as if the schedule had, unless it only had too little time; what a request finds does not")
+    func found() async {
+        let probe = HeldProbe("orders", timeout: .seconds(5))
+        let bench = DemandBench([probe])
+        let refused = Observation.Outcome.failed(Failure(.loginDisabled, during: .login))
+        let late = Observation.Outcome.failed(Failure(.probeDeadline, during: .login))
+        await bench.run { onDemand in
+            probe.finish()
+            _ = await onDemand.ask(probe.id, within: .seconds(20))
+            probe.finish(refused)
+            _ = await onDemand.ask(probe.id, within: .seconds(20), for: .command)
+            probe.finish(refused)
+            _ = await onDemand.ask(probe.id, within: .seconds(1), for: .command)
+            for (time, isFull) in [(Duration.seconds(1), false), (.seconds(20), true)] {
+                async let answer = onDemand.ask(probe.id, within: time, for: .command)
+                await bench.until { $0.inFlight == 1 && probe.runs.withLock { $0.count } == (isFull ? 5 : 4) }
+                bench.clock.advance(by: isFull ? .seconds(5) : .seconds(1))
+                probe.finish(late)
+                _ = await answer
+            }
+        }
+        #expect(bench.foundOutcomes == [refused, refused, late])
+        #expect(bench.notedOutcomes == [.succeeded, refused, refused, late, late])
     }
 
     @Test("The probe has the time that its asker has, at most what is configured, and the depth that logins allow now")

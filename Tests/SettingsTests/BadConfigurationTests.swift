@@ -56,7 +56,7 @@ private func identity(_ yaml: String) -> String {
 
 extension BadFile {
     static let all: [BadFile] =
-        structure + names + targets + hosts + users + identities + durations + sections + rights + history + later
+        structure + names + targets + hosts + users + identities + durations + sections + rights + history + sockets + mysql + later
 
     private static let structure = [
         BadFile(
@@ -441,23 +441,48 @@ extension BadFile {
             "agent.yaml:10:46: history.max_size: \"999999999TiB\" is no size; write it as 512MiB or 4GiB (KiB, MiB, GiB, TiB)"),
     ]
 
+    private static let sockets = [
+        BadFile(
+            "server.socket, switched on", top("server: {socket: on}"),
+            "agent.yaml:10:18: server.socket: must be a path, or off; without the key the socket is beside the history"),
+        BadFile(
+            "server.socket, a number", top("server: {socket: 7}"),
+            "agent.yaml:10:18: server.socket: must be text, not the number 7; in quotes, \"7\" is text"),
+        BadFile(
+            "server.socket, a directory", top("server: {socket: /tmp}"),
+            "agent.yaml:10:18: server.socket: /tmp is a directory; name a file in it"),
+        BadFile(
+            "server.socket, the history", top("server: {socket: /nonexistent/h.db}\nhistory: {path: /nonexistent/h.db}"),
+            "agent.yaml:10:18: server.socket: this is the path of the history file"),
+        BadFile(
+            "server.socket, too long", top("server: {socket: /\(String(repeating: "s", count: 103))}"),
+            "agent.yaml:10:18: server.socket: the path is 104 bytes long; that of a socket has 103 at most"),
+    ]
+
+    private static let mysql = [
+        BadFile("mysql", target("engine: mysql", "user: aad_shop")),
+        BadFile(
+            "mysql name", target("engine: mysql", "user: \(String(repeating: "é", count: 33))"),
+            "agent.yaml:8:11: targets[0].user: is 33 characters long; MySQL takes 32, so the account needs an alias (login_name_invalid)"),
+        BadFile(
+            "mysql sequence", target("engine: mysql", "privileges: {require: [{on: \"sequence s.q\", grants: [usage]}]}"),
+            "agent.yaml:10:33: targets[0].privileges.require[0].on: \"sequence s.q\": MySQL has no sequences"),
+        BadFile(
+            "mysql bypassrls", target("engine: mysql", "privileges: {deny: [bypassrls]}"),
+            "agent.yaml:10:25: targets[0].privileges.deny[0]: \"bypassrls\": MySQL has no row-level security to bypass"),
+    ]
+
     private static let later = [
         later("discover", top("discover: true"), "agent.yaml:10:1: discover: discovery: not in this version; remove the key"),
         later(
             "wake", target("wake: auto"),
             "agent.yaml:10:5: targets[0].wake: waking of serverless databases: not in this version; remove the key"),
         later(
-            "server.socket", top("server: {socket: /run/agent.sock}"),
-            "agent.yaml:10:10: server.socket: the local socket: not in this version; remove the key"),
-        later(
             "server.web_config", top("server: {web_config: web.yaml}"),
             "agent.yaml:10:10: server.web_config: TLS and passwords for the web side: not in this version; remove the key"),
         later(
-            "mysql", target("engine: mysql"),
-            "agent.yaml:5:13: targets[0].engine: the engine mysql: not in this version, which has postgresql only"),
-        later(
             "azuresql", target("engine: azuresql"),
-            "agent.yaml:5:13: targets[0].engine: the engine azuresql: not in this version, which has postgresql only"),
+            "agent.yaml:5:13: targets[0].engine: the engine azuresql: not in this version, which has postgresql and mysql"),
         later(
             "service_principal", identity("{kind: service_principal, tenant_id: contoso.example}"),
             "agent.yaml:2:15: identities.app.kind: the kind service_principal: not in this version, which has managed_identity only"),

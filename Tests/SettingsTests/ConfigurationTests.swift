@@ -156,6 +156,27 @@ private struct Folder: ~Copyable {
         #expect(configuration.limits.concurrency == 64)
     }
 
+    private static let sockets: [(yaml: String, path: String?, isDefault: Bool)] = [
+        ("history: {path: /data/h.db}", "/data/agent.sock", true), ("history: {path: data/h.db}", "/etc/x/data/agent.sock", true),
+        ("server: {socket: /run/agent/a.sock}", "/run/agent/a.sock", false), ("server: {socket: a.sock}", "/etc/x/a.sock", false),
+        ("server: {socket: off}", nil, false), ("server: {socket: null}", nil, false), ("server: {socket: false}", nil, false),
+        ("server: {socket: }", nil, false), ("server: {hosts: [a.example]}\nhistory: {path: /data/h.db}", "/data/agent.sock", true),
+    ]
+
+    @Test("The local socket is beside the database, where the file says, or nowhere", arguments: sockets)
+    func socket(row: (yaml: String, path: String?, isDefault: Bool)) throws {
+        let result = parse(Configuration.minimalFile + "\n" + row.yaml + "\n")
+        #expect(result.issues == [])
+        let socket = try accepted(result).server.socket
+        #expect(socket?.path == row.path)
+        #expect(socket?.isDefault ?? false == row.isDefault)
+    }
+
+    @Test("Without a readable file the socket is looked for where the usual history would be")
+    func usualSocket() {
+        #expect(Configuration.defaultSocket(["XDG_STATE_HOME": "/state"]).path.hasSuffix("/agent.sock"))
+    }
+
     @Test("Anchors may be used for values")
     func anchors() throws {
         let text =

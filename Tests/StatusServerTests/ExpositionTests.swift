@@ -93,11 +93,13 @@ private let crm = ["target": "crm", "identity": "app"]
 
     @Test("Every cause that a probe can end with is in the table of possible failures")
     func tableIsComplete() {
-        let listed = Set(PossibleFailures.pairs(.postgresql).flatMap(\.causes))
+        let listed = Set(Engine.allCases.flatMap { PossibleFailures.pairs($0).flatMap(\.causes) })
         // A configuration that cannot be used is refused before there is a probe; rights of tomorrow end no probe.
         #expect(Set(Cause.allCases).subtracting(listed) == [.configInvalid, .privilegeFutureObjects])
-        for (phase, causes) in PossibleFailures.pairs(.postgresql) { #expect(Set(causes).count == causes.count, "twice in \(phase)") }
-        #expect(PossibleFailures.pairs(.postgresql).map(\.phase) == Phase.probed)
+        for engine in [Engine.postgresql, .mysql] {
+            for (phase, causes) in PossibleFailures.pairs(engine) { #expect(Set(causes).count == causes.count, "twice in \(phase)") }
+            #expect(PossibleFailures.pairs(engine).map(\.phase) == Phase.probed)
+        }
     }
 
     @Test("A verdict on rights is one series per name, and there is none without a verdict")

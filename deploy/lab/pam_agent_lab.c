@@ -1,18 +1,23 @@
 /*
  * pam_agent_lab.so: lets the lab decide whether a token opens a database role.
  *
- * PostgreSQL asks its client for a clear-text password (inside TLS) and calls this module with it. The module hands the role name and the
- * token to the lab over a Unix socket and returns the lab's verdict. It keeps nothing, logs nothing and knows nothing about tokens.
+ * PostgreSQL and MariaDB ask their client for a clear-text password (inside TLS) and call this module with it. The module hands the role
+ * name and the token to the lab over a Unix socket and returns the lab's verdict. It keeps nothing, logs nothing and knows nothing about
+ * tokens.
  *
  * Service file:   auth    required /path/pam_agent_lab.so socket=/path/gate.sock
  *                 account required /path/pam_agent_lab.so
  * Message:        4 bytes length, role, 4 bytes length, token (lengths big-endian)
  * Answer:         one byte, 'Y' or 'N'; anything else counts as unavailable
  *
- * The development package of PAM is not needed: what is used of it has been stable for decades and is declared below. The functions are
- * found in the libpam of the process that loads the module.
+ * Preloaded into a server (LD_PRELOAD), it also takes the place of pam_start() and reads service files from $AGENT_LAB_PAM_DIR instead of
+ * /etc/pam.d, which only root may write to.
+ *
+ * The development package of PAM is not needed: what is used of it has been stable for decades and is declared below. The module names
+ * libpam as its own library because MariaDB loads its plugins, and with them libpam, out of the sight of later ones.
  */
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -20,11 +25,15 @@
 #include <unistd.h>
 
 typedef struct pam_handle pam_handle_t;
-/* Source: Linux-PAM, _pam_types.h and pam_ext.h. */
-enum { PAM_SUCCESS = 0, PAM_PERM_DENIED = 6, PAM_AUTH_ERR = 7, PAM_AUTHINFO_UNAVAIL = 9 };
+struct pam_conv;
+/* Source: Linux-PAM, _pam_types.h, pam_appl.h and pam_ext.h. */
+enum { PAM_SUCCESS = 0, PAM_SYSTEM_ERR = 4, PAM_PERM_DENIED = 6, PAM_AUTH_ERR = 7, PAM_AUTHINFO_UNAVAIL = 9 };
 enum { PAM_AUTHTOK = 6 };
 extern int pam_get_user(pam_handle_t *handle, const char **user, const char *prompt);
 extern int pam_get_authtok(pam_handle_t *handle, int item, const char **token, const char *prompt);
+/* Linux-PAM 1.4 or later; before that there is no way without root. */
+extern int pam_start_confdir(const char *service, const char *user, const struct pam_conv *conversation, const char *directory,
+                             pam_handle_t **handle) __attribute__((weak));
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -83,6 +92,16 @@ static int ask(const char *path, const char *user, const char *token)
         result = verdict == 'Y' ? PAM_SUCCESS : verdict == 'N' ? PAM_AUTH_ERR : PAM_AUTHINFO_UNAVAIL;
     close(descriptor);
     return result;
+}
+
+/* Only a program that has this library preloaded finds this function before that of libpam. */
+EXPORT int pam_start(const char *service, const char *user, const struct pam_conv *conversation, pam_handle_t **handle)
+{
+    const char *directory = getenv("AGENT_LAB_PAM_DIR");
+
+    if (pam_start_confdir == NULL || directory == NULL)
+        return PAM_SYSTEM_ERR;
+    return pam_start_confdir(service, user, conversation, directory, handle);
 }
 
 EXPORT int pam_sm_authenticate(pam_handle_t *handle, int flags, int argc, const char **argv)

@@ -41,16 +41,19 @@ extension Cause {
         case .loginIdentityRecreated: .loginIdentityRecreated
         case .loginTokenType: .loginTokenType
         case .loginDisabled: .loginDisabled
+        case .clientBlocked: .clientBlocked
         case .entraAuthDisabled: .entraAuthDisabled
         case .serverIdentityGraph: .serverIdentityGraph
         case .loginRefused: .loginRefused
         case .authMethodUnexpected: .authMethodUnexpected
         case .protocolViolation: .protocolViolation
         case .tokenNotSent: .tokenNotSent
+        case .nativeLoginDisabled: .nativeLoginDisabled
         case .databaseUnknown: .databaseUnknown
         case .databaseAccessDenied: .databaseAccessDenied
         case .connectionLimit: .connectionLimit
         case .serverUnavailable: .serverUnavailable
+        case .serverStopped: .serverStopped
         case .serviceThrottled: .serviceThrottled
         case .privilegeMissing: .privilegeMissing
         case .privilegeFutureObjects: .privilegeFutureObjects

@@ -16,7 +16,12 @@ extension CauseRow {
                 false);  -- as Entra administrator, in database postgres
                 """,
                 for: .postgresql),
-            .repair("CREATE AADUSER \(literal: .user) IDENTIFIED BY '\(guid: .clientID)';", for: .mysql),
+            .repair(
+                """
+                SET aad_auth_validate_oids_in_tenant = OFF; CREATE AADUSER \(literal: .user) IDENTIFIED BY '\(guid: .clientID)';  \
+                -- as Entra administrator
+                """,
+                for: .mysql),
             .repair("CREATE USER [<identity's display name>] FROM EXTERNAL PROVIDER;", for: .azuresql),
         ],
         next: [
@@ -30,6 +35,7 @@ extension CauseRow {
         hint: "An identity that was deleted and made again has a new object id; map the role anew and its grants stay.",
         remedies: [
             .look("SELECT * FROM pgaadauth_list_principals(false);  -- in database postgres", for: .postgresql),
+            .look("SELECT user, host, authentication_string FROM mysql.user WHERE plugin = 'aad_auth';", for: .mysql),
             .look("agent token \(word: .identity)"),
             .repair(
                 """
@@ -37,7 +43,12 @@ extension CauseRow {
                 'aadauth,oid=\(guid: .objectID),type=service';  -- as Entra administrator
                 """,
                 for: .postgresql),
-            .destroys("DROP USER \(literal: .user)@'%'; CREATE AADUSER \(literal: .user) IDENTIFIED BY '\(guid: .clientID)';", for: .mysql),
+            .destroys(
+                """
+                DROP USER \(literal: .user)@'%'; CREATE AADUSER \(literal: .user) IDENTIFIED BY '\(guid: .clientID)';  -- loses the \
+                account's grants: save SHOW GRANTS first
+                """,
+                for: .mysql),
         ],
         next: [
             "a role that was made with the client id where the object id was wanted",
@@ -72,6 +83,22 @@ extension CauseRow {
             .repair("ALTER USER \(literal: .user)@'%' ACCOUNT UNLOCK;", for: .mysql),
         ],
         next: ["who took the right away: the server's audit log", "pgaadauth.enable_group_sync, when the role is a group's"])
+
+    static let clientBlocked = CauseRow(
+        .login, retry: .yes,
+        means: "The server refuses this client for a while, because of too many failed or unfinished logins from here.",
+        hint:
+            """
+            Stop what logs in and fails: each attempt prolongs the block, and whatever shares this egress address is blocked too. The agent \
+            itself rests for 15 minutes.
+            """,
+        remedies: [
+            .look("SELECT * FROM performance_schema.host_cache WHERE sum_connect_errors > 0;", for: .mysql),
+            .look("agent history \(word: .check)"),
+            .repair("TRUNCATE TABLE performance_schema.host_cache;  -- as administrator; on Azure a restart does the same", for: .mysql),
+            .repair("ALTER USER \(literal: .user)@'%' ACCOUNT UNLOCK;  -- for an account that is blocked after failed logins", for: .mysql),
+        ],
+        next: ["which login failed before the block", "who else comes from the same address"])
 
     static let entraAuthDisabled = CauseRow(
         .login, retry: .no,
@@ -116,6 +143,7 @@ extension CauseRow {
             .look("agent token \(word: .identity)"),
             .look("SELECT * FROM pgaadauth_list_principals(false);  -- in database postgres", for: .postgresql),
             .look("az postgres flexible-server server-logs list -g \(word: .resourceGroup) -s \(word: .server) -o table", for: .postgresql),
+            .look("az mysql flexible-server server-logs list -g \(word: .resourceGroup) -s \(word: .server) -o table", for: .mysql),
         ],
         next: ["login_principal_unknown", "login_identity_recreated", "login_token_type", "login_disabled", "entra_auth_disabled"])
 
@@ -126,6 +154,8 @@ extension CauseRow {
         remedies: [
             .look("SELECT * FROM pgaadauth_list_principals(false);  -- in database postgres", for: .postgresql),
             .look("az postgres flexible-server show -g \(word: .resourceGroup) -n \(word: .server) --query authConfig", for: .postgresql),
+            .look("SELECT user, host, plugin FROM mysql.user WHERE user = \(literal: .user);", for: .mysql),
+            .look("az mysql flexible-server ad-admin list -g \(word: .resourceGroup) -s \(word: .server) -o table", for: .mysql),
             .look("nslookup \(word: .host)"),
         ],
         next: ["issuer and names of the certificate", "entra_auth_disabled"])
@@ -143,4 +173,20 @@ extension CauseRow {
         hint: "The token was empty or got lost: a driver without its Entra option, or a pool that reuses a connection string.",
         remedies: [.look("agent token \(word: .identity)"), .look("agent diagnose \(word: .check)")],
         next: ["which component adds the token to a new connection", "whether a pooler in between drops the password"])
+
+    static let nativeLoginDisabled = CauseRow(
+        .login, retry: .no,
+        means: "A login of the database's own kind was tried on a server that takes Entra logins only.",
+        hint: "The account is one with a password: use an account that was made for an Entra identity.",
+        remedies: [
+            .look(
+                "az mysql flexible-server parameter show -g \(word: .resourceGroup) -s \(word: .server) -n aad_auth_only --query value",
+                for: .mysql),
+            .look("agent token \(word: .identity)"),
+            .repair("CREATE AADUSER \(literal: .user) IDENTIFIED BY '\(guid: .clientID)';  -- as Entra administrator", for: .mysql),
+            .widens(
+                "az mysql flexible-server parameter set -g \(word: .resourceGroup) -s \(word: .server) -n aad_auth_only -v OFF", for: .mysql
+            ),
+        ],
+        next: ["a password that was left in the application's settings"])
 }

@@ -20,6 +20,7 @@ extension CauseRow {
         remedies: [
             .look("agent config check"),
             .look("az ad sp show --id \(word: .clientID) --query displayName -o tsv"),
+            .repair("CREATE AADUSER '<long name>' AS '<alias of at most 32 characters>';  -- as Entra administrator", for: .mysql),
             .repair(
                 """
                 SELECT * FROM pgaadauth_create_principal_with_oid('<short role name>', '\(guid: .objectID)', 'service', \
@@ -28,7 +29,8 @@ extension CauseRow {
                 for: .postgresql),
         ],
         next: [
-            "names longer than 63 bytes are cut by PostgreSQL", "blanks at either end", "login_principal_unknown, when the name is right",
+            "names longer than 63 bytes are cut by PostgreSQL, those longer than 32 characters need an alias in MySQL",
+            "blanks at either end", "login_principal_unknown, when the name is right",
         ])
 
     // MARK: dns

@@ -26,6 +26,7 @@ extension CauseRow {
                 """
                 GRANT CONNECT ON DATABASE \(identifier: .database) TO \(identifier: .user);  -- as the database's owner
                 """, for: .postgresql),
+            .widens("GRANT SELECT, INSERT, UPDATE, DELETE ON \(backtick: .database).* TO \(literal: .user)@'%';", for: .mysql),
         ],
         next: ["a login to database postgres with the same identity: it proves the login itself"])
 
@@ -42,11 +43,15 @@ extension CauseRow {
                 """,
                 for: .postgresql),
             .look("SHOW PROCESSLIST;", for: .mysql),
+            .look(
+                "az mysql flexible-server parameter show -g \(word: .resourceGroup) -s \(word: .server) -n max_connections --query value",
+                for: .mysql),
             .look("SELECT login_name, count(*) FROM sys.dm_exec_sessions GROUP BY login_name;", for: .azuresql),
             .repair(
                 "az postgres flexible-server parameter set -g \(word: .resourceGroup) -s \(word: .server) -n pgbouncer.enabled -v true",
                 for: .postgresql),
             .widens("ALTER ROLE \(identifier: .user) CONNECTION LIMIT -1;", for: .postgresql),
+            .widens("ALTER USER \(literal: .user)@'%' WITH MAX_USER_CONNECTIONS 0;", for: .mysql),
         ],
         next: ["sum of the pool sizes of all instances", "connections that are idle in a transaction"])
 
@@ -63,6 +68,20 @@ extension CauseRow {
                 """, for: .azuresql),
         ],
         next: ["resource health and the maintenance window of the server", "promotion of a replica"])
+
+    static let serverStopped = CauseRow(
+        .session, retry: .no,
+        means: "The server was stopped on purpose.",
+        hint: "Start it, or find what stops it: a schedule, a budget, a person.",
+        remedies: [
+            .look("az postgres flexible-server show -g \(word: .resourceGroup) -n \(word: .server) --query state -o tsv", for: .postgresql),
+            .look("az mysql flexible-server show -g \(word: .resourceGroup) -n \(word: .server) --query state -o tsv", for: .mysql),
+            .look(
+                "az sql db show -g \(word: .resourceGroup) -s \(word: .server) -n \(word: .database) --query status -o tsv", for: .azuresql),
+            .repair("az postgres flexible-server start -g \(word: .resourceGroup) -n \(word: .server)", for: .postgresql),
+            .repair("az mysql flexible-server start -g \(word: .resourceGroup) -n \(word: .server)", for: .mysql),
+        ],
+        next: ["automation that stops servers at night", "the activity log of the server"])
 
     static let serviceThrottled = CauseRow(
         .session, retry: .yes,
@@ -94,6 +113,7 @@ extension CauseRow {
                 for: .postgresql),
             .look("SHOW GRANTS FOR \(literal: .user)@'%';", for: .mysql),
             .look("SELECT * FROM sys.fn_my_permissions(NULL, 'DATABASE');", for: .azuresql),
+            .widens("SET DEFAULT ROLE ALL TO \(literal: .user)@'%';  -- when roles were granted and are not active", for: .mysql),
             .widens("GRANT USAGE ON SCHEMA \(identifier: .schema) TO \(identifier: .user);", for: .postgresql),
             .widens(
                 "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA \(identifier: .schema) TO \(identifier: .user);",
@@ -130,6 +150,9 @@ extension CauseRow {
             .repair(
                 "az postgres flexible-server update -g \(word: .resourceGroup) -n \(word: .server) --storage-size <more GiB>",
                 for: .postgresql),
+            .repair(
+                "az mysql flexible-server update -g \(word: .resourceGroup) -n \(word: .server) --storage-size <more GiB> --auto-grow Enabled",
+                for: .mysql),
         ],
         next: ["storage percent of the server", "replication role of the server"])
 
@@ -166,6 +189,7 @@ extension CauseRow {
         remedies: [
             .look("agent history \(word: .check)"),
             .look("az postgres flexible-server show -g \(word: .resourceGroup) -n \(word: .server) --query state -o tsv", for: .postgresql),
+            .look("az mysql flexible-server show -g \(word: .resourceGroup) -n \(word: .server) --query state -o tsv", for: .mysql),
         ],
         next: ["the same moment on other targets", "the maintenance window of the server", "keep-alives shorter than 240 seconds"])
 

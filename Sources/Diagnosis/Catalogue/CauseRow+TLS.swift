@@ -52,6 +52,7 @@ extension CauseRow {
         hint: "Connect by the server's official full name, not by address, alias, own zone or privatelink name.",
         remedies: [
             .look("openssl s_client -starttls postgres -connect \(word: .host):\(word: .port) -brief", for: .postgresql),
+            .look("openssl s_client -starttls mysql -connect \(word: .host):\(word: .port) -brief", for: .mysql),
             .look("nslookup \(word: .host)"), .look("grep -n database /etc/hosts"),
         ],
         next: [
@@ -79,6 +80,12 @@ extension CauseRow {
                 ssl_min_protocol_version -v TLSv1.2
                 """,
                 for: .postgresql),
+            .repair(
+                """
+                az mysql flexible-server parameter set -g \(word: .resourceGroup) -s \(word: .server) -n tls_version \
+                -v TLSv1.2,TLSv1.3  # takes a restart
+                """,
+                for: .mysql),
         ],
         next: ["FIPS mode or crypto policy of the agent's host", "a middlebox that ends TLS"])
 
@@ -93,6 +100,7 @@ extension CauseRow {
         remedies: [
             .look("agent history \(word: .check)"),
             .look("openssl s_client -starttls postgres -connect \(word: .host):\(word: .port) -brief", for: .postgresql),
+            .look("openssl s_client -starttls mysql -connect \(word: .host):\(word: .port) -brief", for: .mysql),
         ],
         next: ["the same from another network", "a packet capture: which side ends the connection"])
 

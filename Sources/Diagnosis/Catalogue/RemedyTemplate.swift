@@ -43,6 +43,8 @@ package enum Quoting: Sendable, Hashable {
     case word
     /// An identifier of SQL, in double quotes.
     case identifier
+    /// A database in a MySQL grant, in backticks; it is a pattern there, so its wildcards are escaped.
+    case backtick
     /// A string of SQL, in single quotes.
     case literal
     /// A GUID without quotes; anything else stays unknown.
@@ -72,6 +74,7 @@ package struct RemedyText: Sendable, Hashable, ExpressibleByStringInterpolation 
         }
         package mutating func appendInterpolation(word gap: Placeholder) { segments.append(.gap(gap, .word)) }
         package mutating func appendInterpolation(identifier gap: Placeholder) { segments.append(.gap(gap, .identifier)) }
+        package mutating func appendInterpolation(backtick gap: Placeholder) { segments.append(.gap(gap, .backtick)) }
         package mutating func appendInterpolation(literal gap: Placeholder) { segments.append(.gap(gap, .literal)) }
         package mutating func appendInterpolation(guid gap: Placeholder) { segments.append(.gap(gap, .guid)) }
     }
@@ -128,13 +131,15 @@ extension Quoting {
     func quote(_ value: String?, orGap gap: String) -> String {
         let clean = value.map(Redactor.scrub) ?? ""
         switch self {
-        case _ where clean.isEmpty: return self == .identifier ? "\"\(gap)\"" : self == .literal ? "'\(gap)'" : gap
+        case _ where clean.isEmpty:
+            return self == .identifier ? "\"\(gap)\"" : self == .literal ? "'\(gap)'" : self == .backtick ? "`\(gap)`" : gap
         case .word:
             // Quotes do not stop a word that starts with a dash from being read as an option.
             if clean.utf8.first == UInt8(ascii: "-") { return gap }
             if clean.utf8.allSatisfy(Self.isPlain) { return clean }
             return "'" + Self.replacing(UInt8(ascii: "'"), in: clean, by: "'\\''") + "'"
         case .identifier: return "\"" + Self.replacing(UInt8(ascii: "\""), in: clean, by: "\"\"") + "\""
+        case .backtick: return GrantSet.identifier(MySQLRemedies.pattern(clean))
         case .literal: return "'" + Self.replacing(UInt8(ascii: "'"), in: clean, by: "''") + "'"
         case .guid: return clean.utf8.count == 36 && clean.utf8.allSatisfy(Self.isGUID) ? clean : gap
         }

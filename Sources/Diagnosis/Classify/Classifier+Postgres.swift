@@ -229,7 +229,7 @@ extension Classifier {
     // MARK: reading
 
     /// The client's address in the text of `pg_hba.conf`; the words around it may be in any language, the quotes of any kind.
-    private static func clientAddress(in message: ForeignText) -> String? {
+    static func clientAddress(in message: ForeignText) -> String? {
         func isPart(_ byte: UInt8) -> Bool {
             ForeignText.isHexDigit(byte) || (0x41...0x46).contains(byte) || byte == 0x2E || byte == 0x3A
         }
@@ -251,12 +251,16 @@ extension Classifier {
         return nil
     }
 
-    /// `text` with each name in double quotes (or guillemets, or brackets) blanked.
-    private static func withoutNames(_ text: String, _ names: [String]) -> String {
+    /// `text` with each name in quotes blanked.
+    /// - Parameter quotes: PostgreSQL's, in the languages it speaks.
+    static func withoutNames(
+        _ text: String, _ names: [String],
+        quotes: [(open: String, close: String)] = [("\"", "\""), ("»", "«"), ("«", "»"), ("[", "]"), ("“", "”"), ("„", "“")]
+    ) -> String {
         let bytes = Array(text.utf8.prefix(ForeignText.limit))
         var kept = bytes
         for name in names where !name.isEmpty {
-            for (open, close) in [("\"", "\""), ("»", "«"), ("«", "»"), ("[", "]"), ("“", "”"), ("„", "“")] {
+            for (open, close) in quotes {
                 let needle = Array((open + name + close).utf8)
                 let blank = Array((open + "…" + close).utf8)
                 var index = 0

@@ -11,6 +11,16 @@ package struct PrivilegeRow: Sendable, Hashable, JSONRepresentable {
         case held
         /// A role whose new objects will not carry the required rights.
         case future
+        /// Required, there, and subject to row-level security; the rights are those for which no policy lets any row through.
+        case filtered
+
+        /// Whether the rule does not hold because of it.
+        package var isBreach: Bool {
+            switch self {
+            case .missing, .absent, .held: true
+            case .future, .filtered: false
+            }
+        }
     }
 
     package var kind: Kind
@@ -70,7 +80,7 @@ package struct PrivilegeRow: Sendable, Hashable, JSONRepresentable {
 
     /// Kinds of objects that an answer can speak of.
     static let sorts: Set<String> = [
-        "role", "database", "schema", "table", "view", "materialized view", "foreign table", "sequence", "function",
+        "role", "database", "schema", "table", "view", "materialized view", "foreign table", "sequence", "function", "right",
     ]
 
     package var json: JSON {
@@ -91,6 +101,10 @@ package struct PrivilegeReport: Sendable, Hashable, JSONRepresentable {
     package var entries: [Entry]
     /// Why the rights could not be looked at; there are no verdicts then.
     package var problem: Failure?
+    /// Whose words the remedies have to use.
+    package var engine: Engine
+    /// Roles that were granted and are not active, where that makes a difference (MySQL).
+    package var inactiveRoles: [String]
 
     package struct Entry: Sendable, Hashable, JSONRepresentable {
         package var label: String
@@ -105,13 +119,13 @@ package struct PrivilegeReport: Sendable, Hashable, JSONRepresentable {
             self.rows = rows
         }
 
-        /// Whether the rule held. What only threatens objects to come does not break it.
-        package var isPassed: Bool { rows.allSatisfy { $0.kind == .future } }
+        /// Whether the rule held. What only threatens objects to come, or hides rows, does not break it.
+        package var isPassed: Bool { !rows.contains { $0.kind.isBreach } }
         /// Objects that break the rule, also those that are not named.
         package var broken: Int {
             // Rows of one kind and sort come from one branch and carry the same total.
             var totals: [String: Int] = [:]
-            for row in rows where row.kind != .future {
+            for row in rows where row.kind.isBreach {
                 let branch = row.sort == "schema" ? "schema" : row.sort == "role" ? row.rights.joined() : "object"
                 totals["\(row.kind.rawValue) \(branch)"] = row.total
             }
@@ -126,11 +140,16 @@ package struct PrivilegeReport: Sendable, Hashable, JSONRepresentable {
         }
     }
 
-    package init(role: String, administrator: String? = nil, entries: [Entry] = [], problem: Failure? = nil) {
+    package init(
+        role: String, administrator: String? = nil, entries: [Entry] = [], problem: Failure? = nil, engine: Engine = .postgresql,
+        inactiveRoles: [String] = []
+    ) {
         self.role = role
         self.administrator = administrator
         self.entries = entries
         self.problem = problem
+        self.engine = engine
+        self.inactiveRoles = inactiveRoles
     }
 
     /// Reads the answer to ``PrivilegeStatement``.

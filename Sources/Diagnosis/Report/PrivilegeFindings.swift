@@ -3,7 +3,7 @@
 enum PrivilegeFindings {
     /// **Shape**: findings without a name or checks, the ones that hurt now first.
     static func of(_ report: PrivilegeReport, values: RemedyValues) -> [Finding] {
-        if let problem = report.problem { return [unknown(problem, values)] }
+        if let problem = report.problem { return [unknown(problem, report.engine, values)] }
         if let administrator = report.administrator {
             let row = FindingCode.probingAsAdmin.row
             return [
@@ -14,7 +14,7 @@ enum PrivilegeFindings {
                         \(name(report.role)) is an administrator (\(Redactor.scrub(administrator))), so its rights say nothing about those of \
                         an application and get no verdict.
                         """,
-                    evidence: [], hint: row.hint, remedies: filled(row.remedies, values), next: row.next)
+                    evidence: [], hint: row.hint, remedies: filled(row.remedies, report.engine, values), next: row.next)
             ]
         }
         var findings: [Finding] = []
@@ -22,27 +22,36 @@ enum PrivilegeFindings {
         let missing = report.entries.filter { !$0.isPassed && $0.demand == .require }
         if !missing.isEmpty {
             let row = Cause.privilegeMissing.row
-            let rows = missing.flatMap(\.rows).filter { $0.kind != .future }
-            let objects = distinct(rows.map { $0.kind == .absent ? "\($0.object), which does not exist" : lack($0) })
+            let rows = missing.flatMap(\.rows).filter(\.kind.isBreach)
+            let objects = distinct(rows.map { $0.kind == .absent ? absence($0) : lack($0) })
             findings.append(
                 finding(
                     Cause.privilegeMissing.rawValue, row.severity,
-                    "\(role) lacks \(listed(objects, of: missing.reduce(0) { $0 + $1.broken })). The login works and the check stays up.",
-                    rows.map(evidence), row.hint, looks(row.remedies, values) + grants(rows, missing, report.role), row.next))
+                    "\(role) lacks \(listed(objects, of: missing.reduce(0) { $0 + $1.broken })). The login works and the check stays up."
+                        + inactive(report),
+                    rows.map(evidence), row.hint,
+                    looks(row.remedies, report.engine, values)
+                        + (report.engine == .mysql ? MySQLRemedies.grants(rows, report) : grants(rows, missing, report.role)), row.next))
         }
         let future = report.entries.filter { $0.demand == .require && $0.rows.contains { $0.kind == .future } }
         if !future.isEmpty {
             let row = Cause.privilegeFutureObjects.row
             let rows = future.flatMap { entry in entry.rows.filter { $0.kind == .future }.map { (entry, $0) } }
             let makers = distinct(
-                rows.map { entry, row in "\(plural(entry.rule.object)) of \(name(row.name ?? "")) in schema \(name(row.schema ?? ""))" })
+                rows.map { entry, row in
+                    let maker = row.name.map { " of \(name($0))" } ?? ""
+                    return "\(plural(entry.rule.object))\(maker) in schema \(name(row.schema ?? ""))"
+                })
             findings.append(
                 finding(
                     Cause.privilegeFutureObjects.rawValue, row.severity,
                     "\(role) will lack rights on what is made from now on: \(listed(makers, of: rows.first?.1.total ?? makers.count)).",
                     rows.map { evidence($0.1) }, row.hint,
-                    looks(row.remedies, values)
-                        + distinct(rows.map { defaults($0.0, $0.1, report.role) }).prefix(12).map { Remedy(.widens, $0) }, row.next))
+                    looks(row.remedies, report.engine, values)
+                        + (report.engine == .mysql
+                            ? MySQLRemedies.future(rows.map(\.1), report)
+                            : distinct(rows.map { defaults($0.0, $0.1, report.role) }).prefix(12).map { Remedy(.widens, $0) }),
+                    row.next))
         }
         let held = report.entries.filter { !$0.isPassed && $0.demand == .deny }
         if !held.isEmpty {
@@ -57,19 +66,60 @@ enum PrivilegeFindings {
                     FindingCode.overPrivileged.rawValue, row.severity,
                     "\(role) has what is denied to it: \(listed(objects, of: held.reduce(0) { $0 + $1.broken })).",
                     rows.map(evidence), row.hint,
-                    looks(row.remedies, values)
-                        + distinct(rows.flatMap { revokes($0, report.role) }).prefix(12).map { Remedy(.destroys, $0) }, row.next))
+                    looks(row.remedies, report.engine, values)
+                        + (report.engine == .mysql
+                            ? MySQLRemedies.revokes(rows, report)
+                            : distinct(rows.flatMap { revokes($0, report.role) }).prefix(12).map { Remedy(.destroys, $0) }),
+                    row.next))
         }
-        return findings
+        return findings + rowSecurity(report, values)
+    }
+
+    /// Rights that hold, and rows that stay out of sight all the same.
+    private static func rowSecurity(_ report: PrivilegeReport, _ values: RemedyValues) -> [Finding] {
+        let rows = report.entries.flatMap(\.rows).filter { $0.kind == .filtered }
+        guard !rows.isEmpty else { return [] }
+        let row = FindingCode.rowSecurity.row
+        let closed = rows.filter { !$0.rights.isEmpty }
+        let tables = distinct(rows.map(\.object))
+        let blind = distinct(closed.map { "\($0.rights.joined(separator: ", ")) on \($0.object)" })
+        var detail = "Policies decide which rows \(name(report.role)) reaches in \(listed(tables, of: rows.first?.total ?? tables.count))."
+        if !blind.isEmpty { detail += " No policy lets it reach any row for \(listed(blind, of: blind.count))." }
+        return [
+            finding(
+                FindingCode.rowSecurity.rawValue, closed.isEmpty ? .info : .warning, detail, rows.map(evidence), row.hint,
+                looks(row.remedies, values), row.next)
+        ]
+    }
+
+    /// What the role can do where nothing is configured: told only when it is more than using the objects of others takes.
+    static func of(_ survey: PrivilegeSurvey, values: RemedyValues) -> [Finding] {
+        if let administrator = survey.administrator {
+            return of(PrivilegeReport(role: survey.role, administrator: administrator), values: values)
+        }
+        let excess = survey.excess
+        guard !excess.isEmpty else { return [] }
+        let row = FindingCode.overPrivileged.row
+        return [
+            finding(
+                FindingCode.overPrivileged.rawValue, .info,
+                """
+                \(name(survey.role)) can do far more than an application needs, through \(listed(excess, of: excess.count)); \
+                it \(survey.sentence).
+                """,
+                excess.map { Evidence(.agent, text: "\(name(survey.role)) has \($0)") },
+                "Say with privileges.require and privileges.deny what it has to be able to do and what it must not.",
+                looks(row.remedies, values), row.next)
+        ]
     }
 
     /// The rights could not be looked at: known is only that.
-    private static func unknown(_ problem: Failure, _ values: RemedyValues) -> Finding {
+    private static func unknown(_ problem: Failure, _ engine: Engine, _ values: RemedyValues) -> Finding {
         let row = problem.cause.row
         return Finding(
             id: "", code: problem.cause.rawValue, severity: .warning, phase: .privileges, certainty: problem.certainty, affects: [],
             detail: "The rights could not be looked at, so there is no verdict on them: \(problem.detail ?? row.means)",
-            evidence: problem.evidence, hint: row.hint, remedies: filled(row.remedies, values), next: row.next)
+            evidence: problem.evidence, hint: row.hint, remedies: filled(row.remedies, engine, values), next: row.next)
     }
 
     // MARK: Statements
@@ -149,6 +199,11 @@ enum PrivilegeFindings {
 
     // MARK: Words
 
+    private static func inactive(_ report: PrivilegeReport) -> String {
+        guard !report.inactiveRoles.isEmpty else { return "" }
+        return " Granted but not active at login: role \(report.inactiveRoles.prefix(4).map(name).joined(separator: ", "))."
+    }
+
     private static func finding(
         _ code: String, _ severity: Severity, _ detail: String, _ evidence: [Evidence], _ hint: String, _ remedies: [Remedy],
         _ next: [String]
@@ -164,14 +219,24 @@ enum PrivilegeFindings {
         return "\(rights) on \(row.object)\(row.owner.map { " (owner \(name($0)))" } ?? "")"
     }
 
+    private static func absence(_ row: PrivilegeRow, joined: String = ", ") -> String {
+        let isOld = row.sort == "right"
+        guard joined == ", " else { return "\(row.object) \(isOld ? "is unknown to this server" : "does not exist")" }
+        return "\(row.object), which \(isOld ? "this server is too old for: PostgreSQL 17 brought it" : "does not exist")"
+    }
+
     private static func evidence(_ row: PrivilegeRow) -> Evidence {
         let rights = row.rights.joined(separator: ", ")
         let owner = row.owner.map { ", owner \(name($0))" } ?? ""
         return switch row.kind {
         case .missing: Evidence(.agent, text: "\(row.object) lacks \(rights)\(owner)")
-        case .absent: Evidence(.agent, text: "\(row.object) does not exist")
+        case .absent: Evidence(.agent, text: "\(absence(row, joined: " "))")
         case .held: Evidence(.agent, text: "\(row.object) grants \(rights)\(owner)\(row.way.map { ", through \($0)" } ?? "")")
         case .future: Evidence(.agent, text: "\(row.object) gives no \(rights) by default")
+        case .filtered:
+            Evidence(
+                .agent,
+                text: "\(row.object) has row-level security\(rights.isEmpty ? "" : ", and no policy for \(rights)")\(owner)")
         }
     }
 
@@ -197,11 +262,11 @@ enum PrivilegeFindings {
         return items.filter { seen.insert($0).inserted }
     }
 
-    private static func filled(_ templates: [RemedyTemplate], _ values: RemedyValues) -> [Remedy] {
-        templates.filter { $0.applies(to: .postgresql, source: nil) }.map { $0.filled(from: values) }
+    private static func filled(_ templates: [RemedyTemplate], _ engine: Engine, _ values: RemedyValues) -> [Remedy] {
+        templates.filter { $0.applies(to: engine, source: nil) }.map { $0.filled(from: values) }
     }
 
-    private static func looks(_ templates: [RemedyTemplate], _ values: RemedyValues) -> [Remedy] {
-        filled(templates, values).filter { $0.kind == .look }
+    private static func looks(_ templates: [RemedyTemplate], _ engine: Engine, _ values: RemedyValues) -> [Remedy] {
+        filled(templates, engine, values).filter { $0.kind == .look }
     }
 }

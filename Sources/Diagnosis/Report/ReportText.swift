@@ -78,7 +78,9 @@ package struct ReportText {
         var line = "\(style.mark(finding.severity)) \(finding.phase.rawValue)  \(style.paint(finding.code, tone))"
         if Cause(rawValue: finding.code) != nil { line += ", \(finding.certainty.rawValue)" }
         if let since = finding.since { line += "   since \(since.near(report.time)) (\(Span.long(report.time - since)))" }
-        if finding.severity == .error, let good = hit.compactMap(\.lastGood).max() { line += ", last good \(good.near(report.time))" }
+        if finding.severity == .error, let good = hit.compactMap(\.lastGood).max() {
+            line += "\(finding.since == nil ? "  " : ",") last good \(good.near(report.time))"
+        }
         if finding.severity == .error, !hit.isEmpty, hit.allSatisfy({ $0.lastGood == nil }) {
             line += report.mode == .inside ? ", never good since the start" : "   since unknown: this shell keeps no history"
         }
@@ -96,7 +98,7 @@ package struct ReportText {
         guard let medians = report.medians[probe.check] else { return [] }
         let parts = PhaseLine.parts(medians, of: probe)
         guard !parts.isEmpty else { return [] }
-        return style.list("  norm ", parts + ["median of \(medians.probes) good probes in \(PhaseMedians.days) d"], " · ")
+        return style.list("  norm ", parts + ["median of \(PhaseMedians.days) d, \(medians.probes) probes"], " · ")
     }
 
     /// What differs from when it last worked, and when that was seen first.
@@ -176,6 +178,7 @@ package struct ReportText {
         if facts.isInRecovery == true { parts.append("replica") }
         if let end = facts.tokenExpires { parts.append("token ends \(end.near(now)) (in \(Span.long(end - now)))") }
         if let user = facts.sessionUser { parts.append("user \(Redactor.scrub(user))") }
+        if let rights = facts.rights, rights.administrator == nil { parts.append(rights.sentence) }
         if let skew = facts.clockSkew, abs(skew) >= 1 {
             parts.append("clock \(skew > 0 ? "+" : "-")\(Span.short(.seconds(fraction: abs(skew))))")
         }

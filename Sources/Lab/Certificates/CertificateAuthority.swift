@@ -100,18 +100,29 @@ package struct CertificateAuthority: Sendable {
 /// All certificates of one lab.
 package struct LabCertificates: Sendable {
     package let authority: CertificateAuthority
+    package let postgres: ServerCertificates
+    package let mysql: ServerCertificates
+
+    init() throws {
+        self.authority = try CertificateAuthority(commonName: "Agent Lab Root")
+        let stranger = try CertificateAuthority(commonName: "Somebody Else's Root")
+        self.postgres = try ServerCertificates(suffix: LabTarget.suffix(of: .postgresql), authority: authority, stranger: stranger)
+        self.mysql = try ServerCertificates(suffix: LabTarget.suffix(of: .mysql), authority: authority, stranger: stranger)
+    }
+}
+
+/// What the servers of one engine present: the certificate that fits, and those that faults present instead.
+package struct ServerCertificates: Sendable {
     package let good: CertifiedKey
     package let unknownIssuer: CertifiedKey
     package let wrongName: CertifiedKey
     package let expired: CertifiedKey
     package let notYetValid: CertifiedKey
 
-    init() throws {
-        let suffix = "postgres.database.azure.com"
+    init(suffix: String, authority: CertificateAuthority, stranger: CertificateAuthority) throws {
         let names = ["*.\(suffix)", "*.rs-lab.\(suffix)", "*.privatelink.\(suffix)"]
-        self.authority = try CertificateAuthority(commonName: "Agent Lab Root")
         self.good = try authority.issue(names: names)
-        self.unknownIssuer = try CertificateAuthority(commonName: "Somebody Else's Root").issue(names: names)
+        self.unknownIssuer = try stranger.issue(names: names)
         self.wrongName = try authority.issue(names: ["other.example.net", "www.other.example.net"])
         self.expired = try authority.issue(names: names, from: .now + .seconds(-86_400 * 90), until: .now + .seconds(-86_400))
         self.notYetValid = try authority.issue(names: names, from: .now + .seconds(86_400), until: .now + .seconds(86_400 * 90))

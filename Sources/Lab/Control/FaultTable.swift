@@ -18,13 +18,20 @@ package struct FaultTable: Sendable, JSONRepresentable {
                 let row = fault.row
                 let on = active.filter { $0.fault == fault }
                 let mark = on.isEmpty ? " " : "*"
-                var line = "\(mark) \(padded(fault.name, width))  \(padded(Self.expectation(row.expects), 38))  \(row.summary)"
+                var line = "\(mark) \(padded(fault.name, width))  \(padded(Self.expectations(row), 38))  \(row.summary)"
                 if let value = row.value { line += " [value: \(value.meaning), \(value.standard)]" }
                 if !on.isEmpty { line += " — on for \(on.map { $0.target ?? "all" }.joined(separator: ", "))" }
                 lines.append(line)
             }
         }
         return lines.joined(separator: "\n") + "\n"
+    }
+
+    /// What the agent says, said once where it is the same for every engine.
+    private static func expectations(_ row: Fault.Row) -> String {
+        let texts = Engine.allCases.compactMap { engine in row.expects[engine].map { (engine.rawValue, expectation($0)) } }
+        guard Set(texts.map(\.1)).count > 1 else { return texts.first?.1 ?? "" }
+        return texts.map { "\($0): \($1)" }.joined(separator: ", ")
     }
 
     private static func expectation(_ expects: Fault.Expectation) -> String {
@@ -41,19 +48,28 @@ package struct FaultTable: Sendable, JSONRepresentable {
     package var json: JSON {
         let items = Fault.allCases.map { fault -> JSON in
             let row = fault.row
-            var cause: String?
-            var phase: Phase?
-            var exit: Int?
-            if case .failure(let code, let seen, let status) = row.expects { (cause, phase, exit) = (code.rawValue, seen, status) }
-            if case .healthy = row.expects { exit = 0 }
+            let engines = Engine.allCases.compactMap { engine -> JSON? in
+                guard let expects = row.expects[engine] else { return nil }
+                return .joining([["engine": engine.rawValue], Self.json(expects)])
+            }
+            let first = Engine.allCases.compactMap { row.expects[$0] }.first ?? .varies
             let on = active.filter { $0.fault == fault }.map { entry -> JSON in
                 ["target": entry.target, "value": row.value == nil ? nil : entry.value]
             }
-            return [
-                "name": fault.name, "part": fault.part.rawValue, "summary": row.summary, "cause": cause, "phase": phase, "exit": exit,
-                "value": row.value?.standard, "value_meaning": row.value?.meaning, "on": on,
-            ]
+            // `cause`, `phase` and `exit` are those of the first engine that has the fault; `engines` has all.
+            return .joining([
+                ["name": fault.name, "part": fault.part.rawValue, "summary": row.summary], Self.json(first),
+                ["value": row.value?.standard, "value_meaning": row.value?.meaning, "on": on, "engines": engines],
+            ])
         }
         return ["schema": 1, "items": items, "next": String?.none]
+    }
+
+    private static func json(_ expects: Fault.Expectation) -> JSON {
+        switch expects {
+        case .failure(let cause, let phase, let exit): ["cause": cause.rawValue, "phase": phase, "exit": exit]
+        case .healthy: ["cause": String?.none, "phase": Phase?.none, "exit": 0]
+        case .varies: ["cause": String?.none, "phase": Phase?.none, "exit": Int?.none]
+        }
     }
 }

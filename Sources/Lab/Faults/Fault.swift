@@ -1,6 +1,4 @@
-// All faults of the lab, by name: what each does, which part does it, and what the agent is expected to say.
-// Longer than most files because it is one table.
-package import Diagnosis
+// All faults of the lab, by name. What each does is in the table beside this file.
 
 /// Something that can be broken while the lab runs.
 package enum Fault: String, Sendable, Hashable, CaseIterable {
@@ -89,144 +87,51 @@ package enum Fault: String, Sendable, Hashable, CaseIterable {
     case roleNoLogin = "role_nologin"
     case connectionLimit = "connection_limit"
     case noConnect = "no_connect"
+    // MySQL only: the first words of a server that cannot or will not go on.
+    case notMySQL = "not_mysql"
+    case mysqlGreetingGarbage = "mysql_greeting_garbage"
+    case mysqlGreetingOld = "mysql_greeting_old"
+    case mysqlGreetingEndless = "mysql_greeting_endless"
+    case mysqlHostBlocked = "mysql_host_blocked"
+    case mysqlFirewall = "mysql_firewall"
+    case mysqlStopped = "mysql_stopped"
+    case mysqlTLSRefused = "mysql_tls_refused"
+    // MySQL only: another plugin than the one that takes tokens.
+    case mysqlNativeAsked = "mysql_native_asked"
+    case mysqlSHA2Asked = "mysql_sha2_asked"
+    case mysqlDialogAsked = "mysql_dialog_asked"
+    // MySQL only: what the server says to a token, in the words of Azure's service and of MySQL 8.
+    case mysqlTokenNotForUser = "mysql_token_not_for_user"
+    case mysqlTokenRejected = "mysql_token_rejected"
+    case mysqlServerIdentity = "mysql_server_identity"
+    case mysqlUserLookup = "mysql_user_lookup"
+    case mysqlEntraOnly = "mysql_entra_only"
+    case mysqlPluginMissing = "mysql_plugin_missing"
+    case mysqlDenied = "mysql_denied"
+    case mysqlDeniedEmpty = "mysql_denied_empty"
+    case mysqlDeniedByPlugin = "mysql_denied_by_plugin"
+    case mysqlOldClient = "mysql_old_client"
+    case mysqlServerName = "mysql_server_name"
+    case mysqlAccountLocked = "mysql_account_locked"
+    case mysqlAccountBlocked = "mysql_account_blocked"
+    case mysqlPasswordExpired = "mysql_password_expired"
+    case mysqlInsecureTransport = "mysql_insecure_transport"
+    case mysqlSSLRequired = "mysql_ssl_required"
+    case mysqlShutdown = "mysql_shutdown"
+    case mysqlOffline = "mysql_offline"
+    case mysqlUserConnections = "mysql_user_connections"
+    case mysqlUserLimit = "mysql_user_limit"
+    case mysqlOutOfMemory = "mysql_out_of_memory"
+    // MySQL only: after the login.
+    case mysqlEight = "mysql_eight"
+    case mysqlIdle = "mysql_idle"
+    case mysqlQueryFailed = "mysql_query_failed"
+    case mysqlLocalFile = "mysql_local_file"
+    case mysqlRowGarbage = "mysql_row_garbage"
+    case mysqlBigPackets = "mysql_big_packets"
+    // MySQL only: what the real server says.
+    case mysqlMustChangePassword = "mysql_must_change_password"
+    case mysqlReadOnly = "mysql_read_only"
 
     package var name: String { rawValue }
-
-    /// Which part of the lab plays the fault.
-    package enum Part: String, Sendable, Hashable, CaseIterable {
-        case identity, names, proxy, server
-    }
-
-    /// What the agent is expected to report while the fault is on.
-    package enum Expectation: Sendable, Hashable {
-        /// A failing check with this cause, seen in this phase, and the exit status of `agent diagnose`.
-        case failure(Cause, Phase, exit: Int)
-        /// The check stays up.
-        case healthy
-        /// Depends on the value of the fault: where in the conversation the connection ends.
-        case varies
-    }
-
-    package struct Row: Sendable {
-        package var summary: String
-        package var part: Part
-        package var expects: Expectation
-        /// What the number of the fault means, for those that take one, and its value when none is given.
-        package var value: (meaning: String, standard: Int)?
-    }
-
-    package var part: Part { row.part }
-
-    package var row: Row {
-        func identity(_ summary: String, _ cause: Cause) -> Row {
-            Row(summary: summary, part: .identity, expects: .failure(cause, .token, exit: 10))
-        }
-        func names(_ summary: String, _ cause: Cause) -> Row {
-            Row(summary: summary, part: .names, expects: .failure(cause, .dns, exit: 20))
-        }
-        func proxy(_ summary: String, _ cause: Cause, _ phase: Phase, _ exit: Int) -> Row {
-            Row(summary: summary, part: .proxy, expects: .failure(cause, phase, exit: exit))
-        }
-        func server(_ summary: String, _ cause: Cause, _ exit: Int = 40) -> Row {
-            Row(summary: summary, part: .server, expects: .failure(cause, .login, exit: exit))
-        }
-        return switch self {
-        case .identityNotFound: identity("no managed identity is assigned: 400 with the platform's words", .identityNotAssigned)
-        case .identityMultiple: identity("several user-assigned identities and none named: 400", .identityClientIDWrong)
-        case .identityHeaderRefused: identity("the secret header is not accepted: 403", .identityReplyInvalid)
-        case .identityGone: identity("the endpoint is being updated: 410", .entraUnavailable)
-        case .identityThrottled: identity("too many requests: 429 with Retry-After", .entraUnavailable)
-        case .identityFailing: identity("the endpoint fails: 500", .entraUnavailable)
-        case .identityHTML: identity("a proxy's page instead of a token: 200 with HTML", .identityReplyInvalid)
-        case .identityTruncated: identity("the JSON of the reply ends in the middle", .identityReplyInvalid)
-        case .identityNoExpiry: identity("the reply has no expiry, nor has its token one that can be read", .identityReplyInvalid)
-        case .identityWrongTypes: identity("numbers and lists where the reply has texts", .identityReplyInvalid)
-        case .identitySilent: identity("the endpoint accepts and never answers", .identityEndpointUnreachable)
-        case .identityRefused: identity("nothing listens at the endpoint", .identityEndpointUnreachable)
-        case .identityRedirect: identity("the endpoint redirects elsewhere", .identityReplyInvalid)
-        case .identityBigBody: identity("a body of ten megabytes", .identityReplyInvalid)
-        case .identityDribble: identity("one byte of the reply a second", .identityEndpointUnreachable)
-        case .issuedWrongAudience: identity("the token is for another service", .tokenWrongAudience)
-        // Foretold by the claims, confirmed by the server: only a wrong audience ends a probe before the login.
-        case .issuedExpired:
-            Row(summary: "the token has expired an hour ago", part: .identity, expects: .failure(.tokenExpired, .login, exit: 10))
-        case .issuedNotYetValid:
-            Row(summary: "the token becomes valid in an hour", part: .identity, expects: .failure(.tokenNotYetValid, .login, exit: 10))
-        case .issuedLarge: Row(summary: "a token of nine kilobytes", part: .identity, expects: .healthy, value: ("bytes", 9_000))
-        case .dnsNXDomain: names("the name does not exist", .dnsNotFound)
-        case .dnsNoData: names("the name exists and has no address", .dnsNotFound)
-        case .dnsServfail: names("the name service fails: SERVFAIL", .dnsResolverError)
-        case .dnsSilent: names("the name service does not answer", .dnsResolverError)
-        case .dnsGarbage: names("the name service answers with a broken message", .dnsResolverError)
-        case .dnsTruncated: Row(summary: "the answer does not fit into UDP, TCP has it", part: .names, expects: .healthy)
-        case .deadAddress: Row(summary: "three addresses, the first of which drops everything", part: .names, expects: .healthy)
-        case .tcpRefused: proxy("nothing listens on the server's port", .tcpRefused, .tcp, 20)
-        case .tcpDropped: proxy("packets to the server are dropped", .tcpTimeout, .tcp, 20)
-        case .tcpReset: proxy("every connection is reset at once", .tcpReset, .negotiate, 20)
-        case .silentAfterAccept: proxy("connections are accepted and never answered", .probeDeadline, .negotiate, 30)
-        case .plaintextServer: proxy("the server does not offer TLS and asks for the token in the clear", .tlsNotNegotiated, .negotiate, 30)
-        case .notPostgres: proxy("a web server answers on the port", .peerNotDatabase, .negotiate, 30)
-        case .stuffedBeforeTLS: proxy("bytes stuffed between the agreement on TLS and the handshake", .protocolViolation, .negotiate, 40)
-        case .delay: Row(summary: "every piece from the server comes late", part: .proxy, expects: .healthy, value: ("milliseconds", 50))
-        case .dribble:
-            Row(summary: "one byte from the server at a time", part: .proxy, expects: .varies, value: ("milliseconds between bytes", 1_000))
-        case .dribbleAfter:
-            Row(
-                summary: "the server's bytes come one a second after so many of them", part: .proxy, expects: .varies, value: ("bytes", 1))
-        case .cutAt:
-            Row(
-                summary: "the connection is closed after so many bytes from the server", part: .proxy, expects: .varies, value: ("bytes", 1)
-            )
-        case .resetAt:
-            Row(summary: "the connection is reset after so many bytes from the server", part: .proxy, expects: .varies, value: ("bytes", 1))
-        case .resetSent:
-            Row(summary: "the connection is reset after so many bytes from the client", part: .proxy, expects: .varies, value: ("bytes", 1))
-        case .tlsUnknownCA: proxy("a certificate of an authority nobody trusts", .tlsUntrustedIssuer, .tls, 30)
-        case .tlsWrongName: proxy("a trusted certificate for another name", .tlsNameMismatch, .tls, 30)
-        case .tlsExpired: proxy("a certificate that has expired", .tlsCertValidity, .tls, 30)
-        case .tlsNotYetValid: proxy("a certificate that is not valid yet", .tlsCertValidity, .tls, 30)
-        case .tlsTooOld: proxy("a server that speaks TLS 1.1 at most", .tlsProtocolMismatch, .tls, 30)
-        case .tlsHandshakeCut: proxy("the connection is closed in the TLS handshake", .tlsHandshakeAborted, .tls, 30)
-        case .tlsHandshakeStalled: proxy("the TLS handshake is never answered", .tlsHandshakeAborted, .tls, 30)
-        case .tokenWrongAudience: proxy("the server calls the token's audience wrong", .tokenWrongAudience, .login, 10)
-        case .tokenExpired: proxy("the server calls the token expired", .tokenExpired, .login, 10)
-        case .tokenWrongTenant: proxy("the server belongs to another tenant than the token", .tokenWrongTenant, .login, 10)
-        case .tokenGroupMissing: proxy("the token lacks the group that the role is mapped to", .tokenGroupsStale, .login, 10)
-        case .tokenType: proxy("the role is mapped to a user, the token is of an application", .loginTokenType, .login, 40)
-        case .identityRecreated: proxy("the role is mapped to another object id than the token's", .loginIdentityRecreated, .login, 40)
-        case .serverStarting: proxy("the server is starting up: 57P03", .serverUnavailable, .login, 40)
-        case .serverStopping: proxy("the server is shutting down: 57P03", .serverUnavailable, .login, 40)
-        case .tooManyClients: proxy("all connection slots are taken: 53300 before the login", .connectionLimit, .login, 40)
-        case .loginSilent: proxy("the server takes the token and says nothing", .probeDeadline, .login, 40)
-        case .loginCut: proxy("the server takes the token and closes the connection", .serverUnavailable, .login, 40)
-        case .startupSilent: proxy("the server says nothing after TLS is up", .probeDeadline, .login, 40)
-        case .md5Asked: proxy("the server asks for an MD5 password", .authMethodUnexpected, .login, 40)
-        case .gssAsked: proxy("the server asks for Kerberos", .authMethodUnexpected, .login, 40)
-        case .unknownAuthAsked: proxy("the server asks for a method that does not exist", .authMethodUnexpected, .login, 40)
-        case .garbageLength:
-            Row(
-                summary: "a message after TLS with an impossible length", part: .proxy,
-                expects: .failure(.protocolViolation, .login, exit: 40),
-                value: ("the length field", 0x7FFF_FFFF))
-        case .garbageMessage: proxy("a message after TLS of a type that does not exist", .protocolViolation, .login, 40)
-        case .hugeMessage:
-            Row(
-                summary: "an error message of sixteen megabytes instead of a question for the token", part: .proxy,
-                expects: .failure(.protocolViolation, .login, exit: 40), value: ("bytes", 16 << 20))
-        case .badText: proxy("a refusal in bytes that are no text: bad UTF-8, control characters, escapes", .loginPrincipalUnknown, .login, 40)
-        case .endlessNotices: proxy("notices without end after the login", .protocolViolation, .login, 40)
-        case .endlessRows: proxy("rows without end for any statement", .protocolViolation, .query, 40)
-        case .endlessColumns: proxy("rows of sixty-five thousand columns for any statement", .protocolViolation, .query, 40)
-        case .querySilent: proxy("statements are never answered", .queryTimeout, .query, 60)
-        case .querySlow: proxy("statements run into the client's own time limit: 57014", .queryTimeout, .query, 60)
-        case .queryCut: proxy("the session is ended by an administrator: 57P01", .connectionLost, .query, 60)
-        case .roleUnknown: server("the role does not exist on the server", .loginPrincipalUnknown)
-        case .databaseWrong: server("the database does not exist on the server", .databaseUnknown)
-        case .hbaRefused: proxy("the client's address is not admitted: no pg_hba.conf entry", .firewallDenied, .login, 20)
-        case .scramAsked: proxy("the server asks for SCRAM instead of a token", .authMethodUnexpected, .login, 40)
-        case .roleNoLogin: server("the role may not log in", .loginDisabled)
-        case .connectionLimit: server("the role's connection limit is zero", .connectionLimit)
-        case .noConnect: server("the right to connect to the database is revoked", .databaseAccessDenied)
-        }
-    }
 }

@@ -1,4 +1,5 @@
 // Switches faults on and off while the lab runs, and leaves everything as it was.
+import Diagnosis
 
 /// The switchboard of a lab.
 ///
@@ -8,14 +9,19 @@ package actor Faults {
     private let board: FaultBoard
     private let identity: IdentityServer
     private let postgres: PostgresServer?
+    private let mysql: MySQLServer?
     private let proxies: [FaultProxy]
     private let turnstile = Turnstile()
 
-    init(targets: [LabTarget], board: FaultBoard, identity: IdentityServer, postgres: PostgresServer?, proxies: [FaultProxy]) {
+    init(
+        targets: [LabTarget], board: FaultBoard, identity: IdentityServer, postgres: PostgresServer?, mysql: MySQLServer?,
+        proxies: [FaultProxy]
+    ) {
         self.targets = targets
         self.board = board
         self.identity = identity
         self.postgres = postgres
+        self.mysql = mysql
         self.proxies = proxies
     }
 
@@ -70,25 +76,16 @@ package actor Faults {
         for proxy in proxies { try await proxy.follow() }
     }
 
-    /// Acts on the real server. Targets that share a role or a database share the fault.
+    /// Acts on the real servers. Targets that share a role or a database share the fault.
     private func change(_ fault: Fault, target: String?, isOn: Bool) async throws {
-        guard let postgres else { return }
-        let affected = targets.filter { target == nil || $0.name == target }
-        for role in Set(affected.map(\.role)).sorted() {
-            switch fault {
-            case .roleNoLogin: try await postgres.execute("ALTER ROLE \"\(role)\" \(isOn ? "NOLOGIN" : "LOGIN")")
-            case .connectionLimit: try await postgres.execute("ALTER ROLE \"\(role)\" CONNECTION LIMIT \(isOn ? 0 : -1)")
-            case .roleUnknown: try await postgres.rename(role: role, away: isOn)
-            default: break
-            }
-        }
-        for database in Set(affected.map(\.database)).sorted() {
-            switch fault {
-            case .noConnect:
-                try await postgres.execute(
-                    isOn ? "REVOKE CONNECT ON DATABASE \"\(database)\" FROM PUBLIC" : "GRANT CONNECT ON DATABASE \"\(database)\" TO PUBLIC")
-            case .databaseWrong: try await postgres.rename(database: database, away: isOn)
-            default: break
+        let affected = targets.filter { (target == nil || $0.name == target) && fault.expects(on: $0.engine) != nil }
+        for engine in Engine.allCases {
+            let roles = Set(affected.filter { $0.engine == engine }.map(\.role)).sorted()
+            let databases = Set(affected.filter { $0.engine == engine }.map(\.database)).sorted()
+            switch engine {
+            case .postgresql: try await postgres?.play(fault, roles: roles, databases: databases, isOn: isOn)
+            case .mysql: try await mysql?.play(fault, accounts: roles, databases: databases, isOn: isOn)
+            case .azuresql: break
             }
         }
     }
@@ -99,17 +96,21 @@ package actor Faults {
                 throw LabError("\(fault.name) concerns the identity endpoint, which all targets share: name no target.")
             }
             let known = targets.prefix(8).map(\.name)
-            guard targets.contains(where: { $0.name == target }) else {
+            guard let found = targets.first(where: { $0.name == target }) else {
                 throw LabError(
                     "The lab has no target \(target). It has: \(known.joined(separator: ", "))\(targets.count > 8 ? ", …" : "")."
                 )
+            }
+            guard fault.expects(on: found.engine) != nil else {
+                throw LabError("\(fault.name) cannot be played for \(target): its engine is \(found.engine.rawValue).")
             }
         }
         if let value {
             guard fault.row.value != nil else { throw LabError("\(fault.name) takes no value.") }
             guard value >= 0 else { throw LabError("The value of \(fault.name) cannot be negative.") }
         }
-        if fault.part == .server, postgres == nil {
+        let engines = target.flatMap { name in targets.first { $0.name == name } }.map { [$0.engine] } ?? Array(fault.row.expects.keys)
+        if fault.part == .server, !engines.contains(where: { $0 == .mysql ? mysql != nil : postgres != nil }) {
             throw LabError("\(fault.name) needs the real server, and this lab was started without it.")
         }
         if fault.part == .proxy || fault == .deadAddress, proxies.isEmpty {

@@ -17,9 +17,10 @@ struct Zone: Sendable {
         entries[Self.alias(of: entry.target)] = entry
     }
 
-    /// The canonical name behind the public one. Source: Azure Database for PostgreSQL, networking: `rs-…` or `privatelink`.
+    /// The canonical name behind the public one. Source: Azure Database for PostgreSQL and for MySQL, networking: a name of the
+    /// service's own, or one under `privatelink`.
     static func alias(of target: LabTarget) -> String {
-        "\(target.name).\(target.privateLink ? "privatelink" : "rs-lab").postgres.database.azure.com"
+        "\(target.name).\(target.privateLink ? "privatelink" : "rs-lab").\(LabTarget.suffix(of: target.engine))"
     }
 
     static let suffixes = [".database.azure.com", ".database.windows.net"]

@@ -40,13 +40,17 @@ enum PostgresMessage {
 
     /// As many columns as the message can count, with names that libraries keep: more than three megabytes.
     static var wideRowDescription: [UInt8] {
-        let column = text(String(repeating: "c", count: 40)) + number(0) + short(0) + number(25) + short(-1 & 0xFFFF) + number(0xFFFF_FFFF) + short(0)
+        let column =
+            text(String(repeating: "c", count: 40)) + number(0) + short(0) + number(25) + short(-1 & 0xFFFF) + number(0xFFFF_FFFF)
+            + short(0)
         return message("T", short(0xFFFF) + Array(repeatElement(column, count: 0xFFFF).joined()))
     }
 
     /// A refusal whose text is none: lone continuation bytes, an overlong slash, half a surrogate, escapes, a bell, and bytes behind the end.
     static var badText: [UInt8] {
-        let bytes: [UInt8] = [0x80, 0xBF, 0xC0, 0xAF, 0xED, 0xA0, 0x80, 0xFF, 0x1B, 0x5B, 0x32, 0x4A, 0x07, 0x0D, 0x0A, 0xF4, 0x90, 0x80, 0x80]
+        let bytes: [UInt8] = [
+            0x80, 0xBF, 0xC0, 0xAF, 0xED, 0xA0, 0x80, 0xFF, 0x1B, 0x5B, 0x32, 0x4A, 0x07, 0x0D, 0x0A, 0xF4, 0x90, 0x80, 0x80,
+        ]
         return message(
             "E",
             text("SFATAL") + text("VFATAL") + text("C28P01") + [UInt8(ascii: "M")] + bytes + [0] + [UInt8(ascii: "D"), 0xFE, 0]

@@ -5,8 +5,9 @@ import NIOPosix
 
 /// The decisions of a proxy, shared by its connections.
 struct Route: Sendable {
-    /// Names of the targets that use this proxy.
+    /// Names of the targets that use this proxy; all are of one engine.
     var targets: [String]
+    var engine: Engine
     /// The real server; nil when there is none.
     var upstream: Endpoint?
     var block: LoopbackBlock
@@ -14,9 +15,11 @@ struct Route: Sendable {
     var board: FaultBoard
     var recorder: WireRecorder
 
-    /// The fault to play, for whichever of the targets it is on.
+    /// The fault to play, for whichever of the targets it is on. Those of other engines only are not for this proxy.
     var playing: FaultBoard.Entry? {
-        board.active.last { entry in entry.fault.part == .proxy && (entry.target.map(targets.contains) ?? true) }
+        board.active.last { entry in
+            entry.fault.part == .proxy && entry.fault.expects(on: engine) != nil && (entry.target.map(targets.contains) ?? true)
+        }
     }
 
     /// Whether a fault is on for any of the targets.
@@ -32,7 +35,7 @@ struct Route: Sendable {
         connection.record = { [recorder] in recorder.add($0, to: record, insideTLS: isInsideTLS) }
         switch entry?.fault {
         case nil: try await relay(connection, shape: Shape(count: { [recorder] in recorder.count($0, fromServerOf: record) }))
-        case .hbaRefused: try await relay(connection, from: PostgresServer.outside(block))
+        case .hbaRefused where engine == .postgresql: try await relay(connection, from: PostgresServer.outside(block))
         case .scramAsked: try await relay(connection, from: PostgresServer.native(block))
         case .delay: try await relay(connection, shape: Shape(delay: .milliseconds(entry?.value ?? 0)))
         case .dribble: try await relay(connection, shape: Shape(dribble: .milliseconds(entry?.value ?? 0)))
@@ -44,8 +47,12 @@ struct Route: Sendable {
         // Not listening: a connection that came in while the listener was being closed.
         case .tcpRefused, .tcpDropped: try await connection.reset()
         case .some(let fault):
-            try await ScriptedPostgres(fault: fault, value: entry?.value ?? 0, tls: tls.context(for: fault)) { isInsideTLS = true }.play(
-                on: connection)
+            let (value, context) = (entry?.value ?? 0, tls.context(for: fault))
+            switch engine {
+            case .mysql: try await ScriptedMySQL(fault: fault, value: value, tls: context) { isInsideTLS = true }.play(on: connection)
+            case .postgresql, .azuresql:
+                try await ScriptedPostgres(fault: fault, value: value, tls: context) { isInsideTLS = true }.play(on: connection)
+            }
         }
     }
 

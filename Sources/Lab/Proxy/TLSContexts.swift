@@ -1,4 +1,4 @@
-// The TLS servers that the proxies can be: one per certificate of the lab.
+// The TLS servers that the proxies of one engine can be: one per certificate.
 import NIOSSL
 
 /// Contexts are costly to make and shared by all connections.
@@ -10,7 +10,7 @@ struct TLSContexts: Sendable {
     var notYetValid: NIOSSLContext
     var old: NIOSSLContext
 
-    init(_ certificates: LabCertificates) throws {
+    init(_ certificates: ServerCertificates) throws {
         func context(_ pair: CertifiedKey, _ minimum: TLSVersion = .tlsv12, _ maximum: TLSVersion? = nil) throws -> NIOSSLContext {
             let chain = try pair.certificates.map {
                 NIOSSLCertificateSource.certificate(try NIOSSLCertificate(bytes: Array($0.utf8), format: .pem))

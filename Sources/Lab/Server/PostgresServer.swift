@@ -28,7 +28,7 @@ package actor PostgresServer {
 
     /// Initialises, configures and starts a server, and returns when it accepts connections and its databases are made.
     static func start(
-        options: LabOptions, scratch: Scratch, block: LoopbackBlock, certificates: LabCertificates, gate: TokenGate, logger: Logger
+        options: LabOptions, scratch: Scratch, block: LoopbackBlock, certificates: ServerCertificates, gate: TokenGate, logger: Logger
     ) async throws -> PostgresServer {
         let installation = try await PostgresInstallation.find()
         var account: Account?

@@ -3,7 +3,7 @@ package import Diagnosis
 import Logging
 import Synchronization
 
-/// The judge behind the real server's logins, and the record of what it said.
+/// The judge behind a real server's logins, and the record of what it said.
 package final class TokenGate: Sendable {
     private let issuer: TokenIssuer
     private let audience: String
@@ -15,10 +15,12 @@ package final class TokenGate: Sendable {
         var decisions: [Decision] = []
     }
 
-    /// What a role is mapped to by its security label.
+    /// What a role or account is mapped to.
     package enum Mapping: Sendable, Hashable {
         /// **Shape**: an object id.
         case principal(String)
+        /// **Shape**: a client id. What Azure Database for MySQL keeps of applications and managed identities.
+        case application(String)
         /// **Shape**: the object id of a group; the token must list it.
         case group(String)
     }
@@ -42,7 +44,7 @@ package final class TokenGate: Sendable {
     /// All answers since the start, oldest first; at most the last 10,000.
     package var decisions: [Decision] { state.withLock { $0.decisions } }
 
-    /// Maps a role to another object, as `SECURITY LABEL` does.
+    /// Maps a role to another object, as `SECURITY LABEL` and `CREATE AADUSER` do.
     package func map(_ role: String, to mapping: Mapping?) { state.withLock { $0.roles[role] = mapping } }
 
     package func mapping(of role: String) -> Mapping? { state.withLock { $0.roles[role] } }
@@ -53,6 +55,7 @@ package final class TokenGate: Sendable {
             state.roles.filter { _, mapping in
                 switch mapping {
                 case .principal(let id): id == principal.objectID
+                case .application(let id): id == principal.clientID
                 case .group(let id): principal.groups.contains(id)
                 }
             }.map(\.key).sorted()
@@ -67,6 +70,7 @@ package final class TokenGate: Sendable {
             switch mapping(of: role) {
             case nil: decision.reason = "the role is not mapped to Entra"
             case .principal(let id) where id != claims.oid: decision.reason = "the token belongs to another principal than the role"
+            case .application(let id) where id != claims.appid: decision.reason = "the token belongs to another principal than the role"
             case .group(let id) where !(claims.groups ?? []).contains(id):
                 decision.reason = "the token does not contain the group of the role"
             default: break

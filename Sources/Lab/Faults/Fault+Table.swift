@@ -1,0 +1,210 @@
+// What each fault does, which part of the lab plays it, on servers of which engine, and what the agent is expected to say there.
+// Longer than most files because it is one table.
+package import Diagnosis
+
+extension Fault {
+    /// Which part of the lab plays the fault.
+    package enum Part: String, Sendable, Hashable, CaseIterable {
+        case identity, names, proxy, server
+    }
+
+    /// What the agent is expected to report while the fault is on.
+    package enum Expectation: Sendable, Hashable {
+        /// A failing check with this cause, seen in this phase, and the exit status of `agent diagnose`.
+        case failure(Cause, Phase, exit: Int)
+        /// The check stays up.
+        case healthy
+        /// Depends on the value of the fault: where in the conversation the connection ends.
+        case varies
+    }
+
+    package struct Row: Sendable {
+        package var summary: String
+        package var part: Part
+        /// By the engine of the target; engines that cannot have the fault are missing.
+        package var expects: [Engine: Expectation]
+        /// What the number of the fault means, for those that take one, and its value when none is given.
+        package var value: (meaning: String, standard: Int)?
+
+        init(_ summary: String, _ part: Part, _ expects: [Engine: Expectation], value: (meaning: String, standard: Int)? = nil) {
+            self.summary = summary
+            self.part = part
+            self.expects = expects
+            self.value = value
+        }
+    }
+
+    package var part: Part { row.part }
+
+    /// What the agent says of a target of this engine; nil when such a target cannot have the fault.
+    package func expects(on engine: Engine) -> Expectation? { row.expects[engine] }
+
+    package var row: Row {
+        /// The same on every engine of the lab.
+        func both(_ expectation: Expectation) -> [Engine: Expectation] { [.postgresql: expectation, .mysql: expectation] }
+        func identity(_ summary: String, _ cause: Cause) -> Row {
+            Row(summary, .identity, both(.failure(cause, .token, exit: 10)))
+        }
+        func names(_ summary: String, _ cause: Cause) -> Row {
+            Row(summary, .names, both(.failure(cause, .dns, exit: 20)))
+        }
+        func proxy(_ summary: String, _ cause: Cause, _ phase: Phase, _ exit: Int) -> Row {
+            Row(summary, .proxy, both(.failure(cause, phase, exit: exit)))
+        }
+        func postgres(_ summary: String, _ cause: Cause, _ phase: Phase, _ exit: Int) -> Row {
+            Row(summary, .proxy, [.postgresql: .failure(cause, phase, exit: exit)])
+        }
+        func mysql(_ summary: String, _ cause: Cause, _ phase: Phase, _ exit: Int) -> Row {
+            Row(summary, .proxy, [.mysql: .failure(cause, phase, exit: exit)])
+        }
+        func server(_ summary: String, _ cause: Cause, _ exit: Int = 40) -> Row {
+            Row(summary, .server, both(.failure(cause, .login, exit: exit)))
+        }
+        return switch self {
+        case .identityNotFound: identity("no managed identity is assigned: 400 with the platform's words", .identityNotAssigned)
+        case .identityMultiple: identity("several user-assigned identities and none named: 400", .identityClientIDWrong)
+        case .identityHeaderRefused: identity("the secret header is not accepted: 403", .identityReplyInvalid)
+        case .identityGone: identity("the endpoint is being updated: 410", .entraUnavailable)
+        case .identityThrottled: identity("too many requests: 429 with Retry-After", .entraUnavailable)
+        case .identityFailing: identity("the endpoint fails: 500", .entraUnavailable)
+        case .identityHTML: identity("a proxy's page instead of a token: 200 with HTML", .identityReplyInvalid)
+        case .identityTruncated: identity("the JSON of the reply ends in the middle", .identityReplyInvalid)
+        case .identityNoExpiry: identity("the reply has no expiry, nor has its token one that can be read", .identityReplyInvalid)
+        case .identityWrongTypes: identity("numbers and lists where the reply has texts", .identityReplyInvalid)
+        case .identitySilent: identity("the endpoint accepts and never answers", .identityEndpointUnreachable)
+        case .identityRefused: identity("nothing listens at the endpoint", .identityEndpointUnreachable)
+        case .identityRedirect: identity("the endpoint redirects elsewhere", .identityReplyInvalid)
+        case .identityBigBody: identity("a body of ten megabytes", .identityReplyInvalid)
+        case .identityDribble: identity("one byte of the reply a second", .identityEndpointUnreachable)
+        case .issuedWrongAudience: identity("the token is for another service", .tokenWrongAudience)
+        // Foretold by the claims, confirmed by the server: only a wrong audience ends a probe before the login.
+        case .issuedExpired: Row("the token has expired an hour ago", .identity, both(.failure(.tokenExpired, .login, exit: 10)))
+        case .issuedNotYetValid:
+            Row("the token becomes valid in an hour", .identity, both(.failure(.tokenNotYetValid, .login, exit: 10)))
+        case .issuedLarge: Row("a token of nine kilobytes", .identity, both(.healthy), value: ("bytes", 9_000))
+
+        case .dnsNXDomain: names("the name does not exist", .dnsNotFound)
+        case .dnsNoData: names("the name exists and has no address", .dnsNotFound)
+        case .dnsServfail: names("the name service fails: SERVFAIL", .dnsResolverError)
+        case .dnsSilent: names("the name service does not answer", .dnsResolverError)
+        case .dnsGarbage: names("the name service answers with a broken message", .dnsResolverError)
+        case .dnsTruncated: Row("the answer does not fit into UDP, TCP has it", .names, both(.healthy))
+        case .deadAddress: Row("three addresses, the first of which drops everything", .names, both(.healthy))
+
+        case .tcpRefused: proxy("nothing listens on the server's port", .tcpRefused, .tcp, 20)
+        case .tcpDropped: proxy("packets to the server are dropped", .tcpTimeout, .tcp, 20)
+        case .tcpReset: proxy("every connection is reset at once", .tcpReset, .negotiate, 20)
+        case .silentAfterAccept: proxy("connections are accepted and never answered", .probeDeadline, .negotiate, 30)
+        case .plaintextServer: proxy("the server does not offer TLS and asks for the token in the clear", .tlsNotNegotiated, .negotiate, 30)
+        case .notPostgres: postgres("a web server answers on the port", .peerNotDatabase, .negotiate, 30)
+        case .stuffedBeforeTLS:
+            proxy("bytes stuffed between the agreement on TLS and the handshake", .protocolViolation, .negotiate, 40)
+        case .delay: Row("every piece from the server comes late", .proxy, both(.healthy), value: ("milliseconds", 50))
+        case .dribble:
+            Row("one byte from the server at a time", .proxy, both(.varies), value: ("milliseconds between bytes", 1_000))
+        case .dribbleAfter:
+            Row("the server's bytes come one a second after so many of them", .proxy, both(.varies), value: ("bytes", 1))
+        case .cutAt: Row("the connection is closed after so many bytes from the server", .proxy, both(.varies), value: ("bytes", 1))
+        case .resetAt: Row("the connection is reset after so many bytes from the server", .proxy, both(.varies), value: ("bytes", 1))
+
+        case .resetSent: Row("the connection is reset after so many bytes from the client", .proxy, both(.varies), value: ("bytes", 1))
+        case .tlsUnknownCA: proxy("a certificate of an authority nobody trusts", .tlsUntrustedIssuer, .tls, 30)
+        case .tlsWrongName: proxy("a trusted certificate for another name", .tlsNameMismatch, .tls, 30)
+        case .tlsExpired: proxy("a certificate that has expired", .tlsCertValidity, .tls, 30)
+        case .tlsNotYetValid: proxy("a certificate that is not valid yet", .tlsCertValidity, .tls, 30)
+        case .tlsTooOld: proxy("a server that speaks TLS 1.1 at most", .tlsProtocolMismatch, .tls, 30)
+        case .tlsHandshakeCut: proxy("the connection is closed in the TLS handshake", .tlsHandshakeAborted, .tls, 30)
+        case .tlsHandshakeStalled: proxy("the TLS handshake is never answered", .tlsHandshakeAborted, .tls, 30)
+
+        case .tokenWrongAudience: postgres("the server calls the token's audience wrong", .tokenWrongAudience, .login, 10)
+        case .tokenExpired: postgres("the server calls the token expired", .tokenExpired, .login, 10)
+        case .tokenWrongTenant: postgres("the server belongs to another tenant than the token", .tokenWrongTenant, .login, 10)
+        case .tokenGroupMissing: postgres("the token lacks the group that the role is mapped to", .tokenGroupsStale, .login, 10)
+        case .tokenType: postgres("the role is mapped to a user, the token is of an application", .loginTokenType, .login, 40)
+        case .identityRecreated: proxy("the role is mapped to another id than the token's", .loginIdentityRecreated, .login, 40)
+        case .serverStarting: postgres("the server is starting up: 57P03", .serverUnavailable, .login, 40)
+        case .serverStopping: postgres("the server is shutting down: 57P03", .serverUnavailable, .login, 40)
+        case .tooManyClients:
+            Row(
+                "all connection slots are taken: 53300 before the login, 1040 before TLS", .proxy,
+                [.postgresql: .failure(.connectionLimit, .login, exit: 40), .mysql: .failure(.connectionLimit, .negotiate, exit: 40)])
+        case .loginSilent: proxy("the server takes the token and says nothing", .probeDeadline, .login, 40)
+        case .loginCut: proxy("the server takes the token and closes the connection", .serverUnavailable, .login, 40)
+        case .startupSilent: proxy("the server says nothing after TLS is up", .probeDeadline, .login, 40)
+        case .md5Asked: postgres("the server asks for an MD5 password", .authMethodUnexpected, .login, 40)
+        case .gssAsked: postgres("the server asks for Kerberos", .authMethodUnexpected, .login, 40)
+        case .unknownAuthAsked: proxy("the server asks for a method that does not exist", .authMethodUnexpected, .login, 40)
+        case .garbageLength:
+            Row(
+                "a message after TLS with an impossible length", .proxy, both(.failure(.protocolViolation, .login, exit: 40)),
+                value: ("the length field", 0x7FFF_FFFF))
+        case .garbageMessage: proxy("a message after TLS of a type that does not exist", .protocolViolation, .login, 40)
+        case .hugeMessage:
+            Row(
+                "an error message of sixteen megabytes instead of a question for the token", .proxy,
+                both(.failure(.protocolViolation, .login, exit: 40)), value: ("bytes", 16 << 20))
+        case .badText:
+            proxy("a refusal in bytes that are no text: bad UTF-8, control characters, escapes", .loginPrincipalUnknown, .login, 40)
+        case .endlessNotices: postgres("notices without end after the login", .protocolViolation, .login, 40)
+        case .endlessRows: proxy("rows without end for any statement", .protocolViolation, .query, 40)
+        case .endlessColumns: proxy("rows of sixty-five thousand columns for any statement", .protocolViolation, .query, 40)
+        case .querySilent: proxy("statements are never answered", .queryTimeout, .query, 60)
+        case .querySlow: proxy("statements run into the client's own time limit: 57014, 3024", .queryTimeout, .query, 60)
+        case .queryCut: proxy("the session is ended by an administrator, in MySQL without a word", .connectionLost, .query, 60)
+
+        case .roleUnknown: server("the role does not exist on the server", .loginPrincipalUnknown)
+        case .databaseWrong: server("the database does not exist on the server", .databaseUnknown)
+        case .hbaRefused:
+            Row(
+                "the client's address is not admitted: no pg_hba.conf entry; 1130 before TLS", .proxy,
+                [.postgresql: .failure(.firewallDenied, .login, exit: 20), .mysql: .failure(.firewallDenied, .negotiate, exit: 20)])
+        case .scramAsked: postgres("the server asks for SCRAM instead of a token", .authMethodUnexpected, .login, 40)
+        case .roleNoLogin: server("the role may not log in", .loginDisabled)
+        case .connectionLimit: server("the role has no connections left", .connectionLimit)
+        case .noConnect: server("the right to connect to the database is revoked", .databaseAccessDenied)
+
+        case .notMySQL: mysql("an SSH server answers on the port", .peerNotDatabase, .negotiate, 30)
+        case .mysqlGreetingGarbage: mysql("a greeting that is none", .peerNotDatabase, .negotiate, 30)
+        case .mysqlGreetingOld: mysql("a server of the last century: protocol 9", .peerNotDatabase, .negotiate, 30)
+        case .mysqlGreetingEndless: mysql("packets of 16 MB instead of a greeting", .peerNotDatabase, .negotiate, 30)
+        case .mysqlHostBlocked: mysql("too many broken connections from this address: 1129 before TLS", .clientBlocked, .negotiate, 40)
+        case .mysqlFirewall: mysql("a gateway's firewall refuses the address: 9000 before TLS", .firewallDenied, .negotiate, 20)
+        case .mysqlStopped: mysql("the server is stopped: 1042 before TLS", .serverStopped, .negotiate, 40)
+        case .mysqlTLSRefused: mysql("TLS is offered, and refused when it is asked for", .peerNotDatabase, .tls, 30)
+        case .mysqlNativeAsked: mysql("the server asks for mysql_native_password", .authMethodUnexpected, .login, 40)
+        case .mysqlSHA2Asked: mysql("the server asks for caching_sha2_password", .authMethodUnexpected, .login, 40)
+        case .mysqlDialogAsked: mysql("the server asks for a dialog", .authMethodUnexpected, .login, 40)
+        case .mysqlTokenNotForUser:
+            mysql("the account belongs to another id than the token: Azure's text without the id", .loginIdentityRecreated, .login, 40)
+        case .mysqlTokenRejected: mysql("the server cannot validate the token: Azure's text without a reason", .loginRefused, .login, 40)
+        case .mysqlServerIdentity: mysql("the server's own identity cannot ask Entra", .serverIdentityGraph, .login, 40)
+        case .mysqlUserLookup: mysql("the server cannot look the user up: 9102", .serverIdentityGraph, .login, 40)
+        case .mysqlEntraOnly: mysql("the account is none of Entra's, and only those may log in: 9107", .nativeLoginDisabled, .login, 40)
+        case .mysqlPluginMissing: mysql("Entra authentication is off: 1524", .entraAuthDisabled, .login, 40)
+        case .mysqlDenied: mysql("no account of that name, or not of Entra: 1045", .loginPrincipalUnknown, .login, 40)
+        case .mysqlDeniedEmpty: mysql("the same, and the server claims that no password came: 1045", .loginPrincipalUnknown, .login, 40)
+        case .mysqlDeniedByPlugin: mysql("the account's plugin refuses: 1698", .loginPrincipalUnknown, .login, 40)
+        case .mysqlOldClient: mysql("the client's protocol is called too old: 1251", .authMethodUnexpected, .login, 40)
+        case .mysqlServerName: mysql("a gateway does not find the server: 9009", .loginNameInvalid, .login, 78)
+        case .mysqlAccountLocked: mysql("the account is locked, as MySQL 8 says it: 3118", .loginDisabled, .login, 40)
+        case .mysqlAccountBlocked: mysql("the account is blocked after failed logins: 3955", .clientBlocked, .login, 40)
+        case .mysqlPasswordExpired: mysql("the account's password has expired: 1862", .loginDisabled, .login, 40)
+        case .mysqlInsecureTransport: mysql("a server that does not see the TLS in front of it: 3159", .tlsNotNegotiated, .login, 30)
+        case .mysqlSSLRequired: mysql("the same from a gateway: 9002", .tlsNotNegotiated, .login, 30)
+        case .mysqlShutdown: mysql("the server is shutting down: 1053", .serverUnavailable, .login, 40)
+        case .mysqlOffline: mysql("the server is in offline mode: 3032", .serverUnavailable, .login, 40)
+        case .mysqlUserConnections: mysql("the user has too many connections: 1203", .connectionLimit, .login, 40)
+        case .mysqlUserLimit: mysql("the user has used up an hour's connections: 1226", .connectionLimit, .login, 40)
+        case .mysqlOutOfMemory: mysql("the server is out of memory: 1041", .serviceThrottled, .login, 40)
+        case .mysqlEight: Row("MySQL 8.4 from a script, instead of MariaDB", .proxy, [.mysql: .healthy])
+        case .mysqlIdle: mysql("the server ends the session as idle: 4031", .connectionLost, .query, 60)
+        case .mysqlQueryFailed: mysql("a statement fails: 1449", .queryFailed, .query, 60)
+        case .mysqlLocalFile: mysql("the server asks for a file of the client's", .protocolViolation, .query, 40)
+        case .mysqlRowGarbage: mysql("a row that claims more than its packet holds", .protocolViolation, .query, 40)
+        case .mysqlBigPackets: mysql("rows of 16 MB without end", .protocolViolation, .query, 40)
+        case .mysqlMustChangePassword:
+            Row("the login works and every statement fails: 1820", .server, [.mysql: .failure(.loginDisabled, .login, exit: 40)])
+        case .mysqlReadOnly: Row("the server is read-only", .server, [.mysql: .healthy])
+        }
+    }
+}

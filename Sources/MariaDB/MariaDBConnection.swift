@@ -1,0 +1,321 @@
+// One connection through libmariadb, phase by phase: TCP and the greeting on the reactor, the rest on a thread of the pool.
+//
+// The library does TLS and login in one blocking call. It is given our connected socket, the greeting that we have read, and what to verify;
+// OpenSSL tells when the handshake was complete. So one connection is enough, a silent server costs a descriptor and no thread until it has
+// greeted, and each phase has its own duration.
+import CLinux
+package import Certificates
+package import Diagnosis
+import Glibc
+package import Readiness
+import Synchronization
+
+/// What a login needs to know.
+package struct MariaDBEndpoint: Sendable {
+    /// The name that the certificate has to be for.
+    package var host: String
+    package var port: Int
+    /// Empty for none.
+    package var database: String
+    package var user: String
+    /// What the session calls itself, in the attribute `program_name`.
+    package var applicationName: String
+    /// For the library's own clocks, which never decide. **Unit**: milliseconds.
+    package var timeoutMilliseconds: Int
+
+    package init(host: String, port: Int, database: String, user: String, applicationName: String, timeoutMilliseconds: Int) {
+        self.host = host
+        self.port = port
+        self.database = database
+        self.user = user
+        self.applicationName = applicationName
+        self.timeoutMilliseconds = timeoutMilliseconds
+    }
+}
+
+/// What the library did in one call, taken apart.
+package struct MariaDBLogin: Sendable {
+    /// When the handshake was complete, chain and name verified; nil when it never was.
+    package var handshakeFinished: ContinuousClock.Instant?
+    package var certificate: CertificateFacts?
+    package var tlsVersion: String?
+    package var tlsCipher: String?
+}
+
+/// A MySQL connection that is opened phase by phase: ``connect(_:port:until:)``, ``greet(until:)``, ``logIn(_:token:anchors:known:isStalled:until:)``,
+/// then ``query(_:limit:until:)``.
+///
+/// **Isolation**: belongs to the task that made it. Closes politely when it goes away.
+package final class MariaDBConnection {
+    /// Largest number of bytes read after the TLS handshake.
+    package static let byteBudget = 256 * 1024
+    /// How long after the deadline a thread may answer before its call is given up.
+    private static let grace = Duration.milliseconds(30)
+
+    private let reactor: Reactor
+    private let threads: MariaDBThreads
+    private var socket: GreetedSocket?
+    private var greeting: Greeting?
+    private var session: MariaDBSession?
+
+    package init(reactor: Reactor, threads: MariaDBThreads) {
+        self.reactor = reactor
+        self.threads = threads
+    }
+
+    // MARK: tcp, negotiate
+
+    /// Connects to a numeric address. **Throws**: `socket`, `wait`.
+    package func connect(_ address: String, port: Int, until deadline: Deadline) async throws(MariaDBFailure) {
+        let descriptor = unsafe clinux_connect(address, Int32(port))
+        guard descriptor >= 0 else { throw .socket(-descriptor) }
+        let socket = GreetedSocket(descriptor)
+        try await wait(.write, socket, deadline)
+        let code = clinux_socket_error(descriptor)
+        guard code == 0 else { throw .socket(code) }
+        self.socket = socket
+    }
+
+    /// Waits for the server's greeting, reads it and nothing behind it.
+    ///
+    /// **Throws**: `greeting` for refusals and foreign bytes, `closed`, `unable` without TLS, `violation` for bytes behind it, `socket`, `wait`.
+    package func greet(until deadline: Deadline) async throws(MariaDBFailure) -> Greeting {
+        guard let socket else { throw .socket(ENOTCONN) }
+        let head = try await read(PacketHeader.size, of: [], from: socket, deadline)
+        guard let header = PacketHeader(head), header.isFirst else {
+            throw .greeting(.foreign, bytes: head + socket.peek(16 - head.count))
+        }
+        let payload = try await read(header.length, of: head, from: socket, deadline)
+        let greeting: Greeting
+        do {
+            greeting = try Greeting(payload)
+        } catch {
+            throw .greeting(error, bytes: Array((head + payload).prefix(16)))
+        }
+        // Source: CVE-2021-23222 for the like in another protocol: what is stuffed in before TLS would count as said inside it.
+        let stuffed = socket.peek(16)
+        guard stuffed.isEmpty else { throw .violation("bytes in the clear behind the greeting", bytes: stuffed) }
+        guard greeting.offersTLS else { throw .unable("the server offers no TLS") }
+        let needed = Greeting.Capability.protocol41 | Greeting.Capability.secureConnection | Greeting.Capability.pluginAuthentication
+        guard greeting.capabilities & needed == needed else { throw .unable("the server knows no authentication by plugins") }
+        self.greeting = greeting
+        return greeting
+    }
+
+    /// Exactly `count` bytes.
+    private func read(
+        _ count: Int, of before: [UInt8], from socket: GreetedSocket, _ deadline: Deadline
+    ) async throws(MariaDBFailure) -> [UInt8] {
+        var bytes: [UInt8] = []
+        while bytes.count < count {
+            switch socket.receive(count - bytes.count) {
+            case .success(let part) where part.isEmpty: throw .closed(Array((before + bytes).prefix(16)))
+            case .success(let part): bytes += part
+            case .failure(let error) where error.code == EAGAIN: try await wait(.read, socket, deadline)
+            case .failure(let error): throw .socket(error.code)
+            }
+        }
+        return bytes
+    }
+
+    private func wait(_ interest: Interest, _ socket: GreetedSocket, _ deadline: Deadline) async throws(MariaDBFailure) {
+        do {
+            try await reactor.wait(for: interest, on: socket.descriptor, until: deadline)
+        } catch {
+            throw .wait(error)
+        }
+    }
+
+    // MARK: tls, login, query
+
+    /// Shakes hands, verifies chain and name, and sends the token when the server then asks for a clear-text password.
+    ///
+    /// - Parameters:
+    ///   - known: facts of the certificate seen last, returned as they are when it is the same.
+    ///   - isStalled: whether the last probe of this check hung, so that it shares the threads set aside for such.
+    /// - Returns: what was seen, also beside the failure.
+    package func logIn(
+        _ endpoint: MariaDBEndpoint, token: Secret<String>, anchors: TrustAnchors, known: CertificateFacts?, isStalled: Bool,
+        until deadline: Deadline
+    ) async -> (login: MariaDBLogin, failure: MariaDBFailure?) {
+        guard let socket, let greeting else { return (MariaDBLogin(), .socket(ENOTCONN)) }
+        self.socket = nil
+        let call = Call<(MariaDBLogin, MariaDBFailure?, MariaDBSession?)>()
+        threads.submit(isStalled: isStalled) {
+            guard !call.isOver else { return }
+            if let problem = MariaDBLibrary.problem { return call.finish(.success((MariaDBLogin(), .unusable(problem), nil))) }
+            let store: TrustStore
+            do throws(Failure) {
+                store = try anchors.store()
+            } catch {
+                return call.finish(.success((MariaDBLogin(), .unusable(error), nil)))
+            }
+            let watch = HandshakeWatch(name: endpoint.host, store: store, byteLimit: Self.byteBudget)
+            let transport = Transport(
+                socket.release(), greeting: greeting.forLibrary, token: token, watch: watch, deadline: deadline)
+            guard let session = MariaDBSession(transport), call.lend(transport) else {
+                return call.finish(.success((MariaDBLogin(), .wait(.system(ENOMEM)), nil)))
+            }
+            var failure: MariaDBFailure?
+            do throws(MariaDBFailure) {
+                try session.logIn(endpoint)
+            } catch {
+                failure = error
+            }
+            var login = MariaDBLogin(handshakeFinished: watch.finished, certificate: watch.refusal?.certificate)
+            if let peer = session.session {
+                login.certificate = peer.certificate(known: known)
+                login.tlsVersion = peer.version
+                login.tlsCipher = peer.cipher
+            }
+            call.finish(.success((login, failure, session)))
+        }
+        switch await outcome(of: call, until: deadline) {
+        case .success(let (login, failure, session)):
+            self.session = failure == nil ? session : nil
+            return (login, failure)
+        case .failure(let wait):
+            // What the thread saw until it was given up.
+            return (MariaDBLogin(handshakeFinished: call.handshakeFinished), .wait(wait))
+        }
+    }
+
+    /// Runs one statement and returns the rows of its result as text.
+    ///
+    /// **Shape**: at most `limit` rows; a null is nil. **Throws**: `library` with the server's number, `budget`, `violation`, `wait`.
+    package func query(_ sql: String, limit: Int = 100, until deadline: Deadline) async throws(MariaDBFailure) -> [[String?]] {
+        guard let session else { throw .socket(ENOTCONN) }
+        let call = Call<Result<[[String?]], MariaDBFailure>>()
+        threads.submit(isStalled: false) {
+            guard !call.isOver, call.lend(session.transport) else { return }
+            session.transport.deadline = deadline
+            do throws(MariaDBFailure) {
+                call.finish(.success(.success(try session.query(sql, limit: limit))))
+            } catch {
+                call.finish(.success(.failure(error)))
+            }
+        }
+        switch await outcome(of: call, until: deadline) {
+        case .success(let result): return try result.get()
+        case .failure(let wait):
+            // The thread may still hold it; nobody else touches it again.
+            self.session = nil
+            throw .wait(wait)
+        }
+    }
+
+    /// Ends the session politely, without waiting for an answer.
+    package func close() {
+        session = nil
+        socket = nil
+    }
+
+    /// Waits for a thread's answer, and gives the call up a little after the deadline: then the thread drains by itself.
+    private func outcome<Value: Sendable>(of call: Call<Value>, until deadline: Deadline) async -> Result<Value, WaitFailure> {
+        let reactor = self.reactor
+        return await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                do {
+                    try await reactor.sleep(until: Deadline(deadline.instant.advanced(by: Self.grace)))
+                    call.finish(.failure(.deadline))
+                } catch {
+                    // The answer came first, or the caller was cancelled, which the call hears of itself.
+                }
+            }
+            let result = await call.value()
+            group.cancelAll()
+            return result
+        }
+    }
+}
+
+/// A call that runs on a thread, and that its caller may give up.
+private final class Call<Value: Sendable>: Sendable {
+    private let state = Mutex(State())
+
+    private struct State {
+        var continuation: CheckedContinuation<Result<Value, WaitFailure>, Never>?
+        var result: Result<Value, WaitFailure>?
+        var transport: Transport?
+        var hasValue = false
+    }
+
+    var isOver: Bool { state.withLock { $0.result != nil || $0.hasValue } }
+    var handshakeFinished: ContinuousClock.Instant? { state.withLock { $0.transport?.watch.finished } }
+
+    /// Lets the giver-up end the thread's waiting. - Returns: false when the call is given up already.
+    func lend(_ transport: Transport) -> Bool {
+        state.withLock { state in
+            guard state.result == nil, !state.hasValue else { return false }
+            state.transport = transport
+            return true
+        }
+    }
+
+    func value() async -> Result<Value, WaitFailure> {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let known: Result<Value, WaitFailure>? = state.withLock { state in
+                    guard let result = state.result else {
+                        state.continuation = continuation
+                        return nil
+                    }
+                    return result
+                }
+                if let known { continuation.resume(returning: known) }
+            }
+        } onCancel: {
+            finish(.failure(.cancelled))
+        }
+    }
+
+    func finish(_ result: Result<Value, WaitFailure>) {
+        let (continuation, abandoned) = state.withLock { state -> (CheckedContinuation<Result<Value, WaitFailure>, Never>?, Transport?) in
+            guard !state.hasValue else { return (nil, nil) }
+            state.hasValue = true
+            state.result = result
+            defer { state.continuation = nil }
+            if case .failure = result { return (state.continuation, state.transport) }
+            return (state.continuation, nil)
+        }
+        abandoned?.interrupt()
+        continuation?.resume(returning: result)
+    }
+}
+
+/// A connected descriptor until the library gets it.
+///
+/// **Isolation**: passed on from the task that reads the greeting to the thread that logs in, never used by both.
+private final class GreetedSocket: Sendable {
+    let descriptor: Int32
+    private let isReleased = Mutex(false)
+
+    init(_ descriptor: Int32) { self.descriptor = descriptor }
+
+    deinit {
+        if !isReleased.withLock({ $0 }) { _ = Glibc.close(descriptor) }
+    }
+
+    /// Gives the descriptor to an owner who closes it.
+    func release() -> Int32 {
+        isReleased.withLock { $0 = true }
+        return descriptor
+    }
+
+    /// **Shape**: empty at the end of the stream.
+    func receive(_ count: Int) -> Result<[UInt8], SystemError> {
+        var bytes = [UInt8](repeating: 0, count: count)
+        let received = unsafe bytes.withUnsafeMutableBytes { unsafe Glibc.recv(descriptor, $0.baseAddress, $0.count, 0) }
+        return received < 0 ? .failure(SystemError(code: errno)) : .success(Array(bytes.prefix(received)))
+    }
+
+    /// What is there already, without taking it; empty when nothing is.
+    func peek(_ count: Int) -> [UInt8] {
+        guard count > 0 else { return [] }
+        var bytes = [UInt8](repeating: 0, count: count)
+        let seen = unsafe bytes.withUnsafeMutableBytes { unsafe Glibc.recv(descriptor, $0.baseAddress, $0.count, Int32(MSG_PEEK)) }
+        return Array(bytes.prefix(max(0, seen)))
+    }
+}
+
+private struct SystemError: Error { var code: Int32 }

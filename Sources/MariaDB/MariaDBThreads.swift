@@ -1,0 +1,147 @@
+// Threads for a library that blocks: few, made when they are needed, gone when they are not.
+// Way of waiting: blocking pool. The transport waits no longer than the probe, so no thread outlives it by more than a step of OpenSSL.
+import Diagnosis
+import Glibc
+import Synchronization
+
+/// At most ``limit`` threads, of which at most ``stalledLimit`` work for checks whose last probe stalled: servers that do not answer wait for
+/// each other and for nobody else.
+package final class MariaDBThreads: Sendable {
+    package static let limit = 16
+    package static let stalledLimit = 4
+    /// How long a thread without work stays. **Unit**: seconds.
+    private static let idleSeconds = 10
+
+    private let state = Mutex(State())
+    private let wakeups = Semaphore()
+
+    private struct State {
+        var ready: [Job] = []
+        var stalled: [Job] = []
+        var threads = 0
+        var idle = 0
+        var runningStalled = 0
+    }
+
+    private struct Job {
+        var isStalled: Bool
+        var body: @Sendable () -> Void
+    }
+
+    package init() {}
+
+    /// Threads there are now, working or idle.
+    package var count: Int { state.withLock(\.threads) }
+
+    /// Runs `body` on a thread when one is free.
+    func submit(isStalled: Bool, _ body: @escaping @Sendable () -> Void) {
+        enum Step { case wake, spawn, wait }
+        let step: Step = state.withLock { state in
+            let job = Job(isStalled: isStalled, body: body)
+            if isStalled { state.stalled.append(job) } else { state.ready.append(job) }
+            // A thread that ends a job looks for the next one by itself.
+            if isStalled, state.runningStalled >= Self.stalledLimit { return .wait }
+            if state.idle > 0 {
+                state.idle -= 1
+                return .wake
+            }
+            guard state.threads < Self.limit else { return .wait }
+            state.threads += 1
+            return .spawn
+        }
+        switch step {
+        case .wake: wakeups.post()
+        case .spawn: spawn()
+        case .wait: break
+        }
+    }
+
+    private func spawn() {
+        var thread = pthread_t()
+        // The thread holds the pool alive and ends by itself after a time without work.
+        let context = unsafe Unmanaged.passRetained(self).toOpaque()
+        let status = unsafe pthread_create(
+            &thread, nil,
+            { context in
+                guard let context = unsafe context else { return nil }
+                unsafe Unmanaged<MariaDBThreads>.fromOpaque(context).takeRetainedValue().work()
+                return nil
+            }, context)
+        guard status == 0 else {
+            unsafe Unmanaged<MariaDBThreads>.fromOpaque(context).release()
+            // Whoever waits for the job gives up at its deadline; the next job tries again.
+            state.withLock { $0.threads -= 1 }
+            return
+        }
+        pthread_detach(thread)
+    }
+
+    private func work() {
+        while true {
+            if let job = take() {
+                job.body()
+                if job.isStalled { state.withLock { $0.runningStalled -= 1 } }
+                continue
+            }
+            guard rest() else { return }
+        }
+    }
+
+    /// The next job, or a place among the idle.
+    private func take() -> Job? {
+        state.withLock { state in
+            if !state.ready.isEmpty { return state.ready.removeFirst() }
+            if !state.stalled.isEmpty, state.runningStalled < Self.stalledLimit {
+                state.runningStalled += 1
+                return state.stalled.removeFirst()
+            }
+            state.idle += 1
+            return nil
+        }
+    }
+
+    /// - Returns: false when the thread should end.
+    private func rest() -> Bool {
+        if wakeups.wait(seconds: Self.idleSeconds) { return true }
+        let isOver = state.withLock { state in
+            // Without a place among the idle a wakeup is on its way to this thread.
+            guard state.idle > 0 else { return false }
+            state.idle -= 1
+            state.threads -= 1
+            return true
+        }
+        if isOver { return false }
+        wakeups.wait()
+        return true
+    }
+}
+
+/// A counting semaphore of the system.
+@safe private final class Semaphore: @unchecked Sendable {
+    // Unchecked: the pointer never changes, and what it points to is made for many threads.
+    private let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
+
+    init() { unsafe sem_init(semaphore, 0, 0) }
+
+    deinit {
+        unsafe sem_destroy(semaphore)
+        unsafe semaphore.deallocate()
+    }
+
+    func post() { unsafe sem_post(semaphore) }
+
+    func wait() {
+        while unsafe sem_wait(semaphore) != 0 && errno == EINTR {}
+    }
+
+    /// - Returns: false when the time passed.
+    func wait(seconds: Int) -> Bool {
+        var end = timespec()
+        unsafe clock_gettime(CLOCK_REALTIME, &end)
+        end.tv_sec += seconds
+        while unsafe sem_timedwait(semaphore, &end) != 0 {
+            if errno != EINTR { return false }
+        }
+        return true
+    }
+}

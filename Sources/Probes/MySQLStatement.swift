@@ -1,0 +1,27 @@
+// What a MySQL session is told and asked: the fewest statements that answer the questions.
+
+package enum MySQLStatement {
+    /// Makes the session one that cannot write and does not wait long. The two products name the same things differently.
+    ///
+    /// **Source**: MySQL documentation, "Server System Variables"; MariaDB documentation, `tx_read_only`, `max_statement_time` (seconds).
+    package static func session(isMariaDB: Bool, milliseconds: Int) -> String {
+        let seconds = max(1, milliseconds / 1000)
+        // An empty mode: a backslash escapes and names stand in backticks, whatever the server's default is.
+        let common = "lock_wait_timeout = \(seconds), sql_mode = ''"
+        return isMariaDB
+            ? "SET SESSION tx_read_only = 1, max_statement_time = \(Double(milliseconds) / 1000), \(common)"
+            : "SET SESSION transaction_read_only = 1, max_execution_time = \(milliseconds), \(common)"
+    }
+
+    /// What MySQL 8 lists apart from grants.
+    static let roles = "SELECT CURRENT_ROLE(), @@GLOBAL.partial_revokes"
+    /// - Parameter roles: quoted.
+    static func grants(using roles: [String]) -> String { "SHOW GRANTS FOR CURRENT_USER() USING \(roles.joined(separator: ", "))" }
+    /// Most rows of grants that are read.
+    static let grantLimit = 5000
+
+    /// One round trip, nothing but the session's own facts: who was asked for, whose account it became, where, whether writes are possible,
+    /// what time it is.
+    package static let question = "SELECT USER(), CURRENT_USER(), DATABASE(), @@GLOBAL.read_only, UNIX_TIMESTAMP(NOW(6))"
+    static let columns = 5
+}

@@ -1,0 +1,321 @@
+// Servers that break off, lie, ask for what they must not get, or never stop; and the token, which goes to none of them.
+import Diagnosis
+import MariaDB
+import Probes
+import Testing
+
+@Suite(.timeLimit(.minutes(2))) struct HostileServerTests {
+    /// One probe of a fake. - Returns: the observation, after the bytes that the fake got were searched for the token.
+    private func observe(
+        _ script: FakeScript, host: String = "127.0.0.1", timeout: Duration = .seconds(10), getsToken: Bool = false
+    ) async throws -> Observation {
+        var result: Observation?
+        try await FakeMySQL.run(script) { fake in
+            let bench = try Bench()
+            defer { bench.close() }
+            let authority = try await FakeCertificates.shared().caFile
+            let probe = bench.probe(host: host, port: fake.port, caFile: authority)
+            let begin = ContinuousClock.now
+            let observation = try #require(await probe.observe(bench.run(timeout)))
+            #expect(ContinuousClock.now - begin < timeout + .milliseconds(500))
+            #expect(!fake.log.clear.contains("canary"))
+            #expect(fake.log.inside.contains("canary") == getsToken, "\(observation.outcome)")
+            #expect(fake.log.connections == 1)
+            #expect(!"\(observation)".contains("canary"))
+            result = observation
+        }
+        return try #require(result)
+    }
+
+    private static let asksForToken = FakeScript.Payload.bytes(FakeScript.asks(for: "mysql_clear_password"))
+
+    /// Lets the client in and answers what it asks then.
+    private static func letsIn(_ answers: [FakeScript.Payload]...) -> FakeScript {
+        var script = FakeScript()
+        script.answers = [[asksForToken], [.bytes(FakeScript.ok)]] + answers
+        return script
+    }
+
+    @Test func `a fake that plays by the rules is a healthy server`() async throws {
+        let row = ["aad_shop@10.0.0.4", "aad_shop@%", "shop", "0", "1790000000.5"]
+        let result: [FakeScript.Payload] =
+            [.bytes([5])] + (0..<5).map { .bytes(FakeScript.column("c\($0)")) } + [
+                .bytes(FakeScript.end), .bytes(FakeScript.text(row)), .bytes(FakeScript.end),
+            ]
+        let observation = try await observe(Self.letsIn([.bytes(FakeScript.ok)], result), getsToken: true)
+        #expect(observation.outcome == .succeeded, "\(observation.outcome)")
+        #expect(observation.facts.serverVersion == "8.0.39-azure")
+        #expect(observation.facts.currentUser == "aad_shop@%")
+    }
+
+    @Test func `a greeting that is cut at any byte is a connection that was torn down`() async throws {
+        let whole = FakeScript.mysql8()
+        for end in [0, 1, 3, 4, 5, 20, 40, whole.count - 1] {
+            var script = FakeScript(greeting: Array(whole.prefix(end)))
+            script.closesAfterGreeting = true
+            let failure = try #require(try await observe(script).failure)
+            #expect(failure.cause == .tcpReset, "cut at \(end): \(failure)")
+            #expect(failure.phase == .negotiate)
+        }
+    }
+
+    struct First: Sendable {
+        var bytes: [UInt8]
+        var cause: Cause
+        var phase = Phase.negotiate
+    }
+
+    @Test(arguments: [
+        First(bytes: Array("HTTP/1.1 400 Bad Request\r\n\r\n".utf8), cause: .peerNotDatabase),
+        First(bytes: Array("SSH-2.0-OpenSSH_9.2\r\n".utf8), cause: .peerNotDatabase),
+        First(bytes: FakeScript.packet([10, 0]), cause: .peerNotDatabase),
+        First(bytes: [0xFF, 0xFF, 0xFF, 0] + [UInt8](repeating: 10, count: 4000), cause: .peerNotDatabase),
+        First(bytes: FakeScript.mysql8(tls: false), cause: .tlsNotNegotiated),
+        First(bytes: FakeScript.mysql8() + FakeScript.packet(FakeScript.ok, sequence: 2), cause: .protocolViolation),
+        First(bytes: FakeScript.packet(FakeScript.refusal(1040, "Too many connections", sqlState: nil)), cause: .connectionLimit),
+        First(
+            bytes: FakeScript.packet(
+                FakeScript.refusal(1129, "Host '10.0.0.4' is blocked because of many connection errors", sqlState: nil)),
+            cause: .clientBlocked),
+        First(
+            bytes: FakeScript.packet(
+                FakeScript.refusal(1130, "Host '10.0.0.4' is not allowed to connect to this MySQL server", sqlState: nil)),
+            cause: .firewallDenied),
+        First(
+            bytes: FakeScript.packet(
+                FakeScript.refusal(9000, "Client with IP address '20.1.2.3' is not allowed to connect to this MySQL server.")),
+            cause: .firewallDenied),
+    ])
+    func `what comes first decides`(_ row: First) async throws {
+        let failure = try #require(try await observe(FakeScript(greeting: row.bytes)).failure)
+        #expect(failure.cause == row.cause, "\(failure)")
+        #expect(failure.phase == row.phase)
+    }
+
+    @Test func `a silent server ends at the deadline and holds no thread`() async throws {
+        let begin = ContinuousClock.now
+        let observation = try await observe(FakeScript(greeting: []), timeout: .seconds(1))
+        #expect(ContinuousClock.now - begin > .milliseconds(990))
+        #expect(observation.failure?.cause == .probeDeadline)
+        #expect(observation.failure?.phase == .negotiate)
+    }
+
+    @Test func `a server that stalls in the TLS handshake ends at the deadline`() async throws {
+        var script = FakeScript()
+        script.tls = .stall
+        let observation = try await observe(script, timeout: .seconds(1))
+        #expect(observation.failure?.cause == .tlsHandshakeAborted)
+        #expect(observation.failure?.phase == .tls)
+        #expect(observation.duration > .milliseconds(990) && observation.duration < .milliseconds(1400), "\(observation.duration)")
+    }
+
+    @Test func `a server that stalls in the login ends at the deadline, and the handshake has its own duration`() async throws {
+        let observation = try await observe(FakeScript(), timeout: .seconds(1))
+        #expect(observation.failure?.cause == .probeDeadline)
+        #expect(observation.failure?.phase == .login)
+        #expect(observation.phases.first { $0.phase == .tls }?.outcome == .ok)
+        #expect(try #require(observation.phases.first { $0.phase == .login }?.duration) > .milliseconds(500))
+    }
+
+    struct Certificate: Sendable {
+        var tls: FakeScript.TLS
+        var cause: Cause
+    }
+
+    @Test(arguments: [
+        Certificate(tls: .wrongName, cause: .tlsNameMismatch), Certificate(tls: .expired, cause: .tlsCertValidity),
+        Certificate(tls: .otherAuthority, cause: .tlsUntrustedIssuer), Certificate(tls: .garbage, cause: .peerNotDatabase),
+    ])
+    func `a peer that cannot show who it is gets nothing, and what it showed is told`(_ row: Certificate) async throws {
+        for host in ["127.0.0.1", "localhost"] {
+            var script = FakeScript()
+            script.tls = row.tls
+            script.answers = [[Self.asksForToken]]
+            let observation = try await observe(script, host: host)
+            let failure = try #require(observation.failure)
+            #expect(failure.cause == row.cause, "\(failure)")
+            #expect(failure.phase == .tls)
+            if row.tls != .garbage {
+                #expect(failure.evidence.first?.kind == .verify)
+                #expect(observation.facts.certificate?.issuer.contains("root") == true, "\(failure)")
+            }
+        }
+    }
+
+    @Test func `a good certificate for the name is enough when the address is another`() async throws {
+        let observation = try await observe(
+            Self.letsIn([.bytes(FakeScript.refusal(3032, "The server is currently in offline mode"))]), host: "localhost", getsToken: true)
+        #expect(observation.failure?.cause == .serverUnavailable, "\(observation.outcome)")
+        #expect(observation.failure?.phase == .query)
+    }
+
+    struct Other: Sendable {
+        var plugin: String
+        var answer: [UInt8]?
+        var cause: Cause
+    }
+
+    @Test(arguments: [
+        Other(
+            plugin: "caching_sha2_password",
+            answer: FakeScript.refusal(1045, "Access denied for user 'aad_shop'@'h' (using password: NO)", sqlState: "28000"),
+            cause: .loginPrincipalUnknown),
+        Other(
+            plugin: "mysql_native_password",
+            answer: FakeScript.refusal(1045, "Access denied for user 'aad_shop'@'h' (using password: NO)", sqlState: "28000"),
+            cause: .loginPrincipalUnknown),
+        Other(plugin: "caching_sha2_password", answer: FakeScript.ok, cause: .authMethodUnexpected),
+        Other(plugin: "mysql_native_password", answer: nil, cause: .authMethodUnexpected),
+        Other(plugin: "sha256_password", answer: nil, cause: .authMethodUnexpected),
+        Other(plugin: "dialog", answer: nil, cause: .authMethodUnexpected),
+        Other(plugin: "client_ed25519", answer: nil, cause: .authMethodUnexpected),
+        Other(plugin: "../../../tmp/evil", answer: nil, cause: .authMethodUnexpected),
+        Other(plugin: "", answer: nil, cause: .authMethodUnexpected),
+    ])
+    func `a server that asks for another plugin does not get the token`(_ row: Other) async throws {
+        var script = FakeScript()
+        script.answers = [[.bytes(FakeScript.asks(for: row.plugin))]] + (row.answer.map { [[.bytes($0)]] } ?? [])
+        script.closesAfterAnswers = row.answer == nil
+        let failure = try #require(try await observe(script).failure)
+        #expect(failure.cause == row.cause, "\(failure)")
+        #expect(failure.phase == .login)
+    }
+
+    @Test func `a server that lets everybody in was not asked about the token`() async throws {
+        var script = FakeScript()
+        script.answers = [[.bytes(FakeScript.ok)]]
+        #expect(try await observe(script).failure?.cause == .authMethodUnexpected)
+    }
+
+    struct Refused: Sendable {
+        var number: Int
+        var text: String
+        var cause: Cause
+    }
+
+    @Test(arguments: [
+        Refused(number: 1045, text: "Access denied for user 'aad_shop'@'h' (using password: YES)", cause: .loginPrincipalUnknown),
+        Refused(number: 1044, text: "Access denied for user 'aad_shop'@'%' to database 'shop'", cause: .databaseAccessDenied),
+        Refused(number: 1049, text: "Unknown database 'shop'", cause: .databaseUnknown),
+        Refused(number: 9107, text: "Only Microsoft Entra ID accounts are allowed to connect to server", cause: .nativeLoginDisabled),
+        Refused(
+            number: 9105, text: "An error occurred while validating access token. Please acquire a new token and retry.",
+            cause: .loginRefused),
+        Refused(number: 9106, text: "Azure AD access token is not valid for user 'aad_shop'.", cause: .loginIdentityRecreated),
+        Refused(number: 1184, text: "Aborted connection 7 (init_connect command failed)", cause: .serverUnavailable),
+    ])
+    func `a refusal after the token has its cause`(_ row: Refused) async throws {
+        var script = FakeScript()
+        script.answers = [[Self.asksForToken], [.bytes(FakeScript.refusal(row.number, row.text))]]
+        let failure = try #require(try await observe(script, getsToken: true).failure)
+        #expect(failure.cause == row.cause, "\(failure)")
+        #expect(failure.phase == .login)
+    }
+
+    @Test func `a server that asks for a file of this host gets none`() async throws {
+        let observation = try await observe(Self.letsIn([.bytes([0xFB] + Array("/etc/hostname".utf8))]), getsToken: true)
+        #expect(observation.failure?.cause == .protocolViolation, "\(observation.outcome)")
+    }
+
+    struct Flood: Sendable {
+        var name: String
+        var answers: [FakeScript.Payload]
+    }
+
+    @Test(arguments: [
+        Flood(name: "a packet of 16 MB", answers: [.large(0xFF_FFFF), .large(0xFF_FFFF)]),
+        Flood(name: "columns", answers: [.bytes([0xFD, 0xFF, 0xFF, 0xFF]), .endless(FakeScript.column("c"))]),
+        Flood(
+            name: "rows",
+            answers: [
+                .bytes([1]), .bytes(FakeScript.column("c")), .bytes(FakeScript.end),
+                .endless(FakeScript.text([String(repeating: "x", count: 200)])),
+            ]),
+        Flood(
+            name: "wide rows",
+            answers: [
+                .bytes([1]), .bytes(FakeScript.column("c")), .bytes(FakeScript.end),
+                .endless([0xFD, 0x00, 0x00, 0x03] + [UInt8](repeating: 0x78, count: 0x30000)),
+            ]),
+        Flood(name: "nonsense", answers: [.bytes([0x05]), .bytes([0xFC]), .bytes([0xFD, 0xFF])]),
+        Flood(
+            name: "a length beyond the packet",
+            answers: [
+                .bytes([1]), .bytes(FakeScript.column("c")), .bytes(FakeScript.end), .bytes([0xFD, 0xFF, 0xFF, 0x0F, 0x41]),
+                .bytes(FakeScript.end),
+            ]),
+    ])
+    func `a server that floods or cuts its answer ends the probe`(_ row: Flood) async throws {
+        let observation = try await observe(Self.letsIn([.bytes(FakeScript.ok)], row.answers), timeout: .seconds(3), getsToken: true)
+        let failure = try #require(observation.failure, "\(row.name)")
+        #expect([.protocolViolation, .connectionLost, .queryTimeout].contains(failure.cause), "\(row.name): \(failure)")
+        if row.answers.count == 2 || row.name.hasSuffix("rows") { #expect(failure.cause == .protocolViolation, "\(row.name): \(failure)") }
+    }
+
+    @Test
+    func `thirty servers that stall in the handshake do not delay a healthy check, and hold at most four threads when they stalled before`()
+        async throws
+    {
+        var script = FakeScript()
+        script.tls = .stall
+        try await FakeMySQL.run(script) { stalling in
+            try await FakeMySQL.run(Self.letsIn([.bytes(FakeScript.refusal(3032, "The server is currently in offline mode"))])) { healthy in
+                let bench = try Bench()
+                defer { bench.close() }
+                let authority = try await FakeCertificates.shared().caFile
+                let probes = (0..<30).map { _ in bench.probe(port: stalling.port, caFile: authority) }
+                for round in 0..<2 {
+                    try await withThrowingTaskGroup(of: Duration?.self) { group in
+                        for probe in probes {
+                            group.addTask {
+                                let observation = await probe.observe(bench.run(.seconds(3)))
+                                #expect(
+                                    observation?.failure?.cause == .tlsHandshakeAborted || observation?.failure?.cause == .probeDeadline)
+                                return nil
+                            }
+                        }
+                        if round == 1 {
+                            // Every one of them has stalled before: they share four threads, and the others are free.
+                            for _ in 0..<5 {
+                                let begin = ContinuousClock.now
+                                let observation = await bench.probe(port: healthy.port, caFile: authority).observe(bench.run(.seconds(3)))
+                                #expect(observation?.failure?.cause == .serverUnavailable)
+                                #expect(ContinuousClock.now - begin < .milliseconds(1500))
+                            }
+                        }
+                        try await group.waitForAll()
+                    }
+                    #expect(bench.tools.threads.count <= MariaDBThreads.limit)
+                }
+            }
+        }
+    }
+
+    @Test func `a cancelled probe gives no observation, at once`() async throws {
+        var script = FakeScript()
+        script.tls = .stall
+        try await FakeMySQL.run(script) { fake in
+            let bench = try Bench()
+            defer { bench.close() }
+            let probe = bench.probe(port: fake.port, caFile: try await FakeCertificates.shared().caFile)
+            let task = Task { await probe.observe(bench.run(.seconds(20))) }
+            while !fake.log.clear.utf8.contains(0x20) && fake.log.connections == 0 { await Task.yield() }
+            let begin = ContinuousClock.now
+            task.cancel()
+            #expect(await task.value == nil)
+            #expect(ContinuousClock.now - begin < .seconds(5))
+        }
+    }
+
+    @Test func `while logins rest only the token and the name are asked for`() async throws {
+        try await FakeMySQL.run(FakeScript()) { fake in
+            let bench = try Bench()
+            defer { bench.close() }
+            let observation = try #require(
+                await bench.probe(host: "localhost", port: fake.port, caFile: nil).observe(bench.run(depth: .tls)))
+            #expect(observation.outcome == .partial(.loginPaused))
+            #expect(observation.phases.filter { $0.outcome == .ok }.map(\.phase) == [.token, .dns])
+            #expect(fake.log.connections == 0)
+        }
+    }
+}

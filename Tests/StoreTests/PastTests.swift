@@ -1,0 +1,122 @@
+// What a starting agent and a diagnosis ask of history: medians of phases, and what is known from before.
+import Diagnosis
+import Foundation
+import Logging
+import Testing
+
+@testable import Store
+
+@Suite(.timeLimit(.minutes(2))) struct PastTests {
+    private func store(_ path: String?) -> HistoryStore { HistoryStore(path: path, incidentsMayOpen: { true }, logger: quiet) }
+
+    private func success(_ check: CheckID = Sample.orders, at seconds: Double, tls: Duration, cached: Bool = true) -> Observation {
+        var observation = Sample.success(check, at: seconds)
+        observation.phases = Sample.phases(cached: cached).map { phase in
+            phase.phase == .tls ? PhaseResult(.tls, .ok, duration: tls) : phase
+        }
+        return observation
+    }
+
+    struct Odd: Sendable {
+        var values: [Int]
+        var median: Double
+    }
+
+    @Test(
+        "The median of a phase is that of the successful probes, whatever their order",
+        arguments: [
+            Odd(values: [9], median: 9), Odd(values: [30, 9, 10], median: 10), Odd(values: [400, 9, 11, 10], median: 10.5),
+        ])
+    func median(row: Odd) async throws {
+        let store = store(nil)
+        for (index, value) in row.values.enumerated() { store.record(success(at: Double(index), tls: .milliseconds(value))) }
+        store.record(Sample.failure(at: 50, .tlsCertValidity, during: .tls))
+        store.record(success(Sample.billing, at: 60, tls: .seconds(5)))
+        await store.flush()
+        let medians = try #require(try await store.medians(of: Sample.orders))
+        #expect(medians.probes == row.values.count)
+        #expect(medians.durations[.tls] == .microseconds(Int(row.median * 1000)))
+        #expect(medians.durations[.token] == nil, "out of the cache it takes no time that could be compared")
+        #expect(try await store.medians(of: CheckID(target: "new", identity: "app")) == nil)
+        #expect(try await store.medians(of: Sample.orders, now: Sample.time(86_400 * 8)) == nil, "older than seven days")
+    }
+
+    @Test("Packed and not yet packed, in the service and out of the file: the same medians", .timeLimit(.minutes(2)))
+    func packed() async throws {
+        let scratch = try Scratch()
+        let store = store(scratch.path)
+        // A slow hour among quick ones: what is sampled has to be spread evenly, or it would be missed or be everything.
+        for second in 0..<9000 {
+            store.record(success(at: Double(second) * 9, tls: .milliseconds(second % 3 == 0 ? 90 : 8), cached: false))
+        }
+        await store.flush()
+        await store.flush()
+        let medians = try #require(try await store.medians(of: Sample.orders))
+        #expect(medians.durations[.tls] == .milliseconds(8))
+        #expect(medians.durations[.token] == .microseconds(370))
+        #expect(medians.probes > 2000, "\(medians.probes)")
+        #expect(try await HistoryFile(path: scratch.path).medians(of: Sample.orders) == medians)
+        await store.close()
+    }
+
+    @Test("A week of one check is answered quickly, however often it was probed")
+    func quick() async throws {
+        let scratch = try Scratch()
+        let store = store(scratch.path)
+        for second in 0..<60_000 {
+            store.record(success(at: Double(second), tls: .milliseconds(8)))
+            if second % 6000 == 0 { await store.flush() }
+        }
+        await store.flush()
+        let clock = ContinuousClock.now
+        let medians = try #require(try await store.medians(of: Sample.orders))
+        let took = ContinuousClock.now - clock
+        #expect(medians.durations[.tls] == .milliseconds(8))
+        print("Medians over 60,000 probes: \(medians.probes) read in \(took)")
+        #expect(took < .seconds(5), "a scan of everything would be far slower than a sample, also in a debug build")
+        await store.close()
+    }
+
+    @Test("After a restart it is known when a check last worked, what was seen then, since when it fails and what changed")
+    func past() async throws {
+        let scratch = try Scratch()
+        let first = store(scratch.path)
+        func record(_ observation: Observation, _ change: (inout Facts) -> Void) {
+            var observation = observation
+            change(&observation.facts)
+            first.record(observation)
+        }
+        record(Sample.success(at: 0)) { ($0.serverVersion, $0.addresses) = ("16.2", ["10.0.0.4"]) }
+        record(Sample.success(at: 10)) { ($0.serverVersion, $0.addresses, $0.principal) = ("16.3", ["10.0.0.4"], .userAssigned) }
+        record(Sample.failure(at: 20)) { ($0.serverVersion, $0.addresses) = (nil, ["20.1.2.3"]) }
+        record(Sample.failure(at: 30, .tcpTimeout, during: .tcp)) { $0.addresses = ["20.1.2.3"] }
+        record(Sample.failure(at: 40)) { $0.addresses = ["20.1.2.3"] }
+        first.record(Sample.success(Sample.billing, at: 5))
+        await first.close()
+        let second = store(scratch.path)
+        let pasts = try await second.pasts()
+        let orders = try #require(pasts[Sample.orders])
+        #expect(orders.lastGood == Sample.time(10) + .milliseconds(31))
+        #expect(
+            orders.facts?.serverVersion == "16.3" && orders.facts?.addresses == ["10.0.0.4"] && orders.facts?.principal == .userAssigned)
+        #expect(orders.failingSince == [.tcpRefused: Sample.time(20), .tcpTimeout: Sample.time(30)])
+        #expect(orders.changes.map(\.name) == ["addresses"])
+        #expect(orders.changes.first?.time == Sample.time(20) + .milliseconds(20))
+        let billing = try #require(pasts[Sample.billing])
+        #expect(billing.lastGood == Sample.time(5) + .milliseconds(31) && billing.failingSince.isEmpty && billing.changes.isEmpty)
+        #expect(try await second.pasts(of: [Sample.billing]).keys.sorted() == [Sample.billing])
+        #expect(try await HistoryFile(path: scratch.path).pasts() == pasts)
+        await second.close()
+    }
+
+    @Test("The last success is found also when it left the log long ago")
+    func longAgo() async throws {
+        let store = store(nil)
+        for second in 0..<3000 { store.record(Sample.success(at: Double(second))) }
+        await store.flush()
+        await store.flush()
+        for second in 3000..<3005 { store.record(Sample.failure(at: Double(second))) }
+        await store.flush()
+        #expect(try await store.pasts()[Sample.orders]?.lastGood == Sample.time(2999) + .milliseconds(31))
+    }
+}
