@@ -14,6 +14,7 @@ struct HistoryCommand: AsyncParsableCommand {
               agent history --limit 20
               agent history orders/app --failures --since 24h
               agent history orders/app --by day --since 90d
+              agent history orders/app --facts
               agent history --file /var/lib/agent/history.db --output json
 
             Exit status 0, also when nothing is recorded; 78 when the named file does not exist.
@@ -42,6 +43,9 @@ struct HistoryCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Sums instead of single observations: hour or day.", valueName: "span"), transform: rollupSpan)
     var by: Rollup.Span?
 
+    @Flag(help: "Changes of what was known of one check instead: addresses, certificate, server, users, rights.")
+    var facts = false
+
     @Option(help: "text or json.", transform: outputFormat)
     var output = OutputFormat.text
 
@@ -51,6 +55,12 @@ struct HistoryCommand: AsyncParsableCommand {
         if by != nil, failures || before != nil {
             throw ValidationError("--by shows sums; --failures and --before are for single observations.")
         }
+        if facts {
+            guard check.flatMap({ CheckID($0) }) != nil else { throw ValidationError("--facts is about one check: TARGET/IDENTITY.") }
+            if failures || before != nil || since != nil || by != nil {
+                throw ValidationError("--facts shows changes; --failures, --since, --before and --by are for observations.")
+            }
+        }
         if let before { try beforeMoment(before) }
     }
 
@@ -59,7 +69,9 @@ struct HistoryCommand: AsyncParsableCommand {
         let target = id == nil ? check : nil
         let since = since.flatMap { Self.moment($0, now: .now) }
         let question: HistoryQuestion =
-            if let by {
+            if facts, let id {
+                .facts(id, limit: limit)
+            } else if let by {
                 .sums(RollupQuery(by, check: id, target: target, since: since, limit: limit))
             } else {
                 .observations(

@@ -10,6 +10,7 @@ package enum FindingCode: String, Sendable, Hashable, Codable, CaseIterable, JSO
     case identityAmbiguous = "identity_ambiguous"
     case probingAsAdmin = "probing_as_admin"
     case overPrivileged = "over_privileged"
+    case rowSecurity = "row_security"
 }
 
 /// A thing to do, with what it does to the world.

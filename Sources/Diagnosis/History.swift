@@ -10,6 +10,8 @@ package protocol HistoryReading: Sendable {
     func rollups(_ query: RollupQuery) async throws(Failure) -> [Rollup]
     /// What differed when the check began to fail last. **Throws**: as ``observations(_:)``.
     func changes(of check: CheckID) async throws(Failure) -> FactsComparison
+    /// When facts of the check changed. **Shape**: newest first. **Throws**: as ``observations(_:)``.
+    func factChanges(of check: CheckID, limit: Int) async throws(Failure) -> [FactChange]
 }
 
 extension HistoryReading {
@@ -19,6 +21,8 @@ extension HistoryReading {
     package func rollups(_ query: RollupQuery) async throws(Failure) -> [Rollup] { [] }
     /// A history that keeps no facts knows of no failure to compare.
     package func changes(of check: CheckID) async throws(Failure) -> FactsComparison { FactsComparison(check: check) }
+    /// ... and of none that changed.
+    package func factChanges(of check: CheckID, limit: Int) async throws(Failure) -> [FactChange] { [] }
 }
 
 /// Keeps what happened. Never blocks: what does not fit is dropped, oldest first, and counted.

@@ -131,6 +131,8 @@ package struct Facts: Sendable, Hashable, JSONRepresentable {
     package var tenant: String?
     /// Nil when nothing about rights is configured or the probe did not get that far.
     package var privileges: PrivilegeReport?
+    /// What the role can do; looked at now and then where nothing about rights is configured.
+    package var rights: PrivilegeSurvey?
 
     package init() {}
 
@@ -142,7 +144,7 @@ package struct Facts: Sendable, Hashable, JSONRepresentable {
             "current_user": currentUser.map(Redactor.scrub), "database": database.map(Redactor.scrub), "in_recovery": isInRecovery,
             "clock_skew_seconds": clockSkew,
             "token_expires": tokenExpires, "principal": principal, "object_id": objectID, "app_id": appID, "tenant_id": tenant,
-            "privileges": privileges,
+            "privileges": privileges, "rights": rights,
         ]
     }
 }

@@ -179,6 +179,8 @@ final class ManagedIdentity: TokenSource {
                     if startsFlight { Task { await self.fly(resource) } }
                     // A cancellation that came before the continuation was stored has found nobody to release.
                     if Task.isCancelled { withdraw(waiter, resource) }
+                    // Nor has a deadline that passed before: the clock calls once.
+                    if time.instant() >= deadline.instant { expire(waiter, resource) }
                 }
             }
         } onCancel: {

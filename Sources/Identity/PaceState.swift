@@ -13,6 +13,8 @@ struct PaceState: Sendable {
     private var queue: [Visitor] = []
     private var nextStart: ContinuousClock.Instant?
     private var lastStart: ContinuousClock.Instant?
+    /// Until when the endpoint wants quiet, also from those who had their moment before it said so.
+    private var quietUntil: ContinuousClock.Instant?
 
     enum Admission: Sendable, Hashable {
         /// A place is taken; the request may start at this moment.
@@ -50,8 +52,9 @@ struct PaceState: Sendable {
     }
 
     /// The moment has come, perhaps late.
-    /// - Returns: nil to start; else how long the start before, which was late itself, makes this one wait.
+    /// - Returns: nil to start; else the moment to which the start before, which was late itself, or the endpoint's wish moves this one.
     mutating func starts(at now: ContinuousClock.Instant) -> ContinuousClock.Instant? {
+        if let quietUntil, now < quietUntil { return quietUntil }
         if let lastStart, now < lastStart + Self.spacing { return lastStart + Self.spacing }
         lastStart = now
         return nil
@@ -64,7 +67,10 @@ struct PaceState: Sendable {
     }
 
     /// Nobody starts before `moment`: the endpoint asked for quiet.
-    mutating func held(until moment: ContinuousClock.Instant) { nextStart = max(nextStart ?? moment, moment) }
+    mutating func held(until moment: ContinuousClock.Instant) {
+        nextStart = max(nextStart ?? moment, moment)
+        quietUntil = max(quietUntil ?? moment, moment)
+    }
 
     private mutating func reserve(_ now: ContinuousClock.Instant) -> ContinuousClock.Instant {
         let start = max(now, nextStart ?? now)

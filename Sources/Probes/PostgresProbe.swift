@@ -50,6 +50,10 @@ package final class PostgresProbe: Probe {
     let identity: IdentityDefinition
     let anchors: TrustAnchors
     let tools: ProbeTools
+    /// What the role can do, where nothing is configured about it, and when to look again.
+    let survey = Mutex<(seen: PrivilegeSurvey?, due: ContinuousClock.Instant?)>((nil, nil))
+    /// Rights change rarely, and looking at them reads the whole catalog.
+    static let surveyInterval = Duration.seconds(3600)
     /// Facts of the certificate seen last, so that an unchanged one is not read anew.
     let knownCertificate = Mutex<CertificateFacts?>(nil)
 

@@ -228,7 +228,7 @@ struct PostgresRun: TokenRun {
     /// Asks for the configured rights in one statement. Whatever comes of it, the probe has succeeded: up means from token to query, and
     /// a question that found no answer is a fact of its own. **Throws**: only when the caller was cancelled.
     private mutating func askPrivileges(_ connection: PostgresConnection) async throws(ProbeEnd) {
-        guard let question = probe.privilegeQuestion else { return }
+        guard let question = probe.privilegeQuestion else { return try await surveyRights(connection) }
         record.enter(.privileges)
         do {
             record.facts.privileges = try await rights(connection, question)
@@ -238,6 +238,30 @@ struct PostgresRun: TokenRun {
             record.leaveFailed()
             record.facts.privileges = PrivilegeReport(role: record.facts.currentUser ?? target.user ?? "", problem: failure)
         }
+    }
+
+    /// Where nothing is configured: what the role can do, at the first success and then once an hour. Not worth a failure, nor much time.
+    private mutating func surveyRights(_ connection: PostgresConnection) async throws(ProbeEnd) {
+        let now = ContinuousClock.now
+        let isDue = probe.survey.withLock { survey in
+            guard survey.due.map({ $0 <= now }) ?? true else { return false }
+            survey.due = now + PostgresProbe.surveyInterval
+            return true
+        }
+        if isDue {
+            record.enter(.privileges)
+            do {
+                let answer = try await connection.query(
+                    PrivilegeSurvey.statement, limit: 1, on: tools.reactor, until: run.deadline.capped(to: .seconds(2)))
+                record.leave()
+                if let seen = PrivilegeSurvey(answer: answer) { probe.survey.withLock { $0.seen = seen } }
+            } catch {
+                record.leave()
+                record.skip(.privileges, "rights could not be looked at")
+                if case .wait(.cancelled) = error { throw .cancelled }
+            }
+        }
+        record.facts.rights = probe.survey.withLock(\.seen)
     }
 
     private func rights(_ connection: PostgresConnection, _ question: String) async throws(ProbeEnd) -> PrivilegeReport {

@@ -39,6 +39,7 @@ struct HistoryRoute {
                 let id = CheckID(check.value)
             else { return .failure(Problem(text: "the parameter is check, of the form target/identity")) }
             return .success(.changes(id))
+        case _ where target.has("facts"): return changesOfFacts(target, limit: limit)
         default: return target.has("by") ? sums(target, limit: limit) : query(target, limit: limit).map(HistoryQuestion.observations)
         }
     }
@@ -53,6 +54,20 @@ struct HistoryRoute {
         }
         return query(shared, limit: limit).map { query in
             .sums(RollupQuery(span, check: query.check, target: query.target, since: query.since, limit: query.limit))
+        }
+    }
+
+    /// `facts`: when what was known of one check changed.
+    private static func changesOfFacts(_ target: RequestTarget, limit: Int) -> Result<HistoryQuestion, Problem> {
+        var shared = target
+        shared.parameters.removeAll { $0.name == "facts" }
+        let problem = Problem(text: "facts goes with check and limit, each once")
+        guard target.parameters.count - shared.parameters.count == 1,
+            ["", "true"].contains(target.parameters.first { $0.name == "facts" }?.value),
+            shared.parameters.allSatisfy({ ["check", "limit"].contains($0.name) })
+        else { return .failure(problem) }
+        return query(shared, limit: limit).flatMap { query in
+            query.check.map { .success(.facts($0, limit: query.limit)) } ?? .failure(problem)
         }
     }
 

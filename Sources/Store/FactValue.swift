@@ -1,31 +1,5 @@
 // The facts of a check that history keeps: what changes seldom, each under its own name.
-package import Diagnosis
-
-/// One fact about a check.
-package struct FactValue: Sendable, Hashable {
-    /// The key of the JSON contract: `server_version`.
-    package var name: String
-    /// **Shape**: JSON.
-    package var value: String
-
-    package init(name: String, value: String) {
-        self.name = name
-        self.value = value
-    }
-}
-
-/// A fact and when it was first seen to be so.
-package struct FactChange: Sendable, Hashable {
-    package var check: CheckID
-    package var time: Timestamp
-    package var fact: FactValue
-
-    package init(check: CheckID, time: Timestamp, fact: FactValue) {
-        self.check = check
-        self.time = time
-        self.fact = fact
-    }
-}
+import Diagnosis
 
 extension Facts {
     /// What is known and lasts, on top of what was known before.
@@ -51,6 +25,7 @@ extension Facts {
         steady.tenant = tenant ?? steady.tenant
         // A look that failed is no news about rights.
         if let seen = privileges, seen.problem == nil { steady.privileges = seen }
+        steady.rights = rights ?? steady.rights
         return steady
     }
 
@@ -75,6 +50,7 @@ extension Facts {
         add("app_id", appID)
         add("tenant_id", tenant)
         add("privileges", privileges?.summary)
+        add("rights", rights?.summary)
         return values
     }
 }

@@ -3,58 +3,19 @@ package import Diagnosis
 import GRDB
 
 /// A history file, opened read-only for each question. Never writes and never checkpoints, so it may stand beside the service.
-package struct HistoryFile: HistoryReading {
+package struct HistoryFile: HistoryDatabase {
     package let path: String
 
     package init(path: String) { self.path = path }
 
-    package func observations(_ query: HistoryQuery) async throws(Failure) -> [HistoryItem] {
-        try await read { try HistoryTables.observations($0, query) }
-    }
-
-    package func incidents(_ query: IncidentQuery) async throws(Failure) -> [Incident] {
-        try await read { try IncidentTables.read($0, query) }
-    }
-
-    /// Sums by hour or day, newest first.
-    package func rollups(_ query: RollupQuery) async throws(Failure) -> [Rollup] {
-        try await read { try RollupTables.read($0, query) }
-    }
-
-    /// What differed when the check began to fail last.
-    package func changes(of check: CheckID) async throws(Failure) -> FactsComparison {
-        try await read { try FactTables.comparison($0, check) }
-    }
-
-    /// How long the phases of the check usually take; nil when no successful probe is kept.
-    package func medians(of check: CheckID, now: Timestamp = .now) async throws(Failure) -> PhaseMedians? {
-        let since = now + .seconds(-86_400 * PhaseMedians.days)
-        return try await read { try MedianTables.medians($0, check, since: since) }
-    }
-
-    /// What is known of checks from before this process; of all of them when none are named.
-    package func pasts(of checks: [CheckID]? = nil) async throws(Failure) -> [CheckID: CheckPast] {
-        try await read { try PastTables.read($0, checks.map(Set.init)) }
-    }
-
-    /// When facts of the check changed, newest first.
-    package func factChanges(of check: CheckID, limit: Int = 100) async throws(Failure) -> [FactChange] {
-        try await read { try HistoryTables.factChanges($0, check: check, limit: limit) }
-    }
-
-    /// Requests for tokens, newest first.
-    package func tokenRequests(limit: Int = 100) async throws(Failure) -> [TokenRequestResult] {
-        try await read { try HistoryTables.tokenRequests($0, limit: limit) }
-    }
-
     /// Looks through the whole file for damage.
     /// - Returns: what was found, empty when all is well.
     package func integrity() async throws(Failure) -> [String] {
-        try await read { try String.fetchAll($0, sql: "PRAGMA integrity_check").filter { $0 != "ok" } }
+        try await answer(TableQuestion(ask: { try String.fetchAll($0, sql: "PRAGMA integrity_check").filter { $0 != "ok" } }))
     }
 
     /// Opening waits for the disk as reading does, so both happen on a queue of their own.
-    private func read<R: Sendable>(_ body: @escaping @Sendable (Database) throws -> R) async throws(Failure) -> R {
+    package func answer<R: Sendable>(_ question: TableQuestion<R>) async throws(Failure) -> R {
         let path = path
         let result: Result<R, Failure> = await QueueExecutor(label: "agent.history").run {
             guard StoreFile.exists(path) else {
@@ -64,7 +25,7 @@ package struct HistoryFile: HistoryReading {
                         detail: "there is no history file \(path); name the one the service writes (history.path)"))
             }
             do {
-                return .success(try Self.open(path).read(body))
+                return .success(try Self.open(path).read(question.ask))
             } catch let refusal as StoreRefusal {
                 let cause: Cause = [.newerSchema, .foreign, .missing].contains(refusal.trouble) ? .configInvalid : .probeInternal
                 return .failure(Failure(cause, during: cause == .configInvalid ? .config : .internal, detail: refusal.message))

@@ -11,7 +11,7 @@ import Synchronization
 ///
 /// Whatever happens to the file, recording and reading go on; ``status`` says what is wrong. Nothing is overwritten: a damaged file is
 /// renamed, the file of a later version or of another program is left alone.
-package final class HistoryStore: HistoryRecording, HistoryReading, Sendable {
+package final class HistoryStore: HistoryRecording, HistoryDatabase, Sendable {
     private let state: StoreState
     private let engine: StoreEngine
     private let pace: StorePace
@@ -86,51 +86,12 @@ package final class HistoryStore: HistoryRecording, HistoryReading, Sendable {
     /// Writes what waits and closes the file. Whatever is recorded or read afterwards opens it again.
     package func close() async { await engine.close() }
 
-    package func observations(_ query: HistoryQuery) async throws(Failure) -> [HistoryItem] {
-        try await read { try HistoryTables.observations($0, query) }
-    }
-
-    package func incidents(_ query: IncidentQuery) async throws(Failure) -> [Incident] {
-        try await read { try IncidentTables.read($0, query) }
-    }
-
-    /// Sums by hour or day, newest first.
-    package func rollups(_ query: RollupQuery) async throws(Failure) -> [Rollup] {
-        try await read { try RollupTables.read($0, query) }
-    }
-
-    /// What differed when the check began to fail last.
-    package func changes(of check: CheckID) async throws(Failure) -> FactsComparison {
-        try await read { try FactTables.comparison($0, check) }
-    }
-
-    /// How long the phases of the check usually take; nil when no successful probe is kept.
-    package func medians(of check: CheckID, now: Timestamp = .now) async throws(Failure) -> PhaseMedians? {
-        let since = now + .seconds(-86_400 * PhaseMedians.days)
-        return try await read { try MedianTables.medians($0, check, since: since) }
-    }
-
-    /// What is known of checks from before this process; of all of them when none are named.
-    package func pasts(of checks: [CheckID]? = nil) async throws(Failure) -> [CheckID: CheckPast] {
-        try await read { try PastTables.read($0, checks.map(Set.init)) }
-    }
-
-    /// When facts of the check changed, newest first.
-    package func factChanges(of check: CheckID, limit: Int = 100) async throws(Failure) -> [FactChange] {
-        try await read { try HistoryTables.factChanges($0, check: check, limit: limit) }
-    }
-
-    /// Requests for tokens, newest first.
-    package func tokenRequests(limit: Int = 100) async throws(Failure) -> [TokenRequestResult] {
-        try await read { try HistoryTables.tokenRequests($0, limit: limit) }
-    }
-
-    private func read<R: Sendable>(_ body: @escaping @Sendable (Database) throws -> R) async throws(Failure) -> R {
+    package func answer<R: Sendable>(_ question: TableQuestion<R>) async throws(Failure) -> R {
         guard let queue = await engine.readingQueue() else {
             throw Failure(.probeInternal, during: .internal, detail: "the history cannot be read: \(status.message ?? "it is not open")")
         }
         do {
-            return try await queue.read(body)
+            return try await queue.read(question.ask)
         } catch {
             if Connection.trouble(error) == .corrupt { await engine.damageFound() }
             throw Failure(.probeInternal, during: .internal, detail: "the history cannot be read: \(Connection.text(error))")

@@ -7,7 +7,7 @@ import Telemetry
 
 /// Groups of figures that are taken together.
 enum FigureGroup: String, CaseIterable, ExpressibleByArgument {
-    case probe, mysql, schedule, memory, diagnose, history
+    case probe, mysql, schedule, memory, diagnose, history, day
 }
 
 /// The program `agent-bench`: figures of the agent beside its peers.
@@ -27,6 +27,7 @@ struct BenchCommand: AsyncParsableCommand {
             memory    resident and anonymous memory of agent run with 10 and with 1000 checks
             diagnose  one agent diagnose beside one psql, start-up included
             history   bytes of a routine success, and reading a day of one check
+            day       a day of 1000 checks with simulated clocks and probes: lateness, bytes, memory, what retention does
 
             The exit status is 0 when every bar is met, 1 when one is not.
             """,
@@ -39,7 +40,7 @@ struct Measure: AsyncParsableCommand {
     @Flag(help: "Print JSON instead of a table.")
     var json = false
 
-    @Option(help: ArgumentHelp("Only this group; may be repeated.", valueName: "probe|mysql|schedule|memory|diagnose|history"))
+    @Option(help: ArgumentHelp("Only this group; may be repeated.", valueName: "probe|mysql|schedule|memory|diagnose|history|day"))
     var only: [FigureGroup] = []
 
     @Option(help: ArgumentHelp("How long each run of the groups probe, mysql and schedule lasts.", valueName: "seconds"))
@@ -107,6 +108,9 @@ struct Measure: AsyncParsableCommand {
             return try await ServiceFigures(scratch: scratch, settle: 0, repetitions: quick ? 3 : 21).measureDiagnose()
         case .history:
             return try await HistoryFigures(rows: rows ?? (quick ? 20_000 : 10_000_000), scratch: scratch).measure()
+        case .day:
+            return try await DayFigures(checks: quick ? 100 : 1000, hours: quick ? 1 : 24, commitEvery: quick ? 10 : 1, scratch: scratch)
+                .measure()
         }
     }
 

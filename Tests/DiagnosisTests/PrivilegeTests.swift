@@ -58,6 +58,7 @@ import Testing
                 #expect(result == (kind.rights.contains(right) ? [right] : nil), "\(right) on \(kind)")
             }
         }
+        #expect(try PrivilegeGrammar.rights("maintain", on: .table).get() == [.maintain])
         #expect(try PrivilegeGrammar.rights("ALL", on: .sequence).get() == [.usage, .select, .update])
         #expect((try? PrivilegeGrammar.rights("all", on: .role).get()) == nil)
         #expect(try PrivilegeGrammar.bare("connect").get() == PrivilegeRule(object: .database, rights: [.connect]))
@@ -226,6 +227,84 @@ import Testing
         #expect(page.findings[2].remedies.filter { $0.kind == .destroys }.count == 2)
         let text = ReportText.render(page)
         #expect(text.contains("privileges  privilege_missing") && text.contains("exit 50"))
+    }
+
+    @Test("Rows out of sight are no missing right, but a finding, and a warning where no policy lets any row through")
+    func rowSecurity() throws {
+        func findings(_ rights: String?) throws -> [Finding] {
+            let row: [String?] = ["0", "filtered", "table", "sales", "t", "shop_owner", rights, nil, "1", "1"]
+            let report = try #require(PrivilegeReport(Self.rules, answer: Self.answer([row])))
+            #expect(report.verdicts.allSatisfy { $0.isPassed } && report.entries[0].broken == 0)
+            return PrivilegeFindings.of(report, values: RemedyValues())
+        }
+        let open = try findings(nil)
+        #expect(open.map(\.code) == ["row_security"] && open[0].severity == .info)
+        #expect(open[0].detail == "Policies decide which rows aad_orders reaches in table sales.t.")
+        let closed = try findings("SELECT")
+        #expect(closed.map(\.severity) == [.warning])
+        #expect(closed[0].detail.hasSuffix("No policy lets it reach any row for SELECT on table sales.t."))
+        #expect(closed[0].remedies.map(\.kind) == [.look] && closed[0].remedies[0].text.contains("pg_policies"))
+    }
+
+    @Test("A right that the server is too old for is missing, with the reason")
+    func tooOld() throws {
+        let row: [String?] = ["0", "absent", "right", nil, "MAINTAIN", nil, nil, nil, "1", "1"]
+        let report = try #require(PrivilegeReport(Self.rules, answer: Self.answer([row])))
+        let finding = try #require(PrivilegeFindings.of(report, values: RemedyValues()).first)
+        #expect(finding.code == "privilege_missing")
+        let words = "right \"MAINTAIN\", which this server is too old for: PostgreSQL 17 brought it"
+        #expect(finding.detail.contains(words), "\(finding.detail)")
+        #expect(finding.remedies.allSatisfy { $0.kind == .look })
+    }
+
+    struct SurveyRow: Sendable {
+        var change: @Sendable (inout PrivilegeSurvey) -> Void = { _ in }
+        var sentence: String
+        var excess: [String] = []
+    }
+
+    @Test(
+        "A survey says in one sentence what the role can do, and names what is more than an application needs",
+        arguments: [
+            SurveyRow(sentence: "can read 12 and write 3 of 14 tables"),
+            SurveyRow(change: { $0.writable = 0 }, sentence: "can read 12 of 14 tables"),
+            SurveyRow(change: { $0.readable = 0 }, sentence: "can write 3 of 14 tables"),
+            SurveyRow(change: { ($0.readable, $0.writable, $0.tables) = (1, 1, 1) }, sentence: "can read and write 1 of 1 table"),
+            SurveyRow(change: { ($0.readable, $0.writable) = (0, 0) }, sentence: "can use none of 14 tables"),
+            SurveyRow(change: { $0.tables = 0 }, sentence: "there are no tables"),
+            SurveyRow(
+                change: { ($0.owned, $0.rowSecured) = (2, 1) },
+                sentence: "can read 12 and write 3 of 14 tables, owns 2, sees 1 through row-level security"),
+            SurveyRow(
+                change: {
+                    $0.attributes = [.createrole]
+                    $0.roles = ["app_group", "pg_read_all_data"]
+                    $0.database = [.create, .temporary]
+                }, sentence: "can read 12 and write 3 of 14 tables",
+                excess: ["the attribute CREATEROLE", "CREATE on the database", "the role pg_read_all_data"]),
+            SurveyRow(
+                change: { ($0.ownsDatabase, $0.database) = (true, [.create]) }, sentence: "can read 12 and write 3 of 14 tables",
+                excess: ["ownership of the database"]),
+            SurveyRow(change: { $0.administrator = "superuser" }, sentence: "administrator"),
+        ])
+    func surveys(row: SurveyRow) throws {
+        let answer: [String?] = ["aad_orders", nil, "", #"["app_group", "o,\"ther"]"#, "temporary", "f", "0", "14", "12", "3", "0", "0"]
+        var survey = try #require(PrivilegeSurvey(answer: [answer]))
+        #expect(survey.roles == ["app_group", "o,\"ther"] && survey.database == [.temporary] && survey.attributes.isEmpty)
+        row.change(&survey)
+        #expect(survey.sentence == row.sentence)
+        #expect(survey.excess == row.excess)
+        let findings = PrivilegeFindings.of(survey, values: RemedyValues())
+        let codes = survey.administrator != nil ? ["probing_as_admin"] : row.excess.isEmpty ? [] : ["over_privileged"]
+        #expect(findings.map(\.code) == codes)
+        if codes == ["over_privileged"] { #expect(findings[0].severity == .info && findings[0].remedies.allSatisfy { $0.kind == .look }) }
+    }
+
+    @Test("A survey of another shape is none", arguments: [[], ["r"], [nil, nil, "", "", "", "f", "0", "1", "1", "1", "1", "1"]])
+    func foreignSurveys(row: [String?]) {
+        #expect(PrivilegeSurvey(answer: [row]) == nil)
+        #expect(PrivilegeSurvey(answer: []) == nil)
+        #expect(PrivilegeSurvey(answer: [["r", nil, "", nil, "", "f", "0", "many", "1", "1", "1", "1"]]) == nil)
     }
 
     @Test("Many objects of one owner are granted at once")

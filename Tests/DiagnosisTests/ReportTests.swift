@@ -259,6 +259,20 @@ import Testing
         #expect(report.findings.first?.affects.isEmpty == true)
     }
 
+    @Test("Ten times as many failing checks, each on a server of its own, cost ten times as much, not a hundred times")
+    func growth() {
+        func cost(_ count: Int) -> Duration {
+            let checks = (0..<count).map { Fixture.status(Fixture.target("t\($0)", host: "t\($0).example.net"), failure: Self.refused) }
+            let begun = ContinuousClock.now
+            let report = Fixture.report(checks)
+            #expect(report.findings.count == count)
+            return ContinuousClock.now - begun
+        }
+        let few = (0..<3).map { _ in cost(200) }.min() ?? .zero
+        let many = (0..<2).map { _ in cost(2000) }.min() ?? .zero
+        #expect(many < few * 35, "\(many) against \(few)")
+    }
+
     @Test("A thousand checks with one cause are one finding, quickly")
     func many() {
         let checks = (0..<1000).map { Fixture.status(Fixture.target("t\($0)"), failure: Self.refused) }

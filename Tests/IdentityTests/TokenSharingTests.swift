@@ -112,6 +112,14 @@ import Testing
         }
     }
 
+    @Test("A caller whose deadline has passed before it asks is answered all the same")
+    func passedDeadline() async throws {
+        try await IdentityBench.run(script: [.silent]) { bench in
+            let failure = try await bench.failure(within: .seconds(-1))
+            #expect(failure.phase == .token)
+        }
+    }
+
     @Test("Retry-After is waited for when there is time, and the wish holds the other identities too")
     func retryAfter() async throws {
         let clock = SkippingTime(skipping: .seconds(15))

@@ -340,6 +340,18 @@ import Testing
         #expect(pace.entered(6, at: after(6000)) == .start(at: after(6000)))
     }
 
+    @Test("When the endpoint asks for quiet, those who already had their moment keep it as well")
+    func quiet() {
+        let start = ContinuousClock.now
+        func after(_ milliseconds: Int) -> ContinuousClock.Instant { start + .milliseconds(milliseconds) }
+        var pace = PaceState()
+        #expect(pace.enteredIfFree(at: after(0)) == after(0))
+        #expect(pace.enteredIfFree(at: after(0)) == after(250))
+        pace.held(until: after(2000))
+        let moments = [250, 2000, 2100, 2250].map { pace.starts(at: after($0)) }
+        #expect(moments == [after(2000), nil, after(2250), nil])
+    }
+
     @Test("A start that came late pushes the next one away")
     func lateStart() {
         let start = ContinuousClock.now

@@ -317,6 +317,100 @@ struct Situation: Sendable {
         }
     }
 
+    @Test("Row-level security is noticed where the grants alone would say that all is well")
+    func rowSecurity() async throws {
+        try await withProbeBench { bench in
+            let server = try #require(bench.lab.postgres)
+            try await server.execute(
+                """
+                CREATE SCHEMA s AUTHORIZATION shop_owner; GRANT USAGE ON SCHEMA s TO aad_orders;
+                SET ROLE shop_owner; CREATE TABLE s.t (id int); CREATE TABLE s.u (id int); RESET ROLE;
+                GRANT SELECT, INSERT ON s.t, s.u TO aad_orders; ALTER TABLE s.t ENABLE ROW LEVEL SECURITY;
+                """, in: "orders")
+            let rule = PrivilegeRule(object: .allTables(schema: "s"), rights: [.select, .insert])
+            let probe = bench.probe(privileges: PrivilegeRules(require: [rule]))
+            func filtered() async throws -> [PrivilegeRow] {
+                let report = try #require(await probe.observe(bench.run())?.facts.privileges)
+                let entry = try #require(report.entries.first, "\(String(describing: report.problem))")
+                #expect(entry.isPassed)
+                return entry.rows.filter { $0.kind == .filtered }
+            }
+            let closed = try await filtered()
+            #expect(closed.map(\.object) == ["table s.t"] && closed.map(\.rights) == [["SELECT", "INSERT"]] && closed.map(\.owned) == [1])
+            try await server.execute(
+                "CREATE POLICY p ON s.t FOR SELECT TO aad_orders USING (true); CREATE POLICY q ON s.t FOR ALL TO shop_owner USING (true);",
+                in: "orders")
+            #expect(try await filtered().map(\.rights) == [["INSERT"]])
+            try await server.execute("CREATE POLICY r ON s.t FOR INSERT TO PUBLIC WITH CHECK (id > 0);", in: "orders")
+            #expect(try await filtered().map(\.rights) == [[]], "policies for both, and they still decide")
+            try await server.execute("ALTER ROLE aad_orders BYPASSRLS;")
+            #expect(try await filtered().isEmpty)
+        }
+    }
+
+    @Test("MAINTAIN is a right from PostgreSQL 17 on; before, who asks for it is told, and `all` does not ask for it")
+    func maintain() async throws {
+        try await withProbeBench { bench in
+            let server = try #require(bench.lab.postgres)
+            try await server.execute(
+                """
+                CREATE SCHEMA s AUTHORIZATION shop_owner; GRANT USAGE ON SCHEMA s TO aad_orders; SET ROLE shop_owner;
+                CREATE TABLE s.t (id int); RESET ROLE; GRANT ALL ON s.t TO aad_orders;
+                """, in: "orders")
+            func entry(_ rights: [PrivilegeRight], _ demand: PrivilegeDemand = .require) async throws -> PrivilegeReport.Entry {
+                let rule = PrivilegeRule(object: .table(schema: "s", name: "t"), rights: rights)
+                let rules = demand == .require ? PrivilegeRules(require: [rule]) : PrivilegeRules(deny: [rule])
+                let facts = try #require(await bench.probe(privileges: rules).observe(bench.run())?.facts)
+                let report = try #require(facts.privileges)
+                return try #require(report.entries.first, "\(String(describing: report.problem))")
+            }
+            let plain = try #require(await bench.probe().observe(bench.run()))
+            let version = try #require(plain.facts.serverVersion?.split(separator: ".").first.flatMap { Int($0) })
+            #expect(try await entry(PrivilegeObject.Kind.table.rights).isPassed)
+            let asked = try await entry([.select, .maintain])
+            #expect(asked.isPassed == (version >= 17))
+            if version < 17 { #expect(asked.rows.map(\.object) == ["right \"MAINTAIN\""]) }
+            #expect(try await entry([.maintain], .deny).isPassed == (version < 17))
+        }
+    }
+
+    @Test("Where nothing is configured a probe tells what the role can do, and the next ones remember it")
+    func survey() async throws {
+        try await withProbeBench { bench in
+            let server = try #require(bench.lab.postgres)
+            func look() async throws -> PrivilegeSurvey {
+                let observation = try #require(await bench.probe().observe(bench.run()))
+                #expect(observation.outcome == .succeeded && observation.phases.last?.outcome == .ok)
+                return try #require(observation.facts.rights)
+            }
+            let before = try await look()
+            #expect(before.role == "aad_orders" && before.administrator == nil && before.excess.isEmpty)
+            try await server.execute(
+                """
+                CREATE SCHEMA s AUTHORIZATION shop_owner; CREATE SCHEMA closed AUTHORIZATION shop_owner;
+                GRANT USAGE, CREATE ON SCHEMA s TO aad_orders; SET ROLE shop_owner; CREATE TABLE s.t (id int); CREATE TABLE s.u (id int);
+                CREATE TABLE s.v (id int); CREATE TABLE closed.w (id int); RESET ROLE; GRANT SELECT ON s.t, closed.w TO aad_orders;
+                GRANT SELECT (id) ON s.v TO aad_orders; GRANT DELETE ON s.u TO aad_orders; ALTER TABLE s.t ENABLE ROW LEVEL SECURITY;
+                CREATE TABLE s.mine (id int); ALTER TABLE s.mine OWNER TO aad_orders;
+                CREATE ROLE g; GRANT g TO aad_orders; GRANT pg_read_server_files TO aad_orders; ALTER ROLE aad_orders CREATEDB;
+                """, in: "orders")
+            let probe = bench.probe()
+            let after = try #require(await probe.observe(bench.run())?.facts.rights)
+            #expect(after.tables - before.tables == 5)
+            #expect(after.readable - before.readable == 3, "t, a column of v, mine; w is in a closed schema")
+            #expect(after.writable - before.writable == 2 && after.owned - before.owned == 1 && after.rowSecured == 1)
+            #expect(after.schemasToMakeIn - before.schemasToMakeIn == 1)
+            #expect(Set(after.roles).subtracting(before.roles) == ["g", "pg_read_server_files"])
+            #expect(after.excess == ["the attribute CREATEDB", "the role pg_read_server_files"])
+            try await server.execute("ALTER ROLE aad_orders NOCREATEDB;")
+            let later = try #require(await probe.observe(bench.run()))
+            #expect(later.facts.rights == after, "looked at once an hour")
+            #expect(later.phases.last == PhaseResult(.privileges, .skipped(PhaseResult.nothingConfigured)))
+            try await server.execute("ALTER ROLE aad_orders SUPERUSER;")
+            #expect(try await look().administrator == "superuser")
+        }
+    }
+
     @Test("An administrator gets no verdict, and a login without CONNECT is a cause of its own")
     func administrator() async throws {
         try await withProbeBench { bench in

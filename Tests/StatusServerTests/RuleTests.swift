@@ -66,6 +66,19 @@ struct HostRow: Sendable {
         #expect(try HistoryRoute.query(#require(RequestTarget("/api/v1/history?target=orders"))).get().target == "orders")
     }
 
+    @Test("Facts are asked for of one check, with nothing but a limit beside it")
+    func factQuestions() throws {
+        func question(_ parameters: String) throws -> Result<HistoryQuestion, HistoryRoute.Problem> {
+            HistoryRoute.question(.history, try #require(RequestTarget("/api/v1/history?\(parameters)")))
+        }
+        let asked = HistoryQuestion.facts(CheckID(target: "orders", identity: "app"), limit: 7)
+        #expect(try question("check=orders/app&facts&limit=7").get() == asked)
+        #expect(try HistoryRoute.question(.history, #require(RequestTarget(asked.uri))).get() == asked, "what a command asks")
+        for wrong in ["facts", "facts&target=orders", "facts=maybe&check=a/b", "facts&facts&check=a/b", "facts&check=a/b&failures"] {
+            #expect(throws: HistoryRoute.Problem.self, "\(wrong)") { try question(wrong).get() }
+        }
+    }
+
     @Test(
         "A wrong parameter of history is refused and not guessed at",
         arguments: [

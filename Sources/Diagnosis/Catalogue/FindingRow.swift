@@ -68,6 +68,19 @@ extension FindingCode {
                     .look("agent config check"),
                 ],
                 next: ["who else has the right through the same role or PUBLIC", "whether the application needs it after all"])
+        case .rowSecurity:
+            FindingRow(
+                severity: .info, exit: .privileges, means: "Row-level security decides which rows the role reaches.",
+                hint: "A grant opens the table, a policy the rows: without a policy for the role a SELECT succeeds and finds nothing.",
+                remedies: [
+                    .look(
+                        "SELECT schemaname, tablename, policyname, roles, cmd, qual FROM pg_policies;  -- who reaches which rows",
+                        for: .postgresql)
+                ],
+                next: [
+                    "whether the application sets what the policies look at, such as a tenant", "who owns the table: owners see all rows",
+                ]
+            )
         case .identityAmbiguous:
             FindingRow(
                 severity: .error, exit: .token, means: "Several identities are present and none was chosen.",

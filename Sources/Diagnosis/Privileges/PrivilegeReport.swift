@@ -11,6 +11,16 @@ package struct PrivilegeRow: Sendable, Hashable, JSONRepresentable {
         case held
         /// A role whose new objects will not carry the required rights.
         case future
+        /// Required, there, and subject to row-level security; the rights are those for which no policy lets any row through.
+        case filtered
+
+        /// Whether the rule does not hold because of it.
+        package var isBreach: Bool {
+            switch self {
+            case .missing, .absent, .held: true
+            case .future, .filtered: false
+            }
+        }
     }
 
     package var kind: Kind
@@ -70,7 +80,7 @@ package struct PrivilegeRow: Sendable, Hashable, JSONRepresentable {
 
     /// Kinds of objects that an answer can speak of.
     static let sorts: Set<String> = [
-        "role", "database", "schema", "table", "view", "materialized view", "foreign table", "sequence", "function",
+        "role", "database", "schema", "table", "view", "materialized view", "foreign table", "sequence", "function", "right",
     ]
 
     package var json: JSON {
@@ -109,13 +119,13 @@ package struct PrivilegeReport: Sendable, Hashable, JSONRepresentable {
             self.rows = rows
         }
 
-        /// Whether the rule held. What only threatens objects to come does not break it.
-        package var isPassed: Bool { rows.allSatisfy { $0.kind == .future } }
+        /// Whether the rule held. What only threatens objects to come, or hides rows, does not break it.
+        package var isPassed: Bool { !rows.contains { $0.kind.isBreach } }
         /// Objects that break the rule, also those that are not named.
         package var broken: Int {
             // Rows of one kind and sort come from one branch and carry the same total.
             var totals: [String: Int] = [:]
-            for row in rows where row.kind != .future {
+            for row in rows where row.kind.isBreach {
                 let branch = row.sort == "schema" ? "schema" : row.sort == "role" ? row.rights.joined() : "object"
                 totals["\(row.kind.rawValue) \(branch)"] = row.total
             }

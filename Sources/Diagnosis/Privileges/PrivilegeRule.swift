@@ -112,14 +112,14 @@ package enum PrivilegeObject: Sendable, Hashable {
     package enum Kind: String, Sendable, Hashable, CaseIterable {
         case role, database, schema, table, sequence, function
 
-        /// The rights that exist on such an object, in PostgreSQL's order. `maintain` (17 and later) is not part of this grammar.
+        /// The rights that exist on such an object, in PostgreSQL's order; `maintain` from 17 on.
         /// **Source**: PostgreSQL documentation, "Privileges", table of access privileges.
         package var rights: [PrivilegeRight] {
             switch self {
             case .role: [.superuser, .createdb, .createrole, .replication, .bypassrls]
             case .database: [.connect, .create, .temporary]
             case .schema: [.usage, .create]
-            case .table: [.select, .insert, .update, .delete, .truncate, .references, .trigger]
+            case .table: [.select, .insert, .update, .delete, .truncate, .references, .trigger, .maintain]
             case .sequence: [.usage, .select, .update]
             case .function: [.execute]
             }
@@ -129,7 +129,7 @@ package enum PrivilegeObject: Sendable, Hashable {
 
 /// A right, or an attribute of a role. The raw value is the word of the file; in upper case it is the word of SQL.
 package enum PrivilegeRight: String, Sendable, Hashable, CaseIterable {
-    case select, insert, update, delete, truncate, references, trigger
+    case select, insert, update, delete, truncate, references, trigger, maintain
     case usage, execute, connect, create, temporary
     case superuser, createdb, createrole, replication, bypassrls
 

@@ -7,8 +7,9 @@
 package enum PrivilegeStatement {
     /// Most objects that one entry names; the rest is a number.
     package static let examples = 8
-    /// Most rows the statement can give: who is asking, and per entry objects, roles without default rights, the schema and what is absent.
-    package static let rowLimit = 1 + PrivilegeRules.limit * (2 * examples + 2)
+    /// Most rows the statement can give: who is asking, and per entry objects, roles without default rights, objects under row-level
+    /// security, the schema, and what is absent.
+    package static let rowLimit = 1 + PrivilegeRules.limit * (3 * examples + 3)
 
     /// **Shape** of the answer: entry, kind of row (``PrivilegeRow/Kind``), kind of object, schema, name, owner, rights, way, number of such
     /// objects, number of those with the same owner. The first row, of entry -1, is the role itself.
@@ -33,6 +34,13 @@ package enum PrivilegeStatement {
         let source = Source(rule.object)
         guard demand == .require else { return [held(index, source, rule.rights)] }
         var branches = [missing(index, source, rule.rights)]
+        if rule.object.kind == .table {
+            let filterable = rule.rights.filter { [.select, .insert, .update, .delete].contains($0) }
+            if !filterable.isEmpty { branches.append(filtered(index, source, filterable)) }
+            // Whoever asks for all rights asks for those that there are.
+            let wantsAll = rule.rights.count == rule.object.kind.rights.count
+            if rule.rights.contains(.maintain), !wantsAll { branches.append(noMaintain(index)) }
+        }
         if let schema = rule.object.schema {
             let place = Source(.schema(schema))
             if rule.object.kind == .schema {
@@ -60,6 +68,35 @@ package enum PrivilegeStatement {
         GROUP BY o.oid, o.sort, o.schema, o.name, o.ownerid) AS g) AS x ORDER BY x.place, x.name LIMIT \(examples))
         """
     }
+
+    /// Rights that are there on tables where policies decide which rows they reach; named are those for which no policy lets any row through.
+    ///
+    /// **Source**: PostgreSQL documentation, "Row Security Policies": without a permissive policy for the command, no row is reached.
+    private static func filtered(_ index: Int, _ source: Source, _ rights: [PrivilegeRight]) -> String {
+        let policy = """
+            EXISTS (SELECT FROM pg_catalog.pg_policy AS q WHERE q.polrelid = o.oid AND q.polpermissive AND q.polcmd::text IN ('*', \
+            CASE p.word WHEN 'SELECT' THEN 'r' WHEN 'INSERT' THEN 'a' WHEN 'UPDATE' THEN 'w' ELSE 'd' END) AND EXISTS (SELECT \
+            FROM pg_catalog.unnest(q.polroles) AS r(oid) WHERE r.oid = 0 OR pg_catalog.pg_has_role(r.oid, 'USAGE')))
+            """
+        return """
+            (SELECT \(index), 'filtered', x.sort, x.schema, x.name, x.owner, x.rights, NULL, x.total, x.owned FROM (SELECT g.*, \
+            pg_catalog.count(*) OVER () AS total, pg_catalog.count(*) OVER (PARTITION BY g.owner) AS owned FROM (SELECT o.sort, o.schema, \
+            o.name, pg_catalog.pg_get_userbyid(o.ownerid)::text AS owner, pg_catalog.string_agg(p.word, ', ' ORDER BY p.rank) \
+            FILTER (WHERE NOT \(policy)) AS rights FROM \(source.rows) CROSS JOIN LATERAL \(words(rights)) WHERE o.kind IN ('r', 'p') \
+            AND pg_catalog.row_security_active(o.oid) AND (\(source.test)) IS TRUE GROUP BY o.oid, o.sort, o.schema, o.name, o.ownerid) AS g) \
+            AS x ORDER BY x.rights IS NULL, x.name LIMIT \(examples))
+            """
+    }
+
+    /// A right that the server is too old for.
+    private static func noMaintain(_ index: Int) -> String {
+        """
+        (SELECT \(index), 'absent', 'right', NULL, 'MAINTAIN', NULL, NULL, NULL, 1, 1 WHERE \(hasNoMaintain))
+        """
+    }
+
+    /// **Source**: PostgreSQL 17 release notes: the privilege MAINTAIN.
+    fileprivate static let hasNoMaintain = "pg_catalog.current_setting('server_version_num')::int < 170000"
 
     /// Rights that are there and should not be, by object, with the ways they were obtained.
     private static func held(_ index: Int, _ source: Source, _ rights: [PrivilegeRight]) -> String {
@@ -170,7 +207,7 @@ package enum PrivilegeStatement {
         "pg_catalog.unnest(ARRAY[\(rights.map { SQLText.literal($0.sql) }.joined(separator: ", "))]) WITH ORDINALITY AS p(word, rank)"
     }
 
-    fileprivate static func noExtension(_ catalog: String, _ oid: String) -> String {
+    static func noExtension(_ catalog: String, _ oid: String) -> String {
         """
         NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS e WHERE e.classid = 'pg_catalog.\(catalog)'::pg_catalog.regclass \
         AND e.objid = \(oid) AND e.deptype = 'e')
@@ -266,7 +303,8 @@ private struct Source {
 
     /// Views are written to where they can be; the bits of the answer: 4 update, 8 insert, 16 delete. **Source**: PostgreSQL, `CmdType`.
     private static let tableTest = """
-        CASE WHEN o.kind = 'm' AND p.word <> 'SELECT' THEN NULL WHEN o.kind = 'v' AND p.word IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE') \
+        CASE WHEN p.word = 'MAINTAIN' AND \(PrivilegeStatement.hasNoMaintain) THEN NULL \
+        WHEN o.kind = 'm' AND p.word NOT IN ('SELECT', 'MAINTAIN') THEN NULL WHEN o.kind = 'v' AND p.word = 'MAINTAIN' THEN NULL WHEN o.kind = 'v' AND p.word IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE') \
         AND pg_catalog.pg_relation_is_updatable(o.oid, true) & CASE p.word WHEN 'UPDATE' THEN 4 WHEN 'INSERT' THEN 8 WHEN 'DELETE' THEN 16 \
         ELSE 0 END = 0 THEN NULL ELSE pg_catalog.has_table_privilege(o.oid, p.word) END
         """

@@ -7,6 +7,7 @@ package enum HistoryQuestion: Sendable, Hashable {
     case sums(RollupQuery)
     case incidents(IncidentQuery)
     case changes(CheckID)
+    case facts(CheckID, limit: Int)
 
     package func answer(from history: some HistoryReading) async throws(Failure) -> HistoryAnswer {
         switch self {
@@ -15,6 +16,7 @@ package enum HistoryQuestion: Sendable, Hashable {
         case .incidents(let query):
             .incidents(try await history.incidents(query), limit: query.limit, onlyOpen: query.onlyOpen)
         case .changes(let check): .changes(try await history.changes(of: check))
+        case .facts(let check, let limit): .facts(try await history.factChanges(of: check, limit: limit))
         }
     }
 
@@ -25,6 +27,7 @@ package enum HistoryQuestion: Sendable, Hashable {
         case .sums: .sums([])
         case .incidents(let query): .incidents([], limit: query.limit, onlyOpen: query.onlyOpen)
         case .changes(let check): .changes(FactsComparison(check: check))
+        case .facts: .facts([])
         }
     }
 
@@ -50,6 +53,8 @@ package enum HistoryQuestion: Sendable, Hashable {
                     ("open", query.onlyOpen ? "true" : nil),
                 ])
         case .changes(let check): Self.uri("changes", check: check, target: nil, [])
+        case .facts(let check, let limit):
+            Self.uri("history", check: check, target: nil, [("facts", "true"), ("limit", String(limit))])
         }
     }
 
@@ -66,6 +71,7 @@ package enum HistoryAnswer: Sendable, Hashable, JSONRepresentable {
     case sums([Rollup])
     case incidents([Incident], limit: Int, onlyOpen: Bool)
     case changes(FactsComparison)
+    case facts([FactChange])
 
     /// `next` is the value of `before` for the page that follows; null at the end.
     package var json: JSON {
@@ -76,18 +82,20 @@ package enum HistoryAnswer: Sendable, Hashable, JSONRepresentable {
         case .sums(let sums): return Report.listJSON(items: sums.map(\.json))
         case .incidents(let incidents, let limit, _): return Incident.listJSON(incidents, limit: limit)
         case .changes(let comparison): return comparison.json
+        case .facts(let changes): return Report.listJSON(items: changes.map(\.json))
         }
     }
 
     /// - Parameter place: what was read: a file, or the running agent.
     package func text(place: String, now: Timestamp, style: TextStyle = .plain) -> String {
         switch self {
-        case .observations([], _), .sums([]): "Nothing recorded in \(place).\n"
+        case .observations([], _), .sums([]), .facts([]): "Nothing recorded in \(place).\n"
         case .observations(let items, _): StatusText.render(history: items, now: now, style: style)
         case .sums(let sums): StatusText.render(sums: sums, style: style)
         case .incidents([], _, let onlyOpen): "\(onlyOpen ? "No incident is open" : "No incidents") in \(place).\n"
         case .incidents(let incidents, _, _): IncidentText.render(incidents, now: now, style: style)
         case .changes(let comparison): IncidentText.render(comparison, path: place, style: style)
+        case .facts(let changes): FactText.render(changes, style: style)
         }
     }
 }

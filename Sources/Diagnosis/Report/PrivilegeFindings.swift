@@ -22,8 +22,8 @@ enum PrivilegeFindings {
         let missing = report.entries.filter { !$0.isPassed && $0.demand == .require }
         if !missing.isEmpty {
             let row = Cause.privilegeMissing.row
-            let rows = missing.flatMap(\.rows).filter { $0.kind != .future }
-            let objects = distinct(rows.map { $0.kind == .absent ? "\($0.object), which does not exist" : lack($0) })
+            let rows = missing.flatMap(\.rows).filter(\.kind.isBreach)
+            let objects = distinct(rows.map { $0.kind == .absent ? absence($0) : lack($0) })
             findings.append(
                 finding(
                     Cause.privilegeMissing.rawValue, row.severity,
@@ -72,7 +72,45 @@ enum PrivilegeFindings {
                             : distinct(rows.flatMap { revokes($0, report.role) }).prefix(12).map { Remedy(.destroys, $0) }),
                     row.next))
         }
-        return findings
+        return findings + rowSecurity(report, values)
+    }
+
+    /// Rights that hold, and rows that stay out of sight all the same.
+    private static func rowSecurity(_ report: PrivilegeReport, _ values: RemedyValues) -> [Finding] {
+        let rows = report.entries.flatMap(\.rows).filter { $0.kind == .filtered }
+        guard !rows.isEmpty else { return [] }
+        let row = FindingCode.rowSecurity.row
+        let closed = rows.filter { !$0.rights.isEmpty }
+        let tables = distinct(rows.map(\.object))
+        let blind = distinct(closed.map { "\($0.rights.joined(separator: ", ")) on \($0.object)" })
+        var detail = "Policies decide which rows \(name(report.role)) reaches in \(listed(tables, of: rows.first?.total ?? tables.count))."
+        if !blind.isEmpty { detail += " No policy lets it reach any row for \(listed(blind, of: blind.count))." }
+        return [
+            finding(
+                FindingCode.rowSecurity.rawValue, closed.isEmpty ? .info : .warning, detail, rows.map(evidence), row.hint,
+                looks(row.remedies, report.engine, values), row.next)
+        ]
+    }
+
+    /// What the role can do where nothing is configured: told only when it is more than using the objects of others takes.
+    static func of(_ survey: PrivilegeSurvey, values: RemedyValues) -> [Finding] {
+        if let administrator = survey.administrator {
+            return of(PrivilegeReport(role: survey.role, administrator: administrator), values: values)
+        }
+        let excess = survey.excess
+        guard !excess.isEmpty else { return [] }
+        let row = FindingCode.overPrivileged.row
+        return [
+            finding(
+                FindingCode.overPrivileged.rawValue, .info,
+                """
+                \(name(survey.role)) can do far more than an application needs, through \(listed(excess, of: excess.count)); \
+                it \(survey.sentence).
+                """,
+                excess.map { Evidence(.agent, text: "\(name(survey.role)) has \($0)") },
+                "Say with privileges.require and privileges.deny what it has to be able to do and what it must not.",
+                looks(row.remedies, .postgresql, values), row.next)
+        ]
     }
 
     /// The rights could not be looked at: known is only that.
@@ -181,14 +219,24 @@ enum PrivilegeFindings {
         return "\(rights) on \(row.object)\(row.owner.map { " (owner \(name($0)))" } ?? "")"
     }
 
+    private static func absence(_ row: PrivilegeRow, joined: String = ", ") -> String {
+        let isOld = row.sort == "right"
+        guard joined == ", " else { return "\(row.object) \(isOld ? "is unknown to this server" : "does not exist")" }
+        return "\(row.object), which \(isOld ? "this server is too old for: PostgreSQL 17 brought it" : "does not exist")"
+    }
+
     private static func evidence(_ row: PrivilegeRow) -> Evidence {
         let rights = row.rights.joined(separator: ", ")
         let owner = row.owner.map { ", owner \(name($0))" } ?? ""
         return switch row.kind {
         case .missing: Evidence(.agent, text: "\(row.object) lacks \(rights)\(owner)")
-        case .absent: Evidence(.agent, text: "\(row.object) does not exist")
+        case .absent: Evidence(.agent, text: "\(absence(row, joined: " "))")
         case .held: Evidence(.agent, text: "\(row.object) grants \(rights)\(owner)\(row.way.map { ", through \($0)" } ?? "")")
         case .future: Evidence(.agent, text: "\(row.object) gives no \(rights) by default")
+        case .filtered:
+            Evidence(
+                .agent,
+                text: "\(row.object) has row-level security\(rights.isEmpty ? "" : ", and no policy for \(rights)")\(owner)")
         }
     }
 

@@ -11,6 +11,12 @@ struct ReportBuilder {
     private let now: Timestamp
     private var drafts: [Draft] = []
     private var draftOfKey: [Key: Int] = [:]
+    /// Checks that an identity's finding covers.
+    private var explained: Set<Int> = []
+    // Looked up once for all checks: ten thousand of them may fail at the same time.
+    private let checksOfIdentity: [String: [Int]]
+    private let checksOfHost: [String: [Int]]
+    private let sourceOfIdentity: [String: TokenSourceKind]
 
     struct Result {
         var findings: [Finding]
@@ -38,6 +44,10 @@ struct ReportBuilder {
         self.cloud = cloud
         self.now = now
         definitions = Dictionary(identities.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        checksOfIdentity = Dictionary(grouping: snapshot.checks.indices) { snapshot.checks[$0].id.identity }
+        checksOfHost = Dictionary(grouping: snapshot.checks.indices) { snapshot.checks[$0].target.host }
+        sourceOfIdentity = Dictionary(
+            snapshot.identities.compactMap { status in status.source.map { (status.name, $0) } }, uniquingKeysWith: { first, _ in first })
     }
 
     mutating func build(failures: [Failure], troubles: [Failure] = [], notices: [Notice]) -> Result {
@@ -61,7 +71,7 @@ struct ReportBuilder {
     private mutating func addIdentity(_ index: Int) {
         let status = snapshot.identities[index]
         guard status.state == .down, let failure = status.failure else { return }
-        let users = snapshot.checks.indices.filter { snapshot.checks[$0].id.identity == status.name }
+        let users = checksOfIdentity[status.name] ?? []
         let broken = users.filter { isDownInToken(snapshot.checks[$0]) }
         // A token that is still good makes it a warning, as long as nobody went without one.
         let holdsToken = status.tokens.values.contains { $0.expires > now }
@@ -91,6 +101,7 @@ struct ReportBuilder {
         }
         drafts[position].identities.append(index)
         drafts[position].checks += severity == .warning ? users : broken
+        explained.formUnion(severity == .warning ? users : broken)
         for check in broken where snapshot.checks[check].cause != failure.cause { addChild(check, of: position) }
     }
 
@@ -109,7 +120,7 @@ struct ReportBuilder {
     private mutating func addFailure(ofCheck index: Int) {
         let status = snapshot.checks[index]
         guard status.state == .down, let failure = status.last?.failure else { return }
-        if isDownInToken(status), drafts.contains(where: { $0.checks.contains(index) }) { return }
+        if isDownInToken(status), explained.contains(index) { return }
         let key = Key(code: failure.cause.rawValue, place: place(of: failure, status))
         if let known = draftOfKey[key] {
             drafts[known].checks.append(index)
@@ -142,9 +153,10 @@ struct ReportBuilder {
     /// Whether every identity of this server, and more than one, is unknown to it.
     /// - Returns: how many there are.
     private func allRefusedAlike(_ status: CheckStatus) -> Int? {
-        let neighbours = snapshot.checks.filter { $0.target.host == status.target.host }
+        let neighbours = (checksOfHost[status.target.host] ?? []).lazy.map { snapshot.checks[$0] }
+        guard neighbours.allSatisfy({ $0.cause == .loginPrincipalUnknown }) else { return nil }
         let identities = Set(neighbours.map(\.id.identity))
-        return identities.count > 1 && neighbours.allSatisfy { $0.cause == .loginPrincipalUnknown } ? identities.count : nil
+        return identities.count > 1 ? identities.count : nil
     }
 
     private func isDownInToken(_ status: CheckStatus) -> Bool { status.state == .down && status.phase == .token }
@@ -154,12 +166,15 @@ struct ReportBuilder {
     /// What the last probe learnt about rights. The check itself is up: up means from token to query.
     private mutating func addPrivileges(ofCheck index: Int) {
         let status = snapshot.checks[index]
-        guard let last = status.last, let report = last.facts.privileges else { return }
+        guard let last = status.last, let role = last.facts.privileges?.role ?? last.facts.rights?.role else { return }
         var values = RemedyValues(target: status.target, identity: definitions[status.id.identity], facts: last.facts, cloud: cloud)
-        values[.user] = report.role
-        for finding in PrivilegeFindings.of(report, values: values) {
+        values[.user] = role
+        let findings =
+            last.facts.privileges.map { PrivilegeFindings.of($0, values: values) }
+            ?? last.facts.rights.map { PrivilegeFindings.of($0, values: values) } ?? []
+        for finding in findings {
             // The rules are the target's and the rights the role's: identities that share both share the finding.
-            let key = Key(code: finding.code, place: "\(status.target.name) \(report.role)")
+            let key = Key(code: finding.code, place: "\(status.target.name) \(role)")
             if let known = draftOfKey[key] {
                 drafts[known].checks.append(index)
             } else {
@@ -184,7 +199,7 @@ struct ReportBuilder {
             case .clockSkew, .storeNotPersistent: ""
             case .tokenUnchanged, .identityAmbiguous: status?.id.identity ?? ""
             case .certificateExpiresSoon, .addressDead: status?.target.host ?? ""
-            case .probingAsAdmin, .overPrivileged: "\(status?.target.name ?? "") \(status?.target.user ?? "")"
+            case .probingAsAdmin, .overPrivileged, .rowSecurity: "\(status?.target.name ?? "") \(status?.target.user ?? "")"
             }
         let key = Key(code: notice.code.rawValue, place: place)
         if let known = draftOfKey[key] {
@@ -214,7 +229,7 @@ struct ReportBuilder {
         var values = RemedyValues(target: status.target, identity: definition, facts: status.last?.facts, failure: failure, cloud: cloud)
         values[.identity] = status.id.identity
         values[.check] = status.id.description
-        let source = snapshot.identities.first { $0.name == status.id.identity }?.source
+        let source = sourceOfIdentity[status.id.identity]
         return draft(
             failure, severity: failure.cause.row.severity, values: values, engine: status.target.engine, source: source,
             facts: status.last?.facts)
@@ -281,9 +296,10 @@ struct ReportBuilder {
             findings.append(finding)
             return finding.id
         }
+        let children = Dictionary(grouping: drafts.indices.filter { drafts[$0].parent != nil }) { drafts[$0].parent ?? 0 }
         for root in roots {
             let name = place(root, parent: nil)
-            for child in drafts.indices where drafts[child].parent == root { _ = place(child, parent: name) }
+            for child in children[root] ?? [] { _ = place(child, parent: name) }
         }
         return Result(findings: findings, checks: checks, identities: identities)
     }

@@ -178,6 +178,7 @@ package struct ReportText {
         if facts.isInRecovery == true { parts.append("replica") }
         if let end = facts.tokenExpires { parts.append("token ends \(end.near(now)) (in \(Span.long(end - now)))") }
         if let user = facts.sessionUser { parts.append("user \(Redactor.scrub(user))") }
+        if let rights = facts.rights, rights.administrator == nil { parts.append(rights.sentence) }
         if let skew = facts.clockSkew, abs(skew) >= 1 {
             parts.append("clock \(skew > 0 ? "+" : "-")\(Span.short(.seconds(fraction: abs(skew))))")
         }

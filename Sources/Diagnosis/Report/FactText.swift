@@ -1,0 +1,88 @@
+// What was known of a check, each fact under its own name, whenever it changed: the values, and `agent history CHECK --facts`.
+/// One fact about a check.
+package struct FactValue: Sendable, Hashable {
+    /// The key of the JSON contract: `server_version`.
+    package var name: String
+    /// **Shape**: JSON.
+    package var value: String
+
+    package init(name: String, value: String) {
+        self.name = name
+        self.value = value
+    }
+}
+
+/// A fact and when it was first seen to be so.
+package struct FactChange: Sendable, Hashable, JSONRepresentable {
+    package var check: CheckID
+    package var time: Timestamp
+    package var fact: FactValue
+
+    package init(check: CheckID, time: Timestamp, fact: FactValue) {
+        self.check = check
+        self.time = time
+        self.fact = fact
+    }
+
+    package var json: JSON { ["check": check, "time": time, "name": fact.name, "value": JSON(parsing: fact.value)] }
+}
+
+/// Writes such changes as lines.
+enum FactText {
+    static func render(_ changes: [FactChange], style: TextStyle = .plain) -> String {
+        let rows = changes.map { change in
+            [
+                change.time.description, Redactor.scrub(change.check.description), change.fact.name,
+                words(change.fact.name, JSON(parsing: change.fact.value) ?? .string(change.fact.value)),
+            ]
+        }
+        return style.table(rows).joined(separator: "\n") + "\n"
+    }
+
+    private static func words(_ name: String, _ value: JSON) -> String {
+        switch name {
+        case "privileges": privileges(value)
+        case "rights": rights(value)
+        case "certificate":
+            "\(text(value["subject"])), issued by \(text(value["issuer"])), ends \(text(value["not_after"]))"
+        default: text(value)
+        }
+    }
+
+    /// Configured rights: how many entries hold, and what is wrong with the others.
+    private static func privileges(_ value: JSON) -> String {
+        if let administrator = value["administrator"]?.text { return "administrator (\(Redactor.scrub(administrator))), no verdict" }
+        let entries = value["entries"]?.items ?? []
+        let failing = entries.filter { $0["passed"] != .bool(true) }
+        let what = failing.map { entry in
+            let objects = (entry["objects"]?.items ?? []).map { text($0) }
+            let more = objects.count > 3 ? " and \(objects.count - 3) more" : ""
+            return "\(text(entry["name"])): \(objects.prefix(3).joined(separator: ", "))\(more)"
+        }
+        return (["\(entries.count - failing.count) of \(entries.count) hold for \(text(value["role"]))"] + what).joined(separator: "; ")
+    }
+
+    /// Where nothing is configured: what the role can do.
+    private static func rights(_ value: JSON) -> String {
+        if let administrator = value["administrator"]?.text { return "administrator (\(Redactor.scrub(administrator)))" }
+        let (role, reads, writes, owns) = (text(value["role"]), text(value["reads"]), text(value["writes"]), text(value["owns"]))
+        var parts = ["\(role) reads \(reads), writes \(writes), owns \(owns) of the tables"]
+        if value["owns_database"] == .bool(true) { parts.append("owns the database") }
+        if value["makes_objects"] == .bool(true) { parts.append("makes objects") }
+        if value["row_security"] == .bool(true) { parts.append("row-level security applies") }
+        for (name, title) in [("attributes", "attributes"), ("database", "on the database"), ("roles", "roles")] {
+            let items = (value[name]?.items ?? []).map { text($0) }
+            if !items.isEmpty { parts.append("\(title): \(items.joined(separator: ", "))") }
+        }
+        return parts.joined(separator: "; ")
+    }
+
+    private static func text(_ value: JSON?) -> String {
+        switch value {
+        case nil, .null: "unknown"
+        case .string(let text): Redactor.scrub(text)
+        case .array(let items): items.map { text($0) }.joined(separator: ", ")
+        case .some(let other): Redactor.scrub(other.compact)
+        }
+    }
+}
