@@ -78,7 +78,8 @@ struct PrivilegeReader {
         var rights: [PrivilegeRight] = []
         for item in items {
             guard let word = Section.text(item, issues) else { continue }
-            for right in taken(PrivilegeGrammar.rights(word.value, on: kind), at: word) ?? [] {
+            // `all` stands for those that the engine has.
+            for right in taken(PrivilegeGrammar.rights(word.value, on: kind), at: word) ?? [] where engine != .mysql || right != .maintain {
                 if rights.contains(right) {
                     issues.error(word.path, at: word.position, "the right \(right.rawValue) is listed twice")
                 } else {
@@ -109,6 +110,7 @@ struct PrivilegeReader {
         case let object as PrivilegeObject where object.kind == .sequence: "MySQL has no sequences"
         case let rule as PrivilegeRule where rule.rights.contains(.bypassrls): "MySQL has no row-level security to bypass"
         case let rights as [PrivilegeRight] where rights.contains(.bypassrls): "MySQL has no row-level security to bypass"
+        case let rights as [PrivilegeRight] where rights == [.maintain]: "MySQL has no such right; maintenance there takes INSERT and SELECT"
         default: nil
         }
     }
