@@ -49,6 +49,7 @@ public final class TDSConnection: Sendable {
     public static func connect(
         to target: TDSTarget, token: TDSAccessToken, options: TDSOptions, until deadline: ContinuousClock.Instant
     ) async throws(TDSFailure) -> TDSConnection {
+        guard token.bytes.count > 0 else { throw TDSFailure(.misuse, during: .login, "The token is empty; nothing was sent.") }
         var course = Course(target: target, token: token, options: options, deadline: deadline, method: .token)
         let (session, opening) = try await course.run()
         guard case .ready(var facts) = opening else {

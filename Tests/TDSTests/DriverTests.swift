@@ -29,6 +29,7 @@ struct Driver: Sendable, CustomTestStringConvertible {
         var many: Int?
         var parameters: [[Cell]]?
         var error: String?
+        var issuer: [String]?
         var after: [[Int]]?
     }
 
@@ -107,6 +108,22 @@ struct Driver: Sendable, CustomTestStringConvertible {
             }
         }
         await connection.close()
+        await bench.stop()
+    }
+
+    @Test(
+        "Microsoft's Rust core logs in with a token, and by asking for the issuer first",
+        arguments: [Driver(name: "core"), Driver(name: "entra")])
+    func core(driver: Driver) async throws {
+        let (bench, token) = try await bench()
+        let answer = try await drive(driver, bench, token: token)
+        #expect(answer.failed == nil)
+        #expect(answer.one == [[1]])
+        #expect(bench.server.logins.last?.token?.reveal { $0 } == token)
+        if driver.name == "entra" {
+            #expect(answer.issuer == ["https://database.windows.net/", "https://login.windows.net/\(Principal.tenant)"])
+            #expect(bench.server.logins.map(\.asksForIssuer) == [true, true])
+        }
         await bench.stop()
     }
 

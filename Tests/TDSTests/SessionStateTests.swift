@@ -225,6 +225,61 @@ import Testing
         #expect(state.peerClosed().isEmpty)
     }
 
+    @Test("A server that says no and hangs up has said no")
+    func refusesAndCloses() {
+        var state = Self.loggingIn()
+        _ = state.tokenReceived(Self.error(40615))
+        let failure = Self.failure(state.peerClosed())
+        #expect(failure?.cause == .loginRefused)
+        #expect(failure?.message?.number == 40615)
+    }
+
+    @Test("Whatever happens in whatever order, one end is told, and nothing after it", arguments: 0..<40)
+    func anyOrder(seed: Int) {
+        var dice = MutationTests.Dice(state: UInt64(seed))
+        let tokens: [ReplyToken] = [
+            Self.acknowledgement, Self.feature, Self.done, .done(Done([.more])), .done(Done([.attention])), .done(Done([.error])),
+            Self.error(18456), Self.error(40197, class: 20), .columns([TDSColumn("a", ColumnType(.int))]), .row([1], compressed: false),
+            .environmentChange(.routing(Route(server: "a.database.windows.net", port: 1))), .returnStatus(0), .order([1]),
+            .environmentChange(.packetSize(new: 512, old: 4096)),
+            .federatedAuthenticationInfo(FederatedAuthenticationInfo(stsURL: nil, spn: nil)),
+        ]
+        for round in 0..<500 {
+            var state = SessionState(strict: round % 2 == 0, method: round % 7 == 0 ? .askIssuer : .token, mostRows: 2)
+            var ends = 0
+            var open: Set<RequestID> = []
+            var isClosed = false
+            for step in 0..<60 {
+                let id = RequestID(UInt64(step / 3))
+                let actions: [SessionAction] =
+                    switch Int.random(in: 0..<14, using: &dice) {
+                    case 0: state.connected()
+                    case 1: state.preloginReceived(Self.prelogin(encryption: UInt8.random(in: 0...3, using: &dice)))
+                    case 2: state.secured(tlsVersion: nil, certificate: nil)
+                    case 3: state.messageEnded()
+                    case 4: state.requestMade(id)
+                    case 5: state.requestAbandoned(id, .cancelled)
+                    case 6: Int.random(in: 0..<30, using: &dice) == 0 ? state.peerClosed() : []
+                    case 7: Int.random(in: 0..<30, using: &dice) == 0 ? state.attentionUnanswered() : []
+                    case 8: Int.random(in: 0..<30, using: &dice) == 0 ? state.closeRequested() : []
+                    default: state.tokenReceived(tokens.randomElement(using: &dice) ?? Self.done)
+                    }
+                for action in actions {
+                    switch action {
+                    case .finishLogin, .failLogin, .finishIssuer, .finishRedirect: ends += 1
+                    case .sendRequest(let id): open.insert(id)
+                    case .finishRequest(let id, _): #expect(open.remove(id) != nil)
+                    case .close: isClosed = true
+                    case .sendPrelogin, .startTLS, .sendLogin, .sendAttention: #expect(!isClosed)
+                    case .usePacketSize, .failRequest: break
+                    }
+                }
+            }
+            #expect(ends <= 1)
+            #expect(isClosed == (state.step == .closed))
+        }
+    }
+
     @Test("Rubbish before the login says that no SQL Server is there, later that it breaks the rules")
     func rubbish() {
         var state = SessionState()

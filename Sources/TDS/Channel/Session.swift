@@ -372,7 +372,8 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
         facts.processID = processID
         facts.localAddress = context?.channel.localAddress.flatMap(Self.shown)
         facts.remoteAddress = remoteAddress
-        facts.traceID = TDSIdentifier(bytes: settings.connectionID)?.description
+        // The server reads these bytes as a GUID and shows them so in its logs.
+        facts.traceID = (try? TDSIdentifier(wire: settings.connectionID))?.description
         return facts
     }
 

@@ -253,7 +253,7 @@ package struct SessionState: Sendable, Hashable {
                 .closed,
                 "The server closes the connection instead of answering PRELOGIN: no SQL Server, or one that demands TDS 8.0 (strict).")
         case .securing: return fail(.closed, "The server closes the connection within the TLS handshake.")
-        case .loggingIn: return fail(.closed, "The server closes the connection instead of answering the login.", messages: login.errors)
+        case .loggingIn: return fail(.closed, "The server closes the connection instead of answering the login.")
         case .ready, .requesting, .draining: return fail(.closed, "The server has closed the connection.")
         }
     }
@@ -269,6 +269,12 @@ package struct SessionState: Sendable, Hashable {
         case .idle, .negotiating, .securing, .loggingIn:
             var failure = failure
             failure.facts = facts
+            // A server that says no and hangs up before the end of its sentence has said no.
+            if failure.cause == .closed, before == .loggingIn, !login.errors.isEmpty {
+                failure.cause = .loginRefused
+                failure.detail = "The server refuses the login and hangs up."
+                failure.messages = login.errors
+            }
             return [.failLogin(failure), .close]
         case .ready: return [.close]
         case .requesting(let progress): return (progress.id.map { [.failRequest($0, failure)] } ?? []) + [.close]

@@ -1,6 +1,7 @@
 """One driver of others against the lab's server: drive.py DRIVER PORT CA_FILE MODE, the token on standard input. Prints one JSON object.
 
-DRIVER is odbc (Microsoft's ODBC driver 18 through mssql-python) or tds (python-tds); MODE is mandatory or strict.
+DRIVER is odbc (Microsoft's ODBC driver 18 through mssql-python), tds (python-tds), core (Microsoft's Rust core) or entra (the same, which asks the
+server first who issues tokens for it); MODE is mandatory or strict.
 """
 import datetime
 import decimal
@@ -53,6 +54,37 @@ def rows(cursor, sql, *parameters):
 
 
 answer = {}
+
+
+def core():
+    import mssql_py_core
+
+    settings = {"server": f"localhost,{port}", "database": "appdb", "encryption": "Mandatory", "trust_server_certificate": True}
+    if driver == "core":
+        settings["access_token"] = token
+    else:
+
+        def factory(resource, authority, method):
+            answer["issuer"] = [resource, authority]
+            return token.encode("utf-16-le")
+
+        settings |= {
+            "authentication": "ActiveDirectoryServicePrincipal", "user_name": "client", "password": "unused", "entra_id_token_factory": factory,
+        }
+    connection = mssql_py_core.PyCoreConnection(settings)
+    cursor = connection.cursor()
+    cursor.execute("select 1")
+    answer["one"] = [[plain(value) for value in row] for row in cursor.fetchall()]
+    connection.close()
+
+
+if driver in ("core", "entra"):
+    try:
+        core()
+    except Exception as error:
+        answer["failed"] = f"{type(error).__name__}: {error}"
+    print(json.dumps(answer))
+    sys.exit(0)
 try:
     connection = connect()
     cursor = connection.cursor()
