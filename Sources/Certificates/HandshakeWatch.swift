@@ -93,7 +93,7 @@ package struct CertificateRefusal: Sendable, Hashable {
         // Tickets that follow in TLS 1.3 tell of a handshake once more.
         guard place & SSL_CB_HANDSHAKE_DONE != 0, let session = unsafe session, let watch = unsafe watch(of: session),
             watch.finished == nil,
-            unsafe SSL_get_verify_result(session) == X509_V_OK
+            unsafe SSL_get_verify_result(session) == X509_V_OK, unsafe SSL_get0_peer_certificate(session) != nil
         else { return }
         watch.end.withLock { $0 = ContinuousClock.now }
         watch.base = unsafe copenssl_bytes_read(session)

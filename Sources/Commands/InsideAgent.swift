@@ -95,7 +95,7 @@ struct InsideAgent: Sendable {
     /// Prints what the agent wrote, as it is.
     func show(_ reply: HTTPReply) {
         let text = String(decoding: reply.body, as: UTF8.self)
-        Terminal.print(isOwn ? text : Redactor.lines(text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)))
+        Terminal.print(isOwn ? text : Redactor.harmless(text))
     }
 }
 

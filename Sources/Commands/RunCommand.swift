@@ -17,6 +17,8 @@ struct RunCommand: AsyncParsableCommand {
         discussion: """
             Ends politely within 10 seconds on SIGTERM or SIGINT; a second signal ends it at once.
 
+            Commands of the same user reach it over a local socket beside the history file (server.socket).
+
             Logs go to standard error; standard output carries one JSON line per change of state of a check, an identity or the store.
             """)
 

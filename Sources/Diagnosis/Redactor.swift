@@ -24,6 +24,12 @@ package enum Redactor {
         return String(String.UnicodeScalarView(words.unicodeScalars.prefix(limit - 1))) + "…"
     }
 
+    /// - Returns: a whole document of another process without what could move the cursor or hide something; its lines, blanks and lengths stay,
+    ///   so that a table is still a table and JSON still JSON.
+    package static func harmless(_ document: String) -> String {
+        String(String.UnicodeScalarView(document.unicodeScalars.filter { $0 == "\n" || !(isControl($0) || isInvisible($0)) }))
+    }
+
     /// Whether `text` is short printable ASCII that no rule below can concern, as names, addresses and versions are: every probe brings
     /// several, and the rules cost more than the rest of keeping them.
     private static func isPlain(_ text: String) -> Bool {

@@ -40,9 +40,11 @@ package struct MariaDBLogin: Sendable {
     package var certificate: CertificateFacts?
     package var tlsVersion: String?
     package var tlsCipher: String?
+    /// Whether there was a thread for it before the deadline; without one nothing was asked of the server.
+    package var hasBegun = true
 }
 
-/// A MySQL connection that is opened phase by phase: ``connect(_:port:until:)``, ``greet(until:)``, ``logIn(_:token:anchors:known:isStalled:until:)``,
+/// A MySQL connection that is opened phase by phase: ``connect(_:port:until:)``, ``greet(until:)``, ``logIn(_:token:anchors:known:standing:until:)``,
 /// then ``query(_:limit:until:)``.
 ///
 /// **Isolation**: belongs to the task that made it. Closes politely when it goes away.
@@ -132,16 +134,16 @@ package final class MariaDBConnection {
     ///
     /// - Parameters:
     ///   - known: facts of the certificate seen last, returned as they are when it is the same.
-    ///   - isStalled: whether the last probe of this check hung, so that it shares the threads set aside for such.
+    ///   - standing: how the last probe of this check went: it decides how many threads there are for it.
     /// - Returns: what was seen, also beside the failure.
     package func logIn(
-        _ endpoint: MariaDBEndpoint, token: Secret<String>, anchors: TrustAnchors, known: CertificateFacts?, isStalled: Bool,
-        until deadline: Deadline
+        _ endpoint: MariaDBEndpoint, token: Secret<String>, anchors: TrustAnchors, known: CertificateFacts?,
+        standing: MariaDBThreads.Standing, until deadline: Deadline
     ) async -> (login: MariaDBLogin, failure: MariaDBFailure?) {
         guard let socket, let greeting else { return (MariaDBLogin(), .socket(ENOTCONN)) }
         self.socket = nil
         let call = Call<(MariaDBLogin, MariaDBFailure?, MariaDBSession?)>()
-        threads.submit(isStalled: isStalled) {
+        threads.submit(standing) {
             guard !call.isOver else { return }
             if let problem = MariaDBLibrary.problem { return call.finish(.success((MariaDBLogin(), .unusable(problem), nil))) }
             let store: TrustStore
@@ -176,7 +178,7 @@ package final class MariaDBConnection {
             return (login, failure)
         case .failure(let wait):
             // What the thread saw until it was given up.
-            return (MariaDBLogin(handshakeFinished: call.handshakeFinished), .wait(wait))
+            return (MariaDBLogin(handshakeFinished: call.handshakeFinished, hasBegun: call.hasBegun), .wait(wait))
         }
     }
 
@@ -186,7 +188,7 @@ package final class MariaDBConnection {
     package func query(_ sql: String, limit: Int = 100, until deadline: Deadline) async throws(MariaDBFailure) -> [[String?]] {
         guard let session else { throw .socket(ENOTCONN) }
         let call = Call<Result<[[String?]], MariaDBFailure>>()
-        threads.submit(isStalled: false) {
+        threads.submit(.proven) {
             guard !call.isOver, call.lend(session.transport) else { return }
             session.transport.deadline = deadline
             do throws(MariaDBFailure) {
@@ -241,6 +243,7 @@ private final class Call<Value: Sendable>: Sendable {
     }
 
     var isOver: Bool { state.withLock { $0.result != nil || $0.hasValue } }
+    var hasBegun: Bool { state.withLock { $0.transport != nil } }
     var handshakeFinished: ContinuousClock.Instant? { state.withLock { $0.transport?.watch.finished } }
 
     /// Lets the giver-up end the thread's waiting. - Returns: false when the call is given up already.

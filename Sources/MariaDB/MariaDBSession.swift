@@ -28,6 +28,12 @@ import Glibc
 
     /// Sends the request for TLS, shakes hands, logs in.
     func logIn(_ endpoint: MariaDBEndpoint) throws(MariaDBFailure) {
+        // The library reads more into a host than a name: lists, schemes, whole connection strings. A zero would cut a name short.
+        guard endpoint.host.utf8.allSatisfy(Self.isHostPart), !(endpoint.user + endpoint.database).utf8.contains(0) else {
+            throw .unusable(
+                Failure(
+                    .configInvalid, during: .config, detail: "The host, user or database holds what a connection to MySQL cannot carry."))
+        }
         try setOptions(endpoint)
         HandshakeWatch.forgetErrors()
         // An empty password: the library has none to give away. Ours leaves through the plugin, and only there.
@@ -109,6 +115,13 @@ import Glibc
             return .violation("packets that the client library does not take (it says \(error.number) \(error.text))", bytes: [])
         }
         return .library(error)
+    }
+
+    private static func isHostPart(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x3A, 0x5F: true
+        default: false
+        }
     }
 
     /// Numbers of the library that may mean a lost connection or a packet it refused. **Source**: errmsg.h, `CR_UNKNOWN_ERROR`,

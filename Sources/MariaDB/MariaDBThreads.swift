@@ -4,11 +4,15 @@ import Diagnosis
 import Glibc
 import Synchronization
 
-/// At most ``limit`` threads, of which at most ``stalledLimit`` work for checks whose last probe stalled: servers that do not answer wait for
-/// each other and for nobody else.
+/// At most ``limit`` threads. Servers that do not answer wait for each other and for nobody else: ``stalledLimit`` threads work for checks whose
+/// last probe stalled, and ``unprovenLimit`` for those and for checks that nothing is known of yet.
 package final class MariaDBThreads: Sendable {
     package static let limit = 16
+    package static let unprovenLimit = 12
     package static let stalledLimit = 4
+
+    /// What is known of the server that a call waits for.
+    package enum Standing: Sendable { case proven, unknown, stalled }
     /// How long a thread without work stays. **Unit**: seconds.
     private static let idleSeconds = 10
 
@@ -16,15 +20,48 @@ package final class MariaDBThreads: Sendable {
     private let wakeups = Semaphore()
 
     private struct State {
-        var ready: [Job] = []
+        /// In the order of arrival.
+        var proven: [Job] = []
+        var unknown: [Job] = []
         var stalled: [Job] = []
         var threads = 0
         var idle = 0
+        var runningUnproven = 0
         var runningStalled = 0
+
+        /// Whether a thread without work could take a job of this standing.
+        func mayRun(_ standing: Standing) -> Bool {
+            switch standing {
+            case .proven: true
+            case .unknown: runningUnproven < MariaDBThreads.unprovenLimit
+            case .stalled: runningUnproven < MariaDBThreads.unprovenLimit && runningStalled < MariaDBThreads.stalledLimit
+            }
+        }
+
+        mutating func begin() -> Job? {
+            let job: Job? =
+                if !proven.isEmpty {
+                    proven.removeFirst()
+                } else if !unknown.isEmpty, mayRun(.unknown) {
+                    unknown.removeFirst()
+                } else if !stalled.isEmpty, mayRun(.stalled) {
+                    stalled.removeFirst()
+                } else {
+                    nil
+                }
+            if let job, job.standing != .proven { runningUnproven += 1 }
+            if job?.standing == .stalled { runningStalled += 1 }
+            return job
+        }
+
+        mutating func end(_ standing: Standing) {
+            if standing != .proven { runningUnproven -= 1 }
+            if standing == .stalled { runningStalled -= 1 }
+        }
     }
 
     private struct Job {
-        var isStalled: Bool
+        var standing: Standing
         var body: @Sendable () -> Void
     }
 
@@ -34,13 +71,17 @@ package final class MariaDBThreads: Sendable {
     package var count: Int { state.withLock(\.threads) }
 
     /// Runs `body` on a thread when one is free.
-    func submit(isStalled: Bool, _ body: @escaping @Sendable () -> Void) {
+    func submit(_ standing: Standing, _ body: @escaping @Sendable () -> Void) {
         enum Step { case wake, spawn, wait }
         let step: Step = state.withLock { state in
-            let job = Job(isStalled: isStalled, body: body)
-            if isStalled { state.stalled.append(job) } else { state.ready.append(job) }
+            let job = Job(standing: standing, body: body)
+            switch standing {
+            case .proven: state.proven.append(job)
+            case .unknown: state.unknown.append(job)
+            case .stalled: state.stalled.append(job)
+            }
             // A thread that ends a job looks for the next one by itself.
-            if isStalled, state.runningStalled >= Self.stalledLimit { return .wait }
+            guard state.mayRun(standing) else { return .wait }
             if state.idle > 0 {
                 state.idle -= 1
                 return .wake
@@ -80,7 +121,7 @@ package final class MariaDBThreads: Sendable {
         while true {
             if let job = take() {
                 job.body()
-                if job.isStalled { state.withLock { $0.runningStalled -= 1 } }
+                state.withLock { $0.end(job.standing) }
                 continue
             }
             guard rest() else { return }
@@ -90,11 +131,7 @@ package final class MariaDBThreads: Sendable {
     /// The next job, or a place among the idle.
     private func take() -> Job? {
         state.withLock { state in
-            if !state.ready.isEmpty { return state.ready.removeFirst() }
-            if !state.stalled.isEmpty, state.runningStalled < Self.stalledLimit {
-                state.runningStalled += 1
-                return state.stalled.removeFirst()
-            }
+            if let job = state.begin() { return job }
             state.idle += 1
             return nil
         }

@@ -2,6 +2,7 @@
 package import Certificates
 package import Diagnosis
 import Logging
+import MariaDB
 import Synchronization
 
 /// Asks one MySQL server whether it lets one identity in.
@@ -15,8 +16,8 @@ package final class MySQLProbe: Probe {
     let tools: ProbeTools
     /// Facts of the certificate seen last, so that an unchanged one is not read anew.
     let knownCertificate = Mutex<CertificateFacts?>(nil)
-    /// Whether the last run held a thread until its deadline: the next one shares the threads set aside for such checks.
-    let isStalled = Mutex(false)
+    /// Whether the last run held a thread until its deadline: then the next one shares the few threads there are for such checks.
+    let standing = Mutex(MariaDBThreads.Standing.unknown)
 
     /// - Parameters:
     ///   - target: has a `user`; `Settings` sees to it for this engine.

@@ -88,7 +88,7 @@ struct MySQLRun: TokenRun {
             applicationName: tools.applicationName, timeoutMilliseconds: run.deadline.remainingMilliseconds)
         let (login, failure) = await connection.logIn(
             endpoint, token: token, anchors: probe.anchors, known: probe.knownCertificate.withLock { $0 },
-            isStalled: probe.isStalled.withLock { $0 }, until: run.deadline)
+            standing: probe.standing.withLock { $0 }, until: run.deadline)
         if let certificate = login.certificate {
             record.facts.certificate = certificate
             probe.knownCertificate.withLock { $0 = certificate }
@@ -97,8 +97,10 @@ struct MySQLRun: TokenRun {
         record.facts.tlsCipher = login.tlsCipher
         // The library does both in one call; OpenSSL told when the first was over.
         if let finished = login.handshakeFinished { record.enter(.login, at: finished) }
-        probe.isStalled.withLock { isStalled in
-            if case .wait(.deadline)? = failure { isStalled = true } else { isStalled = false }
+        // No thread came free: nothing was asked of the server, as where the cap on probes leaves no place.
+        guard login.hasBegun else { throw .cancelled }
+        probe.standing.withLock { standing in
+            if case .wait(.deadline)? = failure { standing = .stalled } else { standing = .proven }
         }
         if let failure { throw end(of: failure, during: login.handshakeFinished == nil ? .tls : .login) }
         record.leave()

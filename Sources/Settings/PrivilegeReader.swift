@@ -78,7 +78,9 @@ struct PrivilegeReader {
         var rights: [PrivilegeRight] = []
         for item in items {
             guard let word = Section.text(item, issues) else { continue }
-            for right in taken(PrivilegeGrammar.rights(word.value, on: kind), at: word) ?? [] {
+            // `all` stands for the rights that the engine has; MAINTAIN is PostgreSQL's alone.
+            let known = taken(PrivilegeGrammar.rights(word.value, on: kind), at: word) ?? []
+            for right in known where right != .maintain || engine == .postgresql {
                 if rights.contains(right) {
                     issues.error(word.path, at: word.position, "the right \(right.rawValue) is listed twice")
                 } else {
@@ -107,6 +109,7 @@ struct PrivilegeReader {
     private static func unknownToMySQL<Value>(_ value: Value) -> String? {
         switch value {
         case let object as PrivilegeObject where object.kind == .sequence: "MySQL has no sequences"
+        case let rights as [PrivilegeRight] where rights == [.maintain]: "MySQL has no right of that name"
         case let rule as PrivilegeRule where rule.rights.contains(.bypassrls): "MySQL has no row-level security to bypass"
         case let rights as [PrivilegeRight] where rights.contains(.bypassrls): "MySQL has no row-level security to bypass"
         default: nil

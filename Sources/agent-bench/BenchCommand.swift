@@ -109,7 +109,8 @@ struct Measure: AsyncParsableCommand {
         case .history:
             return try await HistoryFigures(rows: rows ?? (quick ? 20_000 : 10_000_000), scratch: scratch).measure()
         case .day:
-            return try await DayFigures(checks: quick ? 100 : 1000, hours: quick ? 1 : 24, commitEvery: quick ? 10 : 1, scratch: scratch).measure()
+            return try await DayFigures(checks: quick ? 100 : 1000, hours: quick ? 1 : 24, commitEvery: quick ? 10 : 1, scratch: scratch)
+                .measure()
         }
     }
 

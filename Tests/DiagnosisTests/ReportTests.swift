@@ -259,8 +259,8 @@ import Testing
         #expect(report.findings.first?.affects.isEmpty == true)
     }
 
-    @Test("Ten thousand checks that fail, each on a server of its own, cost ten times what a thousand cost, not a hundred")
-    func tenThousand() {
+    @Test("Ten times as many failing checks, each on a server of its own, cost ten times as much, not a hundred times")
+    func growth() {
         func cost(_ count: Int) -> Duration {
             let checks = (0..<count).map { Fixture.status(Fixture.target("t\($0)", host: "t\($0).example.net"), failure: Self.refused) }
             let begun = ContinuousClock.now
@@ -268,8 +268,8 @@ import Testing
             #expect(report.findings.count == count)
             return ContinuousClock.now - begun
         }
-        let few = (0..<3).map { _ in cost(1000) }.min() ?? .zero
-        let many = (0..<2).map { _ in cost(10_000) }.min() ?? .zero
+        let few = (0..<3).map { _ in cost(200) }.min() ?? .zero
+        let many = (0..<2).map { _ in cost(2000) }.min() ?? .zero
         #expect(many < few * 35, "\(many) against \(few)")
     }
 

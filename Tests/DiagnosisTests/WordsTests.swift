@@ -3,6 +3,13 @@ import Testing
 @testable import Diagnosis
 
 @Suite struct RedactorTests {
+    @Test("A document of another process keeps its lines, blanks and lengths and loses what could move the cursor or hide something")
+    func harmlessDocument() {
+        let table = "√ orders/app   up    " + String(repeating: "x", count: 900) + "\n  {\"a\":  1}\n"
+        #expect(Redactor.harmless(table) == table)
+        #expect(Redactor.harmless("a\u{1B}[2J\rb\u{7}\u{202E}c\u{200B}d\u{9B}1m\n") == "a[2Jbcd1m\n")
+    }
+
     static let jwt = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJodHRwczovL29zc3JkYm1zIn0.c2lnbmF0dXJlLWJ5dGVz"
 
     struct Attack: Sendable, CustomTestStringConvertible {

@@ -12,7 +12,9 @@ import TestSupport
         #expect(rows.count > 10)
         for row in rows {
             #expect(row["met"] as? Bool != false, "\(row)")
-            if let name = row["figure"] as? String, let value = row["value"] as? Double { promise("day", "\(name): \(rounded(value)) \(row["unit"] ?? "")") }
+            if let name = row["figure"] as? String, let value = row["value"] as? Double {
+                promise("day", "\(name): \(rounded(value)) \(row["unit"] ?? "")")
+            }
         }
     }
 }

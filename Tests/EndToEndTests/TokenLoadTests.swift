@@ -40,7 +40,7 @@ import TestSupport
 
     /// An endpoint that is ill is asked little, by however many checks, and valid tokens are used meanwhile.
     @Sendable private func illEndpoint() async throws {
-        let (count, seconds) = (Scale.pick(20, deep: 200), Scale.pick(2, deep: 60))
+        let (count, seconds) = (Scale.pick(20, deep: 100), Scale.pick(2, deep: 20))
         var options = LabOptions()
         options.targets = LabTarget.fleet(count: count)
         try await withAgentBench(options) { bench in

@@ -26,7 +26,10 @@ import TestSupport
             #expect(peak(times) <= 5, "\(name): \(peak(times)) in a second")
         }
         #expect(plan.last ?? 0 < 0.56 * 86_400)
-        promise("F17", "1,000 tokens that end together: at most \(peak(plan)) requests in a second, the last after \(rounded((plan.last ?? 0) / 3600)) h of 24; asked for all at once: \(peak(storm)) in a second")
+        promise(
+            "F17",
+            "1,000 tokens that end together: at most \(peak(plan)) requests in a second, the last after \(rounded((plan.last ?? 0) / 3600)) h of 24; asked for all at once: \(peak(storm)) in a second"
+        )
     }
 
     /// Lets visitors that come at these seconds through the pace, each request taking a tenth of a second.

@@ -35,7 +35,9 @@ import TestSupport
     ///   - stands: when the process stands still.
     private func play(until end: Double, stands: Range<Double>? = nil, takes: (Double) -> Double) -> Run {
         let start = ContinuousClock.now
-        let entries = (0..<checks).map { Timetable.Entry(check: CheckID(target: "db-\($0)", identity: "app"), interval: .seconds(interval)) }
+        let entries = (0..<checks).map {
+            Timetable.Entry(check: CheckID(target: "db-\($0)", identity: "app"), interval: .seconds(interval))
+        }
         var table = Timetable(entries, seed: 11, start: start, wall: Timestamp(milliseconds: 1_790_000_000_000))
         var run = Run()
         var running = Array(repeating: 0, count: checks)
@@ -74,7 +76,10 @@ import TestSupport
         let spans = [0.0..<300, 300.0..<900, 885.0..<960, 960.0..<1200]
         for span in spans { #expect(Double(run.peak(span)) <= 1.05 * mean + 1, "\(span)") }
         #expect(run.missed == 0)
-        promise("F22", "1,000 checks every 30 s: at most \(run.peak(spans[2])) starts in a second of the recovery, \(run.peak(spans[1])) while down, \(rounded(mean)) in the mean")
+        promise(
+            "F22",
+            "1,000 checks every 30 s: at most \(run.peak(spans[2])) starts in a second of the recovery, \(run.peak(spans[1])) while down, \(rounded(mean)) in the mean"
+        )
     }
 
     @Test("Probes slower than their interval are never two at once for a check, and what they miss is counted")
@@ -83,7 +88,10 @@ import TestSupport
         #expect(run.together == 1)
         // Every second slot of everybody.
         #expect(run.starts.count == checks * 10 && run.missed == checks * 10)
-        promise("F24", "probes of 45 s every 30 s for 10 min: \(run.together) at once for a check, \(run.starts.count) started, \(run.missed) counted as missed")
+        promise(
+            "F24",
+            "probes of 45 s every 30 s for 10 min: \(run.together) at once for a check, \(run.starts.count) started, \(run.missed) counted as missed"
+        )
     }
 
     @Test("Ten minutes of standstill are not made up for: one missed slot counted for each check, then the usual rate")
@@ -93,7 +101,10 @@ import TestSupport
         #expect(Double(run.peak(899..<1500)) <= 3 * mean + 1)
         #expect(Double(run.peak(902..<1500)) <= 1.05 * mean + 1)
         #expect((checks - Int(2 * mean) - 1...checks).contains(run.missed))
-        promise("F26", "10 min simulated: at most \(run.peak(902..<1500)) starts in a second afterwards, \(rounded(mean)) in the mean, \(run.missed) slots counted as missed")
+        promise(
+            "F26",
+            "10 min simulated: at most \(run.peak(902..<1500)) starts in a second afterwards, \(rounded(mean)) in the mean, \(run.missed) slots counted as missed"
+        )
     }
 
     @Test("A cold start reaches every check within one interval at an even rate")
@@ -101,6 +112,9 @@ import TestSupport
         let run = play(until: interval) { _ in 0.03 }
         #expect(Set(run.starts.map(\.entry)).count == checks)
         #expect(Double(run.peak(0..<interval)) <= 1.05 * mean + 1)
-        promise("F23", "1,000 checks every 30 s: all started within one interval, at most \(run.peak(0..<interval)) in a second, \(rounded(mean)) in the mean")
+        promise(
+            "F23",
+            "1,000 checks every 30 s: all started within one interval, at most \(run.peak(0..<interval)) in a second, \(rounded(mean)) in the mean"
+        )
     }
 }

@@ -4,8 +4,9 @@ import Logging
 import Store
 import Synchronization
 import Testing
+import TestSupport
 
-@Suite("What may happen to the file", .timeLimit(.minutes(3))) struct DamageTests {
+@Suite("What may happen to the file", .timeLimit(.minutes(Scale.pick(3, deep: 40)))) struct DamageTests {
     /// A closed history with enough in it to be worth damaging.
     private func filled(_ scratch: Scratch, _ count: Int = 6000) async {
         let store = HistoryStore(path: scratch.path, logger: quiet)
@@ -278,11 +279,12 @@ import Testing
         await second.close()
     }
 
-    @Test("Killed fifty times in the middle of writing: the file is whole, and nothing committed is missing")
+    @Test("Killed again and again in the middle of writing: the file is whole, and nothing committed is missing")
     func killed() async throws {
         let scratch = try Scratch()
         var committed: Int64 = 0
-        for round in 0..<50 {
+        let rounds = Scale.pick(50, deep: 1000)
+        for round in 0..<rounds {
             try await writing(to: scratch.path, from: committed + 1) { _, lines in
                 // Another moment each round: at once, or after some transactions, in the middle of the next one.
                 for _ in 0...(round % 10) {
@@ -292,7 +294,7 @@ import Testing
             } rest: { line in
                 if let number = Int64(line) { committed = number }
             }
-            if round % 10 == 9 {
+            if round % 10 == 9 || round == rounds - 1 {
                 #expect(try await HistoryFile(path: scratch.path).integrity() == [])
             }
             let newest = try await HistoryFile(path: scratch.path).observations(HistoryQuery(limit: 1)).first
@@ -313,6 +315,7 @@ import Testing
             query.before = last.time + last.duration
         }
         #expect(numbers == Set(1...committed))
+        promise("F1", "\(rounds) kills in the middle of writing: 0 corruptions, 0 of \(committed) committed records lost")
     }
 
     /// Runs the writer, lends its lines of output, and kills it without a warning.

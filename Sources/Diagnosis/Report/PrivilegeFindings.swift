@@ -88,7 +88,7 @@ enum PrivilegeFindings {
         return [
             finding(
                 FindingCode.rowSecurity.rawValue, closed.isEmpty ? .info : .warning, detail, rows.map(evidence), row.hint,
-                looks(row.remedies, values), row.next)
+                looks(row.remedies, report.engine, values), row.next)
         ]
     }
 
@@ -109,7 +109,7 @@ enum PrivilegeFindings {
                 """,
                 excess.map { Evidence(.agent, text: "\(name(survey.role)) has \($0)") },
                 "Say with privileges.require and privileges.deny what it has to be able to do and what it must not.",
-                looks(row.remedies, values), row.next)
+                looks(row.remedies, .postgresql, values), row.next)
         ]
     }
 
