@@ -195,6 +195,53 @@ struct NoFailure: Error {}
         await bench.stop()
     }
 
+    @Test("A server that sends one byte a record is understood", arguments: [TDSOptions.Encryption.mandatory, .strict])
+    func portions(encryption: TDSOptions.Encryption) async throws {
+        var script = AzureSQLScript.standard()
+        script.portion = 1
+        let bench = try await Bench(script)
+        let connection = try await bench.connect(bench.options { $0.encryption = encryption })
+        #expect(try await connection.query("lab types", until: .now + .seconds(30)).rows.count == 4)
+        await connection.close()
+        await bench.stop()
+    }
+
+    @Test("Nothing stays open: after a close, a refusal, a deadline, a cancellation, and when the connection is forgotten")
+    func nothingStaysOpen() async throws {
+        let bench = try await Bench()
+        await (try await bench.connect()).close()
+        _ = try await bench.connect()
+        _ = try await failure { _ = try await bench.connect(until: .now + .milliseconds(1)) }
+        let task = Task { try await bench.connect() }
+        task.cancel()
+        _ = await task.result
+        await bench.server.drained()
+        await bench.stop()
+
+        for trouble in [AzureSQLScript.Trouble.silent, .reply([0x42])] {
+            for step in AzureSQLScript.Step.allCases where step != .query {
+                var script = AzureSQLScript.standard()
+                script.troubles[step] = trouble
+                let bad = try await Bench(script)
+                _ = try await bad.refusal(within: .milliseconds(300))
+                await bad.server.drained()
+                await bad.stop()
+            }
+        }
+    }
+
+    @Test("An empty token is never sent")
+    func emptyToken() async throws {
+        let bench = try await Bench()
+        let seen = try await failure {
+            _ = try await TDSConnection.connect(
+                to: bench.target, token: TDSAccessToken(""), options: bench.options(), until: .now + .seconds(20))
+        }
+        #expect(seen.cause == .misuse)
+        #expect(bench.server.logins.isEmpty)
+        await bench.stop()
+    }
+
     struct Trouble: Sendable, CustomTestStringConvertible {
         var step: AzureSQLScript.Step
         var what: AzureSQLScript.Trouble
@@ -219,6 +266,8 @@ struct NoFailure: Error {}
             Trouble(step: .tls, what: .bytes(Array("garbage, and more of it".utf8)), cause: .protocolViolation, phase: .tls),
             Trouble(step: .login, what: .silent, cause: .timedOut, phase: .login),
             Trouble(step: .login, what: .close, cause: .closed, phase: .login),
+            Trouble(step: .prelogin, what: .reset, cause: .closed, phase: .negotiate),
+            Trouble(step: .login, what: .reset, cause: .closed, phase: .login),
             Trouble(step: .login, what: .reply([0x42, 1, 2, 3]), cause: .protocolViolation, phase: .login),
             Trouble(step: .login, what: .reply([0xFD, 0]), cause: .protocolViolation, phase: .login),
             Trouble(step: .login, what: .bytes([4, 0, 0xFF, 0xFF, 0, 0, 1, 0]), cause: .tooLarge, phase: .login),

@@ -26,6 +26,8 @@ package struct AzureSQLScript: Sendable {
     package var nonce: [UInt8]?
     /// Packets of replies have at most this size. **Unit**: bytes.
     package var packetSize = 4_096
+    /// Writes are cut into pieces of this size, so that a packet comes in many TLS records. **Unit**: bytes.
+    package var portion: Int?
     /// Nil admits; otherwise the errors that refuse.
     package var admit: @Sendable (AzureSQLLogin) -> [TDSServerMessage]? = { _ in nil }
     /// Sends everybody elsewhere after the login.
@@ -45,6 +47,8 @@ package struct AzureSQLScript: Sendable {
         /// Takes what comes and says nothing.
         case silent
         case close
+        /// Ends the connection with a reset.
+        case reset
         /// Says this instead, as it is.
         case bytes([UInt8])
         /// Says this as the payload of a reply.

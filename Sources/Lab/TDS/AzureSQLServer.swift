@@ -49,6 +49,9 @@ package final class AzureSQLServer: Sendable {
     /// Every login that was read, refused ones included.
     package var logins: [AzureSQLLogin] { seen.all }
 
+    /// Returns when every client that is connected now has gone.
+    package func drained() async { await children.allClosed() }
+
     /// Stops listening and ends all connections.
     package func stop() async {
         try? await channel.close().get()
@@ -91,6 +94,10 @@ final class Children: Sendable {
         let id = ObjectIdentifier(channel)
         channels.withLock { $0[id] = channel }
         channel.closeFuture.whenComplete { _ in self.channels.withLock { $0[id] = nil } }
+    }
+
+    func allClosed() async {
+        for channel in channels.withLock({ Array($0.values) }) { try? await channel.closeFuture.get() }
     }
 
     func closeAll() async {

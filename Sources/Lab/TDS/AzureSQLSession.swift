@@ -5,6 +5,12 @@ import NIOSSL
 import NIOTLS
 import TDS
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
 /// **Isolation**: lives on the event loop of its channel.
 final class AzureSQLSession: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
@@ -245,7 +251,11 @@ final class AzureSQLSession: ChannelInboundHandler {
 
     private func write(_ payload: [UInt8], _ context: ChannelHandlerContext) {
         for packet in Packet.split(payload, as: .reply, size: min(script.packetSize, 4_096), spid: 51) {
-            context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: packet.bytes)), promise: nil)
+            let bytes = packet.bytes
+            let piece = max(1, script.portion ?? bytes.count)
+            for start in stride(from: 0, to: bytes.count, by: piece) {
+                context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: bytes[start..<min(bytes.count, start + piece)])), promise: nil)
+            }
         }
     }
 
@@ -255,6 +265,16 @@ final class AzureSQLSession: ChannelInboundHandler {
         switch script.troubles[step] {
         case .silent, nil: break
         case .close: context.close(promise: nil)
+        case .reset:
+            // Below TLS, whose close would wait for the client.
+            let channel = context.channel
+            guard let socket = channel as? any SocketOptionProvider else { return channel.close(promise: nil) }
+            let linger = linger(l_onoff: 1, l_linger: 0)
+            let head = NIOLoopBound(framer, eventLoop: channel.eventLoop)
+            socket.setSoLinger(linger).whenComplete { _ in
+                guard let framer = head.value else { return channel.close(promise: nil) }
+                framer.closeSocket()
+            }
         case .bytes(let bytes): context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: bytes)), promise: nil)
         case .reply(let payload): write(payload, context)
         case .endlessRows:

@@ -27,6 +27,9 @@ package final class HandshakeFramer: ChannelDuplexHandler {
         context.fireChannelRead(wrapInboundOut(ByteBuffer(bytes: rest)))
     }
 
+    /// Ends the connection without a word of TLS.
+    package func closeSocket() { context?.close(promise: nil) }
+
     package func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         if framing.isPassing { return context.write(data, promise: promise) }
         flight += unwrapOutboundIn(data).readableBytesView
