@@ -31,7 +31,8 @@ import Glibc
         // The library reads more into a host than a name: lists, schemes, whole connection strings. A zero would cut a name short.
         guard endpoint.host.utf8.allSatisfy(Self.isHostPart), !(endpoint.user + endpoint.database).utf8.contains(0) else {
             throw .unusable(
-                Failure(.configInvalid, during: .config, detail: "The host, user or database holds what a connection to MySQL cannot carry."))
+                Failure(
+                    .configInvalid, during: .config, detail: "The host, user or database holds what a connection to MySQL cannot carry."))
         }
         try setOptions(endpoint)
         HandshakeWatch.forgetErrors()
