@@ -83,6 +83,7 @@ need_capabilities() {
         python3-pymysql) python3 -c 'import pymysql' ;;
         prometheus) command -v prometheus && command -v promtool ;;
         python3-prometheus-client) python3 -c 'import prometheus_client.openmetrics.parser' ;;
+        python3-jsonschema) python3 -c 'import jsonschema' ;;
         libltdl7) ldconfig -p | grep -F 'libltdl.so.7 ' ;;
         libkrb5-3) ldconfig -p | grep -F 'libkrb5.so.3 ' ;;
         libgssapi-krb5-2) ldconfig -p | grep -F 'libgssapi_krb5.so.2 ' ;;
@@ -103,4 +104,4 @@ build_packages=(git ca-certificates pkg-config gcc g++ libc6-dev libcurl4-openss
 # shellcheck disable=SC2034
 lab_packages=(postgresql mariadb-server)
 # shellcheck disable=SC2034
-test_packages=(prometheus python3-prometheus-client python3-pymysql python3-venv libltdl7 libkrb5-3 libgssapi-krb5-2 curl openssl chromium)
+test_packages=(prometheus python3-prometheus-client python3-jsonschema python3-pymysql python3-venv libltdl7 libkrb5-3 libgssapi-krb5-2 curl openssl chromium)

@@ -17,31 +17,29 @@ final class AgentService: Sendable {
     /// How long running probes may finish after the first signal.
     static let drain = Duration.seconds(8)
 
-    private let configuration: Configuration
-    private let workbench: Workbench
+    private let surroundings: ServiceSurroundings
+    private let running: Running
     private let store: HistoryStore
     private let metrics: Metrics
     private let gate: Gate
     private let scheduler: Scheduler
     private let onDemand: OnDemand
+    private let hosts: HostNames
     private let diagnosis: InsideDiagnosis
-    private let sink: LogSink
+    private let verdict: ConfigurationVerdict
+    private let listening: ConfigurationVerdict
     private let logger: Logger
     private let isListening = Atomic(false)
 
-    init(_ configuration: Configuration, descriptors: Int, logger: Logger, sink: LogSink) throws(Failure) {
-        self.configuration = configuration
-        self.logger = logger
-        self.sink = sink
-        let metrics = Metrics()
-        self.metrics = metrics
-        // Standard output may be a pipe that nobody reads, so its lines go through a queue of their own.
-        let stateLines = LogSink(descriptor: STDOUT_FILENO, reportsDrops: false)
-        let tell: @Sendable (JSON) -> Void = { stateLines.write(Array(($0.compact + "\n").utf8), level: .info) }
+    /// - Parameter verdict: on the configuration, which is good now.
+    init(_ configuration: Configuration, _ surroundings: ServiceSurroundings, verdict: ConfigurationVerdict) throws(Failure) {
+        let configuration = surroundings.adjusted(configuration)
+        let (metrics, logger, tell) = (surroundings.metrics, surroundings.logger, surroundings.tell)
+        (self.surroundings, self.metrics, self.logger, self.verdict) = (surroundings, metrics, logger, verdict)
         let storeState = StoreVerdict(path: configuration.history.path)
         let store = HistoryStore(
             path: configuration.history.path, retention: Retention(configuration.history), logger: logger,
-            onCommit: { metrics.commit($0.duration) }, onChange: { if let line = storeState.change($0, at: .now) { tell(line.json) } })
+            onCommit: { metrics.commit($0.duration) }, onChange: { if let line = storeState.change($0, at: .now) { tell(line) } })
         self.store = store
         let workbench = try Workbench(
             configuration, logger: logger,
@@ -49,25 +47,27 @@ final class AgentService: Sendable {
                 guard case .request(let result) = event else { return }
                 metrics.tokenRequest(result)
                 store.record(result)
-            }, onIdentity: { tell($0.json) })
-        self.workbench = workbench
+            }, onIdentity: tell)
+        let running = Running(workbench)
+        let listening = ConfigurationVerdict()
+        (self.running, self.listening) = (running, listening)
+        store.follow(workbench.followed)
+        hosts = HostNames(configuration.server.hosts)
         let gate = Gate(limit: configuration.limits.concurrency)
         self.gate = gate
         metrics.concurrencyLimit(gate.limit)
-        metrics.configurationLoaded(isReload: false)
         let board = workbench.board
-        let engines = Dictionary(uniqueKeysWithValues: workbench.probes.map { ($0.id, $0.target.engine) })
         let found: @Sendable (Observation) -> Void = { observation in
             store.record(observation)
-            if let engine = engines[observation.check] { metrics.observe(observation, engine: engine) }
+            if let engine = board.engine(of: observation.check) { metrics.observe(observation, engine: engine) }
             guard let change = board.record(observation) else { return }
-            tell(change.stateLine)
+            tell(StateLine(change))
             Self.log(change, observation, logger)
         }
         let scheduler = Scheduler(
             probes: workbench.probes, gate: gate, seed: CheckID(target: Terminal.hostName, identity: "").stableHash, drain: Self.drain,
             // A probe holds one or two descriptors; some are kept for the page, the metrics and the database.
-            limit: max(8, descriptors / 2 - 64), onTurn: { ServiceManager.inherited?.tick { Self.statusLine(board) } },
+            limit: max(8, surroundings.descriptors / 2 - 64), onTurn: { ServiceManager.inherited?.tick { Self.statusLine(board) } },
             onEvent: { event in
                 switch event {
                 case .started(_, let lag): metrics.schedulerLag(lag)
@@ -78,34 +78,50 @@ final class AgentService: Sendable {
         self.scheduler = scheduler
         // Such probes answer who asked and count as logins; only those of the agent's own commands change what the schedule has found,
         // because who asks over HTTP may have left them less time than the configuration does.
-        let probes = Dictionary(uniqueKeysWithValues: workbench.probes.map { ($0.id, $0) })
         let onDemand = OnDemand(
-            gate: gate, find: { probes[$0] }, depth: { scheduler.depth(of: $0) }, note: { scheduler.note($0) }, found: found,
+            gate: gate, find: { scheduler.probe(of: $0) }, depth: { scheduler.depth(of: $0) }, note: { scheduler.note($0) }, found: found,
             logger: logger)
         self.onDemand = onDemand
         diagnosis = InsideDiagnosis(
             InsideDiagnosis.Sources(
-                targets: { configuration.targets }, board: { board },
-                report: { Self.report($0, configuration, store.status) }, reset: { scheduler.reset($0) }),
+                targets: { running.workbench.configuration.targets }, board: { board },
+                report: { snapshot in
+                    Self.report(
+                        snapshot, running.workbench.configuration, store.status, [verdict, listening].compactMap(\.failure))
+                }, reset: { scheduler.reset($0) }),
             onDemand: onDemand, store: store)
     }
 
+    /// What runs now.
+    var workbench: Workbench { running.workbench }
+
     /// Serves until a signal comes. **Throws**: `StatusServer.BindFailure`, `LocalSocket.Refusal`.
     func run() async throws {
-        let socket = try configuration.server.socket.flatMap { try LocalSocket($0, logger: logger) }
+        let workbench = self.workbench
+        let socket = try workbench.configuration.server.socket.flatMap { try LocalSocket($0, stays: surroundings.stays, logger: logger) }
         logger.notice(
             "agent starts",
             metadata: [
                 "agent.version": "\(AgentVersion.current)", "checks": "\(workbench.probes.count)",
-                "history.path": "\(configuration.history.path)",
+                "history.path": "\(workbench.configuration.history.path)",
             ])
-        let server = StatusServer(
-            listen: configuration.server.listen, socket: socket, hosts: configuration.server.hosts, sources: sources, metrics: metrics,
-            logger: logger,
-            onBound: { _ in
-                self.isListening.store(true, ordering: .releasing)
-                ServiceManager.inherited?.ready()
-            })
+        let patient = PatientServer(
+            server: {
+                StatusServer(
+                    listen: self.workbench.configuration.server.listen, hosts: self.hosts, sources: self.sources, metrics: self.metrics,
+                    logger: self.logger,
+                    onBound: { _ in
+                        self.isListening.store(true, ordering: .releasing)
+                        PatientServer.bound(self.listening, self.surroundings.tell)
+                    })
+            }, stays: surroundings.stays, verdict: listening, tell: surroundings.tell, logger: logger)
+        // A server of its own, so that commands reach the agent also while it waits for its port.
+        let local = socket.map { socket in
+            StatusServer(listen: [], socket: socket, hosts: hosts, sources: sources, metrics: metrics, logger: logger)
+        }
+        let reloader = Reloader(
+            file: surroundings.file, bell: surroundings.bell, verdict: verdict, metrics: metrics,
+            adopt: { configuration throws(Failure) in try self.adopt(configuration) }, tell: surroundings.tell, logger: logger)
         let store = self.store
         let identities = workbench.identities
         var group = ServiceGroupConfiguration(
@@ -114,7 +130,9 @@ final class AgentService: Sendable {
                 .init(service: Work { await cancelWhenGracefulShutdown { await identities.watch() } }),
                 .init(service: scheduler, successTerminationBehavior: .ignore),
                 .init(service: onDemand, successTerminationBehavior: .ignore),
-                .init(service: server),
+                .init(service: Work { await cancelWhenGracefulShutdown { await reloader.run() } }),
+                .init(service: patient),
+                .init(service: Work { try await local?.run() }, successTerminationBehavior: .ignore),
                 .init(service: diagnosis, successTerminationBehavior: .ignore),
                 // Last in the list, so told first.
                 .init(
@@ -127,6 +145,38 @@ final class AgentService: Sendable {
         try await ServiceGroup(configuration: group).run()
         await workbench.close()
         logger.notice("agent has stopped")
+    }
+
+    /// Puts a configuration in force without disturbing what it does not change.
+    ///
+    /// First nothing starts any more that is not wanted, then everybody sees the new state of things; what is new begins a moment later.
+    /// **Isolation**: called by the reloader only, one after the other.
+    private func adopt(_ configuration: Configuration) throws(Failure) -> ConfigurationChange {
+        let before = workbench
+        let wanted = surroundings.adjusted(configuration)
+        var change = ConfigurationChange(from: before.configuration, to: wanted)
+        guard !change.isEmpty else { return change }
+        var next = Configuration.running(after: before.configuration, adopting: wanted)
+        // As long as it waits for its place, it can take another one.
+        if !isListening.load(ordering: .acquiring) {
+            change.makeLive("server.listen")
+            next.server.listen = wanted.server.listen
+        }
+        let after = try before.adopting(next, change)
+        scheduler.replace(after.probes, keeping: Set(change.checks.unchanged))
+        onDemand.forget(Set(change.checks.removed + change.checks.changed))
+        after.board.replace(
+            targets: after.configuration.targets, identities: after.configuration.identities.map(\.name),
+            renewed: Set(change.identities.changed))
+        running.workbench = after
+        store.follow(after.followed)
+        hosts.replace(after.configuration.server.hosts)
+        surroundings.sink.obey(after.configuration.log)
+        if gate.limit != after.configuration.limits.concurrency {
+            gate.limit = after.configuration.limits.concurrency
+            metrics.concurrencyLimit(gate.limit)
+        }
+        return change
     }
 
     /// For `systemctl status`.
@@ -160,8 +210,10 @@ final class AgentService: Sendable {
                     ReadinessCondition("listening", isMet: self.isListening.load(ordering: .acquiring)),
                 ]
             },
-            report: { Self.report(self.workbench.board.snapshot, self.configuration, self.store.status) },
-            targets: { self.configuration.targets },
+            report: {
+                let workbench = self.workbench
+                return Self.report(workbench.board.snapshot, workbench.configuration, self.store.status, self.troubles)
+            }, targets: { self.workbench.configuration.targets },
             probe: { check, timeout in await self.probe(check, within: timeout) }, diagnosis: diagnosis)
     }
 
@@ -177,7 +229,9 @@ final class AgentService: Sendable {
         }
     }
 
-    private static func report(_ snapshot: Board.Snapshot, _ configuration: Configuration, _ status: StoreStatus) -> Report {
+    private static func report(
+        _ snapshot: Board.Snapshot, _ configuration: Configuration, _ status: StoreStatus, _ troubles: [Failure]
+    ) -> Report {
         var notices: [Notice] = []
         if status.mode == .memory || !status.isUp {
             let reason = status.message ?? "no file is configured"
@@ -185,56 +239,19 @@ final class AgentService: Sendable {
         }
         return Report.make(
             snapshot: snapshot, identities: configuration.identities, mode: .inside, host: Terminal.hostName,
-            version: AgentVersion.current, now: .now, cloud: configuration.cloud, notices: notices)
+            version: AgentVersion.current, now: .now, cloud: configuration.cloud, troubles: troubles, notices: notices)
     }
 
+    /// What is wrong with the agent itself while it goes on: the file it was given, the place it should listen at.
+    private var troubles: [Failure] { [verdict, listening].compactMap(\.failure) }
+
     private var exposition: ExpositionInput {
+        let workbench = self.workbench
         var snapshot = metrics.snapshot
         snapshot.schedule.inFlight = scheduler.inFlight
         return ExpositionInput(
             board: workbench.board.snapshot, metrics: snapshot, build: BuildInfo(version: AgentVersion.current),
-            store: StoreGauges(store.status), process: ProcessStats.current(), log: sink.counts,
-            sources: workbench.identities.sourceKinds)
-    }
-}
-
-/// An async function as a service.
-private struct Work: Service {
-    var body: @Sendable () async -> Void
-    func run() async throws { await body() }
-}
-
-extension LocalSocket {
-    /// Takes the configured place. A place that nobody chose is not worth failing for: commands then take the other ways.
-    /// - Returns: nil when it cannot be had.
-    convenience init?(_ socket: Configuration.Socket, logger: Logger) throws(Refusal) {
-        do {
-            try self.init(path: socket.path, isRequired: !socket.isDefault)
-        } catch {
-            guard socket.isDefault else { throw error }
-            logger.warning("there is no local socket", metadata: ["error": "\(error)"])
-            return nil
-        }
-    }
-}
-
-extension Retention {
-    init(_ history: Configuration.History) {
-        self.init()
-        (successes, failures, changes) = (history.keep.detail, history.keep.failures, history.keep.failures)
-        (hourly, daily, maximumSize) = (history.keep.hourly, history.keep.daily, history.maximumSize)
-    }
-}
-
-extension StoreGauges {
-    init(_ status: StoreStatus) {
-        self.init(
-            isUp: status.isUp, records: status.records, recordFailures: Self.names(status.failures), queued: status.queue,
-            queueLimit: status.queueLimit, size: status.size, writeAheadLogSize: status.walSize, lastCheckpoint: status.lastCheckpoint,
-            recoveries: Self.names(status.recoveries), pruned: status.pruned)
-    }
-
-    private static func names(_ counts: [StoreTrouble: UInt64]) -> [String: UInt64] {
-        Dictionary(uniqueKeysWithValues: counts.map { ($0.key.rawValue, $0.value) })
+            store: StoreGauges(store.status), process: ProcessStats.current(), log: surroundings.sink.counts,
+            sources: workbench.identities.sourceKinds, troubles: troubles)
     }
 }

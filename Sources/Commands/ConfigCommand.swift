@@ -5,7 +5,7 @@ import Settings
 
 struct ConfigCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "config", abstract: "Checks the configuration file.", subcommands: [Check.self, Show.self, Schema.self])
+        commandName: "config", abstract: "Checks and shows the configuration file.", subcommands: [Check.self, Show.self, Schema.self])
 
     struct Check: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -41,15 +41,44 @@ struct ConfigCommand: ParsableCommand {
         }
     }
 
-    struct Show: PendingCommand {
-        static let verb = "config show"
-        static let configuration = CommandConfiguration(commandName: "show", abstract: "Not in this version.", shouldDisplay: false)
-        @Argument(parsing: .allUnrecognized) var rest: [String] = []
+    struct Show: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "show",
+            abstract: "Prints the configuration that is in force with this file: every key, defaults filled in, without secrets.",
+            discussion: """
+                What the file does not give is marked. The result reads back as the same configuration. Exit status 78 when the file is wrong.
+                """)
+
+        @OptionGroup var options: ConfigurationOptions
+
+        @Option(help: "yaml or json.", transform: documentFormat)
+        var output = DocumentFormat.yaml
+
+        func run() throws {
+            let effective = EffectiveConfiguration(reading: try options.load())
+            Terminal.print(output == .yaml ? effective.yaml : effective.json.pretty)
+        }
     }
 
-    struct Schema: PendingCommand {
-        static let verb = "config schema"
-        static let configuration = CommandConfiguration(commandName: "schema", abstract: "Not in this version.", shouldDisplay: false)
-        @Argument(parsing: .allUnrecognized) var rest: [String] = []
+    struct Schema: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "schema",
+            abstract: "Prints the JSON Schema (draft 2020-12) of the configuration file, for editors and checks of one's own.",
+            discussion: "'agent config check' finds more: names that do not exist, spans that do not fit, files that cannot be read.")
+
+        @Option(help: "json or yaml.", transform: documentFormat)
+        var output = DocumentFormat.json
+
+        func run() { Terminal.print(output == .yaml ? YAMLText.render(ConfigurationSchema.json) : ConfigurationSchema.json.pretty) }
     }
+}
+
+/// How a document is written.
+enum DocumentFormat: String { case yaml, json }
+
+func documentFormat(_ text: String) throws -> DocumentFormat {
+    guard let format = DocumentFormat(rawValue: text) else {
+        throw ValidationError("'\(text)' is no format of a document; use yaml or json.")
+    }
+    return format
 }

@@ -19,7 +19,12 @@ struct RunCommand: AsyncParsableCommand {
 
             Commands of the same user reach it over a local socket beside the history file (server.socket).
 
-            Logs go to standard error; standard output carries one JSON line per change of state of a check, an identity or the store.
+            Logs go to standard error; standard output carries one JSON line per change of state of a check, an identity, the store or the \
+            configuration.
+
+            The configuration is read again on SIGHUP and when the file changes. A bad one changes nothing and is told on every surface; a \
+            good one is put in force without disturbing the checks that it does not change. In a container, or with --stay, the agent does \
+            not end because of a bad configuration or a busy port: it says so, waits, and goes on as soon as it can.
             """)
 
     @OptionGroup var options: ConfigurationOptions
@@ -27,25 +32,37 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Listen here instead of where the configuration says; may be repeated.", valueName: "host:port"))
     var listen: [String] = []
 
+    @Flag(
+        inversion: .prefixedNo,
+        help: ArgumentHelp(
+            "Stay up, alive and not ready, with a configuration that cannot be used, instead of ending with 78; go on when it is right.",
+            discussion: "This is what happens in a container when neither is given."))
+    var stay: Bool?
+
     // Of the contract, still to come.
-    @Flag(help: .hidden) var stay = false
     @Option(help: .hidden) var shard: String?
 
     func run() async throws {
-        if stay { throw notInThisVersion("agent run --stay") }
         if shard != nil { throw notInThisVersion("agent run --shard") }
-        var configuration = try options.load()
-        if !listen.isEmpty { configuration.server.listen = try listen.map(Self.endpoint) }
-        let descriptors = Self.raiseDescriptorLimit()
-        let sink = LogSink(level: Logger.Level(configuration.log.level))
-        let format = configuration.log.format == .json ? LogFormat.json : .text
-        let logger = Logger(label: "agent") { AgentLogHandler(label: $0, sink: sink, format: format) }
-        let service: AgentService
-        do {
-            service = try AgentService(configuration, descriptors: descriptors, logger: logger, sink: sink)
-        } catch {
-            throw error.exit()
-        }
+        let listen = try listen.map(Self.endpoint)
+        let environment = Surroundings.variables
+        let file = ConfigurationFile(path: options.config, environment: environment)
+        let result = file.read()
+        let stays = stay ?? Surroundings.isContainer(environment)
+        for issue in result.issues { Terminal.note("\(issue)") }
+        if case .failure = result, !stays { throw ExitCode(ExitStatus.configuration.rawValue) }
+
+        let log = if case .success(let configuration, _) = result { configuration.log } else { Configuration.Log() }
+        let sink = LogSink()
+        sink.obey(log)
+        let logger = Logger(label: "agent") { AgentLogHandler(label: $0, sink: sink) }
+        // Standard output may be a pipe that nobody reads, so its lines go through a queue of their own.
+        let stateLines = LogSink(descriptor: STDOUT_FILENO, reportsDrops: false)
+        let bell = Doorbell()
+        let surroundings = ServiceSurroundings(
+            file: file, bell: bell, metrics: Metrics(), sink: sink, logger: logger,
+            tell: { stateLines.write(Array(($0.json.compact + "\n").utf8), level: .info) }, stays: stays,
+            descriptors: Self.raiseDescriptorLimit(), listen: listen)
         // Ends with the process: a second signal does not wait for anybody.
         let impatience = Task {
             var count = 0
@@ -55,18 +72,36 @@ struct RunCommand: AsyncParsableCommand {
             }
         }
         // Ends with the process, too: the default of this signal would end the service.
-        let reload = Task {
-            for await _ in await UnixSignalsSequence(trapping: .sighup) {
-                logger.warning("reloading the configuration is not in this version; restart the agent instead")
-            }
-        }
+        let hangups = Task { for await _ in await UnixSignalsSequence(trapping: .sighup) { bell.ring() } }
         defer {
             impatience.cancel()
-            reload.cancel()
+            hangups.cancel()
+            _ = stateLines.flush(within: .seconds(1))
             _ = sink.flush(within: .seconds(1))
         }
+        try await serve(result, surroundings)
+    }
+
+    /// Waits for a configuration if need be, then runs with it.
+    private func serve(_ result: ConfigurationResult, _ surroundings: ServiceSurroundings) async throws {
+        let verdict = ConfigurationVerdict()
+        let configuration: Configuration
+        switch result {
+        case .success(let read, _):
+            configuration = read
+            surroundings.metrics.configurationLoaded(isReload: false)
+            if let line = verdict.accepted(read.file) { surroundings.tell(line) }
+        case .failure(let issues):
+            let listen = surroundings.listen.isEmpty ? Configuration.Server().listen : surroundings.listen
+            guard let (found, warnings) = try await WaitingRoom(surroundings, verdict: verdict).run(issues, listen: listen) else { return }
+            for warning in warnings { Terminal.note("\(warning)") }
+            surroundings.sink.obey(found.log)
+            configuration = found
+        }
         do {
-            try await service.run()
+            try await AgentService(configuration, surroundings, verdict: verdict).run()
+        } catch let failure as Failure {
+            throw failure.exit()
         } catch let failure as StatusServer.BindFailure {
             Terminal.note("agent: \(failure). Choose another address with --listen or server.listen, or stop what uses it.")
             throw ExitCode(ExitStatus.configuration.rawValue)
@@ -94,6 +129,14 @@ struct RunCommand: AsyncParsableCommand {
         limit.rlim_cur = min(limit.rlim_max, 65536)
         _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         return Int(limit.rlim_cur)
+    }
+}
+
+extension LogSink {
+    /// Writes what the configuration wants, as it wants it.
+    func obey(_ log: Configuration.Log) {
+        logLevel = Logger.Level(log.level)
+        format = log.format == .json ? .json : .text
     }
 }
 

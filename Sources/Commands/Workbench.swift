@@ -9,6 +9,8 @@ import Readiness
 import Settings
 
 /// The clients, identities and probes of one configuration. Made for `agent run` and for commands that probe by themselves.
+///
+/// A value: what runs now. A new configuration makes another one out of it, which shares everything that stays.
 struct Workbench: Sendable {
     let configuration: Configuration
     let reactor: Reactor
@@ -16,6 +18,8 @@ struct Workbench: Sendable {
     let identities: Identities
     let board: Board
     let probes: [any Probe]
+    private let tools: ProbeTools
+    private let anchors: [String: TrustAnchors]
 
     /// - Parameters:
     ///   - onToken: told of every token event after the board was.
@@ -38,22 +42,60 @@ struct Workbench: Sendable {
                 onToken(event)
                 if let change { onIdentity(change) }
             }, logger: logger)
-        let tools = ProbeTools(
+        tools = ProbeTools(
             reactor: reactor, lookup: try NameLookup(reactor: reactor, servers: configuration.nameServers),
             nameServers: configuration.nameServers, cloud: configuration.cloud, applicationName: AgentVersion.applicationName,
             lastGood: { board.lastGoodFacts(of: $0) })
-        probes = Self.probes(of: configuration, identities: identities, tools: tools)
+        (probes, anchors) = Self.probes(of: configuration, identities: identities, tools: tools)
+    }
+
+    /// What runs after the change: probes of unchanged checks are the same objects as before, identities that stay keep their tokens.
+    ///
+    /// The board is not touched; whoever puts the new value in the place of this one sees to that.
+    /// **Throws**: `probe_internal` when the system gives no resolver.
+    func adopting(_ configuration: Configuration, _ change: ConfigurationChange) throws(Failure) -> Workbench {
+        // The threads of the blocking client stay.
+        var tools = self.tools
+        tools.cloud = configuration.cloud
+        if self.configuration.nameServers != configuration.nameServers {
+            tools.lookup = try NameLookup(reactor: reactor, servers: configuration.nameServers)
+            tools.nameServers = configuration.nameServers
+        }
+        identities.replace(configuration.identities, cloud: configuration.cloud)
+        let unchanged = Set(change.checks.unchanged)
+        let kept = Dictionary(uniqueKeysWithValues: probes.filter { unchanged.contains($0.id) }.map { ($0.id, $0) })
+        let (probes, anchors) = Self.probes(
+            of: configuration, identities: identities, tools: tools, keeping: kept, anchors: self.anchors)
+        return Workbench(
+            configuration: configuration, reactor: reactor, http: http, identities: identities, board: board, probes: probes,
+            tools: tools, anchors: anchors)
+    }
+
+    private init(
+        configuration: Configuration, reactor: Reactor, http: CurlClient, identities: Identities, board: Board, probes: [any Probe],
+        tools: ProbeTools, anchors: [String: TrustAnchors]
+    ) {
+        (self.configuration, self.reactor, self.http, self.identities) = (configuration, reactor, http, identities)
+        (self.board, self.probes, self.tools, self.anchors) = (board, probes, tools, anchors)
     }
 
     /// One probe for every cell of the identity × target matrix. A new engine adds its case here.
-    private static func probes(of configuration: Configuration, identities: Identities, tools: ProbeTools) -> [any Probe] {
+    /// - Parameters:
+    ///   - kept: probes that stay.
+    ///   - known: trust anchors by server and file, of servers that may still be there.
+    /// - Returns: the probes, and the anchors that they use.
+    private static func probes(
+        of configuration: Configuration, identities: Identities, tools: ProbeTools, keeping kept: [CheckID: any Probe] = [:],
+        anchors known: [String: TrustAnchors] = [:]
+    ) -> ([any Probe], [String: TrustAnchors]) {
         let definitions = Dictionary(uniqueKeysWithValues: configuration.identities.map { ($0.name, $0) })
         var anchors: [String: TrustAnchors] = [:]
-        return configuration.targets.flatMap { target in
+        let probes = configuration.targets.flatMap { target in
             let key = "\(target.host):\(target.port) \(target.caFile ?? "")"
-            let shared = anchors[key] ?? TrustAnchors(caFile: target.caFile)
+            let shared = anchors[key] ?? known[key] ?? TrustAnchors(caFile: target.caFile)
             anchors[key] = shared
             return target.identities.compactMap { name -> (any Probe)? in
+                if let probe = kept[CheckID(target: target.name, identity: name)] { return probe }
                 // `Settings` has refused unknown identities and engines without a probe.
                 guard let definition = definitions[name], let tokens = identities.source(named: name) else { return nil }
                 switch target.engine {
@@ -64,7 +106,11 @@ struct Workbench: Sendable {
                 }
             }
         }
+        return (probes, anchors)
     }
+
+    /// Everything that history follows: the checks, and the watch over every identity.
+    var followed: Set<CheckID> { Set(probes.map(\.id) + configuration.identities.map { CheckID(watching: $0.name) }) }
 
     /// Identities that no target uses: nobody else would ask for their tokens.
     var idleIdentities: [String] {

@@ -30,9 +30,31 @@ package final class Board: Sendable {
     package init(targets: [Target], identities: [String]) {
         let checks = targets.flatMap { target in target.checks.map { CheckStatus(id: $0, target: target) } }
         storage = Mutex(
-            Storage(
-                checks: checks, index: Dictionary(uniqueKeysWithValues: checks.enumerated().map { ($1.id, $0) }),
-                identities: identities.map(IdentityStatus.init(name:))))
+            Storage(checks: checks, index: Self.index(checks), identities: identities.map(IdentityStatus.init(name:))))
+    }
+
+    /// Shows other targets and identities from now on. What is known about a check or an identity that stays, stays; the rest is forgotten.
+    /// - Parameter renewed: identities that are others now under the name they had; nothing is known about them.
+    package func replace(targets: [Target], identities: [String], renewed: Set<String> = []) {
+        storage.withLock { storage in
+            let known = storage
+            storage.checks = targets.flatMap { target in
+                target.checks.map { id in
+                    guard let index = known.index[id] else { return CheckStatus(id: id, target: target) }
+                    var status = known.checks[index]
+                    status.target = target
+                    return status
+                }
+            }
+            storage.index = Self.index(storage.checks)
+            storage.identities = identities.map { name in
+                known.identities.first { $0.name == name && !renewed.contains(name) } ?? IdentityStatus(name: name)
+            }
+        }
+    }
+
+    private static func index(_ checks: [CheckStatus]) -> [CheckID: Int] {
+        Dictionary(uniqueKeysWithValues: checks.enumerated().map { ($1.id, $0) })
     }
 
     /// - Returns: the change of verdict that the observation brought, if any.
@@ -76,6 +98,11 @@ package final class Board: Sendable {
             guard let index = storage.identities.firstIndex(where: { $0.name == name }) else { return nil }
             return storage.identities[index].apply(event)
         }
+    }
+
+    /// What the check asks; nil for one that is not there.
+    package func engine(of check: CheckID) -> Engine? {
+        storage.withLock { storage in storage.index[check].map { storage.checks[$0].target.engine } }
     }
 
     package var snapshot: Snapshot {

@@ -15,6 +15,11 @@ package indirect enum JSON: Sendable, Hashable {
     package struct Member: Sendable, Hashable {
         package var key: String
         package var value: JSON
+
+        package init(key: String, value: JSON) {
+            self.key = key
+            self.value = value
+        }
     }
 
     /// One line, no blanks.

@@ -33,9 +33,16 @@ package struct StateLine: Sendable, Hashable, JSONRepresentable {
     }
 }
 
+extension StateLine {
+    /// The line of a check.
+    package init(_ change: StateChange) {
+        self.init(
+            time: change.time, kind: .check, id: change.check.description, from: change.from, to: change.to,
+            cause: change.cause?.rawValue, phase: change.phase)
+    }
+}
+
 extension StateChange {
     /// The line of a check.
-    package var stateLine: JSON {
-        StateLine(time: time, kind: .check, id: check.description, from: from, to: to, cause: cause?.rawValue, phase: phase).json
-    }
+    package var stateLine: JSON { StateLine(self).json }
 }

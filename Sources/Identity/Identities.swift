@@ -2,67 +2,127 @@
 package import Curl
 package import Diagnosis
 package import Logging
+import Synchronization
 
-/// The identities of one configuration. They share the endpoint, the cap on requests to it and the HTTP client.
+/// The identities of one configuration. They share the endpoint, the cap on requests to it and the HTTP client. A new configuration
+/// replaces what it changes: an identity that stays keeps its tokens and its requests.
 package final class Identities: Sendable {
     /// What every identity uses.
     struct Shared: Sendable {
-        let cloud: Cloud
+        var cloud: Cloud
         let http: CurlClient
         let pace: RequestPace
         let fingerprints = TokenFingerprint()
         let time: IdentityTime
-        let onEvent: @Sendable (TokenEvent) -> Void
+        var onEvent: @Sendable (TokenEvent) -> Void
         let logger: Logger
     }
 
-    private enum Entry: Sendable {
+    private struct Entry: Sendable {
+        let definition: IdentityDefinition
+        let source: Source
+        let life: Life
+
+        var name: String { definition.name }
+    }
+
+    private enum Source: Sendable {
         case managed(ManagedIdentity)
         case unsupported(UnsupportedIdentity)
 
-        var name: String {
+        var tokens: any TokenSource {
             switch self {
-            case .managed(let identity): identity.name
-            case .unsupported(let identity): identity.name
+            case .managed(let identity): identity
+            case .unsupported(let identity): identity
             }
         }
     }
 
-    private let entries: [Entry]
-    private let shared: Shared
+    /// Ends with the configuration that has the identity: its watch stops, and what a request still under way brings is not told.
+    private final class Life: Sendable {
+        private let isOver = Atomic(false)
+        /// Ends when the life does.
+        let ended: AsyncStream<Never>
+        private let end: AsyncStream<Never>.Continuation
+
+        init() { (ended, end) = AsyncStream.makeStream() }
+
+        func retire() {
+            isOver.store(true, ordering: .relaxed)
+            end.finish()
+        }
+
+        func filter(_ onEvent: @escaping @Sendable (TokenEvent) -> Void) -> @Sendable (TokenEvent) -> Void {
+            { event in if !self.isOver.load(ordering: .relaxed) { onEvent(event) } }
+        }
+    }
+
+    private struct State {
+        var shared: Shared
+        var entries: [Entry] = []
+        /// Nil while nobody watches.
+        var newcomers: AsyncStream<[Entry]>.Continuation?
+    }
+
+    private let detection: ManagedIdentityEndpoint.Detection
+    private let state: Mutex<State>
 
     /// - Parameter onEvent: called on whatever task the event happens in; must return at once.
     package init(
         definitions: [IdentityDefinition], cloud: Cloud, environment: IdentityEnvironment, http: CurlClient,
         time: IdentityTime = .system, onEvent: @escaping @Sendable (TokenEvent) -> Void, logger: Logger
     ) {
-        let shared = Shared(
-            cloud: cloud, http: http, pace: RequestPace(time: time), time: time, onEvent: onEvent, logger: logger)
-        self.shared = shared
-        let detection = ManagedIdentityEndpoint.detect(in: environment)
-        entries = definitions.map { definition in
-            switch (definition.kind, detection) {
-            case (.managedIdentity(let selector), .found(let endpoint)):
-                .managed(ManagedIdentity(name: definition.name, selector: selector, endpoint: endpoint, shared: shared))
-            case (.managedIdentity, .unsupported(let source, let reason)):
-                .unsupported(UnsupportedIdentity(name: definition.name, source: source, because: reason, shared: shared))
-            }
-        }
+        detection = ManagedIdentityEndpoint.detect(in: environment)
+        state = Mutex(
+            State(
+                shared: Shared(
+                    cloud: cloud, http: http, pace: RequestPace(time: time), time: time, onEvent: onEvent, logger: logger)))
+        replace(definitions, cloud: cloud)
     }
 
-    /// The tokens of one identity; nil for a name that the configuration does not have.
-    package func source(named name: String) -> (any TokenSource)? {
-        switch entries.first(where: { $0.name == name }) {
-        case .managed(let identity): identity
-        case .unsupported(let identity): identity
-        case nil: nil
+    /// Uses these identities from now on. One whose definition stays, in the same cloud, goes on with its tokens; any other begins anew.
+    package func replace(_ definitions: [IdentityDefinition], cloud: Cloud) {
+        let (retired, newcomers, hand) = state.withLock { state in
+            let old = state.shared.cloud == cloud ? state.entries : []
+            var retired = state.entries.filter { entry in !old.contains { $0.life === entry.life } }
+            state.shared.cloud = cloud
+            var newcomers: [Entry] = []
+            state.entries = definitions.map { definition in
+                if let known = old.first(where: { $0.definition == definition }) { return known }
+                let entry = entry(definition, state.shared)
+                newcomers.append(entry)
+                return entry
+            }
+            retired += old.filter { entry in !state.entries.contains { $0.life === entry.life } }
+            return (retired, newcomers, state.newcomers)
         }
+        for entry in retired { entry.life.retire() }
+        if !newcomers.isEmpty { hand?.yield(newcomers) }
     }
+
+    private func entry(_ definition: IdentityDefinition, _ shared: Shared) -> Entry {
+        let life = Life()
+        var own = shared
+        own.onEvent = life.filter(shared.onEvent)
+        let source: Source =
+            switch (definition.kind, detection) {
+            case (.managedIdentity(let selector), .found(let endpoint)):
+                .managed(ManagedIdentity(name: definition.name, selector: selector, endpoint: endpoint, shared: own))
+            case (.managedIdentity, .unsupported(let source, let reason)):
+                .unsupported(UnsupportedIdentity(name: definition.name, source: source, because: reason, shared: own))
+            }
+        return Entry(definition: definition, source: source, life: life)
+    }
+
+    private func entry(named name: String) -> Entry? { state.withLock { $0.entries.first { $0.name == name } } }
+
+    /// The tokens of one identity; nil for a name that the configuration does not have.
+    package func source(named name: String) -> (any TokenSource)? { entry(named: name)?.source.tokens }
 
     /// Where the tokens of each identity come from, by name: the environment tells before the first request.
     package var sourceKinds: [String: TokenSourceKind] {
-        entries.reduce(into: [:]) { kinds, entry in
-            switch entry {
+        state.withLock(\.entries).reduce(into: [:]) { kinds, entry in
+            switch entry.source {
             case .managed(let identity): kinds[identity.name] = identity.endpoint.source
             case .unsupported(let identity): kinds[identity.name] = identity.source
             }
@@ -77,7 +137,7 @@ package final class Identities: Sendable {
     package func acquire(
         named name: String, for resource: TokenResource, fresh: Bool, until deadline: Deadline
     ) async throws(ProbeEnd) -> TokenAcquisition {
-        switch entries.first(where: { $0.name == name }) {
+        switch entry(named: name)?.source {
         case .managed(let identity): return try await identity.acquire(resource, fresh: fresh, until: deadline)
         case .unsupported(let identity): return identity.acquire(resource)
         case nil:
@@ -89,20 +149,39 @@ package final class Identities: Sendable {
     ///
     /// Local endpoints are asked every five minutes, one identity after the other, and tokens are renewed ahead of time.
     package func watch() async {
+        let (arrivals, hand) = AsyncStream<[Entry]>.makeStream()
+        let first = state.withLock { state in
+            state.newcomers = hand
+            return state.entries
+        }
+        hand.yield(first)
         await withDiscardingTaskGroup { group in
-            for (index, entry) in entries.enumerated() {
-                let offset = RenewalPlan.offset(index: index, count: entries.count)
-                group.addTask { await self.watch(entry, from: offset) }
+            for await entries in arrivals {
+                for (index, entry) in entries.enumerated() {
+                    let offset = RenewalPlan.offset(index: index, count: entries.count)
+                    group.addTask { await self.live(entry, from: offset) }
+                }
             }
+        }
+        state.withLock { $0.newcomers = nil }
+    }
+
+    /// Watches one identity as long as it is configured.
+    private func live(_ entry: Entry, from offset: Duration) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.watch(entry, from: offset) }
+            group.addTask { for await _ in entry.life.ended {} }
+            await group.next()
+            group.cancelAll()
         }
     }
 
     private func watch(_ entry: Entry, from offset: Duration) async {
-        let time = shared.time
+        let time = state.withLock(\.shared.time)
         var next = time.instant() + offset
         while true {
             do { try await time.sleep(next) } catch { return }
-            switch entry {
+            switch entry.source {
             case .unsupported(let identity):
                 identity.report()
                 next = time.instant() + RenewalPlan.interval
@@ -116,7 +195,7 @@ package final class Identities: Sendable {
 
     /// Asks for what is due now.
     private func tick(_ identity: ManagedIdentity) async {
-        let now = shared.time.now
+        let now = identity.time.now
         for (resource, due) in identity.dueTimes(at: now) where due.map({ $0 <= now.instant }) ?? true {
             await identity.renew(resource)
         }
@@ -125,7 +204,7 @@ package final class Identities: Sendable {
     /// The next moment at which something can be due. Never further away than the pulse, because a probe may ask for a new
     /// resource meanwhile, and never so near that the loop spins.
     private func nextTick(of identity: ManagedIdentity) -> ContinuousClock.Instant {
-        let now = shared.time.now
+        let now = identity.time.now
         let due = identity.dueTimes(at: now).values.compactMap { $0 }.min() ?? now.instant
         return max(now.instant + .seconds(1), min(due, now.instant + .seconds(30)))
     }

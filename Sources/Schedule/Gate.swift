@@ -2,17 +2,34 @@
 package import Diagnosis
 import Synchronization
 
-/// Lets at most ``limit`` probes in at once. Who waits is let in by the order of arrival.
+/// Lets at most ``limit`` probes in at once. Who waits is let in by the order of arrival. The limit may change; a lower one sends nobody
+/// out, it lets nobody in until enough have left.
 ///
 /// The state is a few lines under a `Mutex`; continuations are resumed after the lock is released.
 package final class Gate: ProbeGate {
-    /// Places inside.
-    package let limit: Int
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     package init(limit: Int = 64) {
         precondition(limit > 0, "a gate without places would never let anybody in")
-        self.limit = limit
+        state = Mutex(State(limit: limit))
+    }
+
+    /// Places inside.
+    package var limit: Int {
+        get { state.withLock(\.limit) }
+        set {
+            precondition(newValue > 0, "a gate without places would never let anybody in")
+            let admitted = state.withLock { state -> [Continuation] in
+                state.limit = newValue
+                var admitted: [Continuation] = []
+                while state.inside < newValue, let next = state.takeFirstWaiting() {
+                    state.inside += 1
+                    admitted.append(next)
+                }
+                return admitted
+            }
+            for next in admitted { next.resume(returning: .success(())) }
+        }
     }
 
     /// Probes that are inside now.
@@ -27,7 +44,7 @@ package final class Gate: ProbeGate {
     package func enter(until deadline: Deadline) async throws(WaitFailure) {
         guard !Task.isCancelled else { throw .cancelled }
         let ticket: UInt64? = state.withLock { state in
-            if state.inside < limit, state.waiting.isEmpty {
+            if state.inside < state.limit, state.waiting.isEmpty {
                 state.inside += 1
                 return nil
             }
@@ -51,7 +68,7 @@ package final class Gate: ProbeGate {
     package func leave() {
         let next: Continuation? = state.withLock { state in
             precondition(state.inside > 0, "leave() without enter()")
-            if let next = state.takeFirstWaiting() { return next }
+            if state.inside <= state.limit, let next = state.takeFirstWaiting() { return next }
             state.inside -= 1
             return nil
         }
@@ -64,7 +81,7 @@ package final class Gate: ProbeGate {
                 let answer: Result<Void, WaitFailure>? = state.withLock { state in
                     state.announced.remove(ticket)
                     if let failure = state.refused.removeValue(forKey: ticket) { return .failure(failure) }
-                    if state.inside < limit, state.waiting.isEmpty {
+                    if state.inside < state.limit, state.waiting.isEmpty {
                         state.inside += 1
                         return .success(())
                     }
@@ -92,6 +109,7 @@ package final class Gate: ProbeGate {
     private typealias Continuation = CheckedContinuation<Result<Void, WaitFailure>, Never>
 
     private struct State {
+        var limit: Int
         var inside = 0
         var lastTicket: UInt64 = 0
         /// Took a ticket and does not wait yet.

@@ -37,5 +37,13 @@ package struct LoginPauses: Sendable {
     /// Lets the next probe of the check log in. A server that has blocked this client stays at rest: a login would prolong the block.
     package mutating func reset(_ check: CheckID) { checks[check] = nil }
 
+    /// Forgets every check that is not kept, and servers that none of these targets is on.
+    package mutating func keep(_ checks: Set<CheckID>, on targets: [Target]) {
+        self.checks = self.checks.filter { checks.contains($0.key) }
+        guard !servers.isEmpty else { return }
+        let used = Set(targets.map(Self.server))
+        servers = servers.filter { used.contains($0.key) }
+    }
+
     private static func server(of target: Target) -> Endpoint { Endpoint(host: target.host.lowercased(), port: target.port) }
 }

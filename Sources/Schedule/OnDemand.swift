@@ -68,7 +68,7 @@ package final class OnDemand: Service {
     /// Probes under way.
     package var inFlight: Int { state.withLock { $0.running.count } }
     /// Questions that wait for a probe.
-    package var waiting: Int { state.withLock { $0.running.values.reduce(0) { $0 + $1.count } } }
+    package var waiting: Int { state.withLock { $0.running.values.reduce(0) { $0 + $1.waiters.count } } }
 
     /// The checks that are probed now.
     package var underWay: Set<CheckID> { state.withLock { Set($0.running.keys) } }
@@ -85,7 +85,7 @@ package final class OnDemand: Service {
         switch place {
         case .answered(let answer): return answer
         case .joined: break
-        case .first(let hand): if case .terminated = hand.yield(order) { finish(order, nil) }
+        case .first(let order, let hand): if case .terminated = hand.yield(order) { finish(order, nil) }
         }
         let end = now.advanced(by: timeout + Self.grace)
         return await withTaskGroup(of: Answer?.self) { group in
@@ -98,6 +98,14 @@ package final class OnDemand: Service {
             for await answer in group { if let answer { return answer } }
             return .closed
         }
+    }
+
+    /// Forgets what was seen of these checks, and gives up probes of them that are under way: they are configured otherwise now, or gone.
+    /// Who waits for one is told so.
+    package func forget(_ checks: Set<CheckID>) {
+        let (waiters, works) = state.withLock { $0.forget(checks) }
+        for work in works { work.cancel() }
+        for waiter in waiters { waiter.finish() }
     }
 
     /// Probes until it is stopped; what is under way then is cancelled, because nobody is left to hear of it.
@@ -116,26 +124,41 @@ package final class OnDemand: Service {
 
     private func perform(_ order: Order) async {
         let run = ProbeRun(deadline: order.deadline, depth: depth(order.check), gate: gate, logger: logger)
-        let observation = await order.probe.observe(run)
-        if let observation {
-            note(observation)
-            // What ended only because its asker had less time than the configuration gives says nothing about the check.
-            if order.asker == .command, order.hasAllTime || clock.now < order.deadline.instant { found(observation) }
+        // A task of its own, so that ``forget(_:)`` can end this probe alone. This function waits for it.
+        let work = Task { await order.probe.observe(run) }
+        guard state.withLock({ $0.begin(order, work) }) else {
+            work.cancel()
+            _ = await work.value
+            return
+        }
+        let observation = await withTaskCancellationHandler {
+            await work.value
+        } onCancel: {
+            work.cancel()
         }
         finish(order, observation)
     }
 
     private func finish(_ order: Order, _ observation: Observation?) {
         let now = clock.now
-        for waiter in state.withLock({ $0.finish(order, observation, at: now) }) {
+        guard let waiters = state.withLock({ $0.finish(order, observation, at: now) }) else { return }
+        if let observation {
+            note(observation)
+            // What ended only because its asker had less time than the configuration gives says nothing about the check.
+            if order.asker == .command, order.hasAllTime || now < order.deadline.instant { found(observation) }
+        }
+        for waiter in waiters {
             if let observation { waiter.yield(observation) }
             waiter.finish()
         }
     }
 
     private typealias Waiter = AsyncStream<Observation>.Continuation
+    private typealias Work = Task<Observation?, Never>
 
     private struct Order: Sendable {
+        /// Tells this order from a later one of the same check; 0 until it is admitted.
+        var number: UInt64 = 0
         var probe: any Probe
         var deadline: Deadline
         var asker: Asker
@@ -147,47 +170,71 @@ package final class OnDemand: Service {
         enum Place {
             case answered(Answer)
             case joined
-            case first(AsyncStream<Order>.Continuation)
+            case first(Order, AsyncStream<Order>.Continuation)
+        }
+
+        struct Running {
+            var number: UInt64
+            var asker: Asker
+            var waiters: [Waiter]
+            /// Nil until it has begun.
+            var work: Work?
         }
 
         /// Nil while the service does not run.
         var hand: AsyncStream<Order>.Continuation?
-        /// Who waits for each probe under way.
-        var running: [CheckID: [Waiter]] = [:]
+        var running: [CheckID: Running] = [:]
+        var lastNumber: UInt64 = 0
         /// How many of these were begun by a request.
-        var requests = 0
+        var requests: Int { running.values.count { $0.asker == .request } }
         var recent: [CheckID: (observation: Observation, until: ContinuousClock.Instant)] = [:]
 
         mutating func admit(_ order: Order, _ waiter: Waiter, at now: ContinuousClock.Instant) -> Place {
             guard let hand else { return .answered(.closed) }
             if running[order.check] != nil {
-                running[order.check]?.append(waiter)
+                running[order.check]?.waiters.append(waiter)
                 return .joined
             }
             if order.asker == .request {
                 if let recent = recent[order.check], now < recent.until { return .answered(.observed(recent.observation)) }
                 guard requests < OnDemand.limit else { return .answered(.busy) }
-                requests += 1
             }
-            running[order.check] = [waiter]
-            return .first(hand)
+            lastNumber += 1
+            var order = order
+            order.number = lastNumber
+            running[order.check] = Running(number: lastNumber, asker: order.asker, waiters: [waiter])
+            return .first(order, hand)
         }
 
-        mutating func finish(_ order: Order, _ observation: Observation?, at now: ContinuousClock.Instant) -> [Waiter] {
-            if order.asker == .request, running[order.check] != nil { requests -= 1 }
+        /// - Returns: false when the order was given up before it began.
+        mutating func begin(_ order: Order, _ work: Work) -> Bool {
+            guard running[order.check]?.number == order.number else { return false }
+            running[order.check]?.work = work
+            return true
+        }
+
+        /// - Returns: nil when the order was given up meanwhile: what it saw is nobody's.
+        mutating func finish(_ order: Order, _ observation: Observation?, at now: ContinuousClock.Instant) -> [Waiter]? {
+            guard running[order.check]?.number == order.number else { return nil }
             // Few are ever fresh, so what is kept stays small however many checks are asked about.
             recent = recent.filter { now < $0.value.until }
             if let observation {
                 recent[order.check] = (observation, now.advanced(by: min(OnDemand.rest, order.probe.target.interval)))
             }
-            return running.removeValue(forKey: order.check) ?? []
+            return running.removeValue(forKey: order.check)?.waiters
+        }
+
+        mutating func forget(_ checks: Set<CheckID>) -> (waiters: [Waiter], works: [Work]) {
+            recent = recent.filter { !checks.contains($0.key) }
+            let gone = checks.compactMap { running.removeValue(forKey: $0) }
+            return (gone.flatMap(\.waiters), gone.compactMap(\.work))
         }
 
         mutating func close() -> [Waiter] {
             hand = nil
             recent = [:]
-            defer { (running, requests) = ([:], 0) }
-            return running.values.flatMap { $0 }
+            defer { running = [:] }
+            return running.values.flatMap(\.waiters)
         }
     }
 }

@@ -2,7 +2,7 @@
 //
 // One loop keeps the time for all checks and hands due starts to a task group; a probe that hangs costs nothing but its own task.
 // Loop and hand-over have a thread of their own (`LoopExecutor`), probes run on the pool: however busy certificates and curves keep it,
-// the loop turns, gives its sign of life and counts what is missed.
+// the loop turns, gives its sign of life and counts what is missed. What is probed may change while it turns: `replace`.
 package import Diagnosis
 package import Logging
 import ServiceLifecycle
@@ -10,7 +10,6 @@ import Synchronization
 
 /// Runs probes at their slots.
 package final class Scheduler: Service {
-    private let probes: [any Probe]
     private let gate: Gate
     private let seed: UInt64
     private let clock: any ScheduleClock
@@ -36,7 +35,6 @@ package final class Scheduler: Service {
         limit: Int? = nil, onTurn: @escaping @Sendable () -> Void = {}, onEvent: @escaping @Sendable (SchedulerEvent) -> Void,
         logger: Logger
     ) {
-        self.probes = probes
         self.gate = gate
         self.seed = seed
         self.clock = clock
@@ -45,7 +43,7 @@ package final class Scheduler: Service {
         self.onTurn = onTurn
         self.onEvent = onEvent
         self.logger = logger
-        state = Mutex(State(lastTick: clock.now))
+        state = Mutex(State(probes: probes, lastTick: clock.now))
     }
 
     /// Probes running now.
@@ -57,18 +55,41 @@ package final class Scheduler: Service {
     /// Lets the next probe of the check log in, after a change of configuration or because a person asks.
     package func reset(_ check: CheckID) { state.withLock { $0.pauses.reset(check) } }
 
+    /// The probe of a check as it is configured now.
+    package func probe(of check: CheckID) -> (any Probe)? { state.withLock { $0.probe(of: check) } }
+
     /// How far a probe of this check would go now; for who asks outside the schedule and draws on the same budget.
     package func depth(of check: CheckID) -> ProbeRun.Depth {
-        guard let target = probes.first(where: { $0.id == check })?.target else { return .query }
         let now = clock.now
-        return state.withLock { $0.pauses.depth(of: check, on: target, at: now) }
+        return state.withLock { state in
+            guard let target = state.probe(of: check)?.target else { return .query }
+            return state.pauses.depth(of: check, on: target, at: now)
+        }
     }
 
     /// Takes into account what a probe outside the schedule saw, so that its login counts.
     package func note(_ observation: Observation) {
-        guard let target = probes.first(where: { $0.id == observation.check })?.target else { return }
         let now = clock.now
-        state.withLock { _ = $0.pauses.apply(observation, on: target, slot: now) }
+        state.withLock { state in
+            guard let target = state.probe(of: observation.check)?.target else { return }
+            _ = state.pauses.apply(observation, on: target, slot: now)
+        }
+    }
+
+    /// Probes these from now on.
+    ///
+    /// A check in `kept` goes on as if nothing had happened: its slot, the rest of its logins, the probe of it that runs. A probe that runs
+    /// for any other check is cancelled without a word; if the check is still there it begins again at once, as it is configured now.
+    package func replace(_ probes: [any Probe], keeping kept: Set<CheckID>) {
+        let now = clock.now
+        let cancelled = state.withLock { state -> [Work] in
+            state.probes = probes
+            state.pauses.keep(kept, on: probes.map(\.target))
+            // A pulse later, because the loop may sleep that long, and a slot must not pass meanwhile.
+            state.layOut(at: now.advanced(by: Self.pulse))
+            return state.withdraw { !kept.contains($0) }
+        }
+        for work in cancelled { work.cancel() }
     }
 
     /// Probes until it is stopped.
@@ -79,15 +100,14 @@ package final class Scheduler: Service {
         let (starts, hand) = AsyncStream<[Start]>.makeStream()
         let (idle, whenIdle) = AsyncStream<Never>.makeStream()
         state.withLock { state in
-            state.timetable = Timetable(
-                probes.map { Timetable.Entry(check: $0.id, interval: $0.target.interval) }, seed: seed, start: clock.now,
-                wall: clock.wall)
+            state.timetable = Timetable([], seed: seed, start: clock.now, wall: clock.wall)
+            state.layOut(at: clock.now)
             state.lastTick = clock.now
             state.hand = hand
             state.whenIdle = whenIdle
             if state.isStopping { hand.finish() }
         }
-        logger.debug("The scheduler starts", metadata: ["schedule.checks": "\(probes.count)"])
+        logger.debug("The scheduler starts", metadata: ["schedule.checks": "\(state.withLock(\.probes.count))"])
         await withGracefulShutdownHandler {
             await withTaskExecutorPreference(LoopExecutor()) { await self.perform(starts, idle: idle) }
         } onGracefulShutdown: {
@@ -128,7 +148,7 @@ package final class Scheduler: Service {
     private func keepTime() async {
         while !Task.isCancelled {
             let now = clock.now
-            let turn = state.withLock { $0.turn(at: now, probes: probes, limit: limit) }
+            let turn = state.withLock { $0.turn(at: now, limit: limit) }
             onTurn()
             for (check, reason) in turn.missed { onEvent(.missed(check, reason: reason)) }
             if !turn.starts.isEmpty, case .terminated? = turn.hand?.yield(turn.starts) {
@@ -144,41 +164,48 @@ package final class Scheduler: Service {
     }
 
     private func probe(_ start: Start) async {
-        let probe = probes[start.entry]
-        guard !state.withLock({ $0.isStopping }) else {
+        let begun = clock.now
+        let run = ProbeRun(
+            deadline: Deadline(begun.advanced(by: start.probe.target.timeout)), depth: start.depth, gate: gate, logger: logger)
+        // A task of its own, so that ``replace(_:keeping:)`` can end this probe alone. This function waits for it.
+        let work = state.withLock { state -> Work? in
+            guard !state.isStopping, state.runs[start.serial]?.isWithdrawn == false else { return nil }
+            let work = Work(executorPreference: globalConcurrentExecutor) { await start.probe.observe(run) }
+            state.runs[start.serial]?.work = work
+            return work
+        }
+        guard let work else {
             finish(start, nil)
             return
         }
-        let begun = clock.now
-        onEvent(.started(probe.id, lag: max(.zero, begun - start.due)))
-        let run = ProbeRun(
-            deadline: Deadline(begun.advanced(by: probe.target.timeout)), depth: start.depth, gate: gate, logger: logger)
-        let observation = await probe.observe(run)
+        onEvent(.started(start.probe.id, lag: max(.zero, begun - start.due)))
+        let observation = await withTaskCancellationHandler {
+            await work.value
+        } onCancel: {
+            work.cancel()
+        }
         finish(start, observation)
     }
 
     private func finish(_ start: Start, _ observation: Observation?) {
-        let target = probes[start.entry].target
-        let (rests, whenIdle) = state.withLock { state in
-            var rests = false
-            if let observation { rests = state.pauses.apply(observation, on: target, slot: start.due) }
-            state.inFlight -= 1
-            state.timetable?.finish(start.entry)
-            return (rests, state.isStopping && state.inFlight == 0 ? state.whenIdle : nil)
+        let now = clock.now
+        let end = state.withLock { $0.finish(start, observation, at: now) }
+        if let again = end.again, case .terminated? = end.hand?.yield([again]) { finish(again, nil) }
+        if !end.isWithdrawn {
+            if let observation {
+                onEvent(.finished(observation))
+            } else {
+                // Without a stop, a probe ends without a result only because the gate had no place for it in time.
+                let isStopping = Task.isCancelled || state.withLock { $0.isStopping }
+                onEvent(.missed(start.probe.id, reason: isStopping ? .shutdown : .concurrency))
+            }
         }
-        if let observation {
-            onEvent(.finished(observation))
-        } else {
-            // Without a stop, a probe ends without a result only because the gate had no place for it in time.
-            let isStopping = Task.isCancelled || state.withLock { $0.isStopping }
-            onEvent(.missed(probes[start.entry].id, reason: isStopping ? .shutdown : .concurrency))
-        }
-        if rests {
+        if end.rests {
             logger.notice(
                 "Logins of this check pause; its other phases go on",
-                metadata: ["check.id": "\(probes[start.entry].id)", "failure.cause": "\(observation?.failure?.cause.rawValue ?? "")"])
+                metadata: ["check.id": "\(start.probe.id)", "failure.cause": "\(observation?.failure?.cause.rawValue ?? "")"])
         }
-        whenIdle?.finish()
+        end.whenIdle?.finish()
     }
 
     /// Returns when nothing runs any more, when the time for that is over, or when the caller is cancelled.
@@ -194,10 +221,23 @@ package final class Scheduler: Service {
         if inFlight > 0 { logger.info("Probes are cancelled to stop", metadata: ["schedule.in_flight": "\(inFlight)"]) }
     }
 
+    private typealias Work = Task<Observation?, Never>
+
     private struct Start: Sendable {
+        var serial: UInt64
         var entry: Int
+        var probe: any Probe
         var due: ContinuousClock.Instant
         var depth: ProbeRun.Depth
+    }
+
+    /// A probe that was handed over and is not over.
+    private struct Run {
+        var check: CheckID
+        /// Nil until it has begun.
+        var work: Work?
+        /// The check is gone or configured otherwise since; what the probe sees is nobody's.
+        var isWithdrawn = false
     }
 
     private struct Turn: Sendable {
@@ -209,34 +249,104 @@ package final class Scheduler: Service {
         var stood: Duration
     }
 
+    private struct End {
+        var isWithdrawn = false
+        var rests = false
+        /// The same check as it is configured now, to begin at once.
+        var again: Start?
+        var hand: AsyncStream<[Start]>.Continuation?
+        var whenIdle: AsyncStream<Never>.Continuation?
+    }
+
     private struct State {
+        var probes: [any Probe]
+        /// Where each check stands in `byEntry`, and its probe by the number that the timetable has given it.
+        var entries: [CheckID: Int] = [:]
+        var byEntry: [Int: any Probe] = [:]
         var timetable: Timetable?
         var pauses = LoginPauses()
-        var inFlight = 0
+        var runs: [UInt64: Run] = [:]
+        var lastSerial: UInt64 = 0
         var isStopping = false
         var lastTick: ContinuousClock.Instant
         var hand: AsyncStream<[Start]>.Continuation?
         var whenIdle: AsyncStream<Never>.Continuation?
 
-        mutating func turn(at now: ContinuousClock.Instant, probes: [any Probe], limit: Int) -> Turn {
+        init(probes: [any Probe], lastTick: ContinuousClock.Instant) {
+            self.probes = probes
+            self.lastTick = lastTick
+        }
+
+        var inFlight: Int { runs.count }
+
+        func probe(of check: CheckID) -> (any Probe)? {
+            if let entry = entries[check] { return byEntry[entry] }
+            return timetable == nil ? probes.first { $0.id == check } : nil
+        }
+
+        /// Gives every check its slot, as far as it has none.
+        mutating func layOut(at moment: ContinuousClock.Instant) {
+            let wanted = probes.map { Timetable.Entry(check: $0.id, interval: $0.target.interval) }
+            guard let numbers = timetable?.replace(wanted, at: moment) else { return }
+            entries = Dictionary(zip(probes.map(\.id), numbers), uniquingKeysWith: { first, _ in first })
+            byEntry = Dictionary(zip(numbers, probes), uniquingKeysWith: { first, _ in first })
+        }
+
+        /// Takes the probes of these checks for void. - Returns: what has to be cancelled.
+        mutating func withdraw(_ isVoid: (CheckID) -> Bool) -> [Work] {
+            var works: [Work] = []
+            for (serial, run) in runs where !run.isWithdrawn && isVoid(run.check) {
+                runs[serial]?.isWithdrawn = true
+                if let work = run.work { works.append(work) }
+            }
+            return works
+        }
+
+        mutating func turn(at now: ContinuousClock.Instant, limit: Int) -> Turn {
             var turn = Turn(hand: hand, stood: now - lastTick)
             lastTick = now
             guard !isStopping else { return turn }
             for decision in timetable?.due(at: now) ?? [] {
                 switch decision {
-                case .start(let entry, let due) where inFlight < limit:
-                    inFlight += 1
-                    let depth = pauses.depth(of: probes[entry].id, on: probes[entry].target, at: due)
-                    turn.starts.append(Start(entry: entry, due: due, depth: depth))
-                case .start(let entry, _):
-                    timetable?.finish(entry)
-                    turn.missed.append((probes[entry].id, .concurrency))
+                case .start(let entry, let due):
+                    guard let probe = byEntry[entry] else { continue }
+                    if inFlight < limit {
+                        turn.starts.append(start(entry, probe, due: due))
+                    } else {
+                        timetable?.finish(entry)
+                        turn.missed.append((probe.id, .concurrency))
+                    }
                 case .miss(let entry, _):
-                    turn.missed.append((probes[entry].id, .overrun))
+                    if let probe = byEntry[entry] { turn.missed.append((probe.id, .overrun)) }
                 }
             }
             turn.nextDue = timetable?.nextDue
             return turn
+        }
+
+        private mutating func start(_ entry: Int, _ probe: any Probe, due: ContinuousClock.Instant) -> Start {
+            lastSerial += 1
+            runs[lastSerial] = Run(check: probe.id)
+            return Start(
+                serial: lastSerial, entry: entry, probe: probe, due: due, depth: pauses.depth(of: probe.id, on: probe.target, at: due))
+        }
+
+        mutating func finish(_ start: Start, _ observation: Observation?, at now: ContinuousClock.Instant) -> End {
+            var end = End(isWithdrawn: runs.removeValue(forKey: start.serial)?.isWithdrawn ?? false)
+            if end.isWithdrawn {
+                // A check that was taken out and put in again has another number, and a slot of its own.
+                if !isStopping, let probe = byEntry[start.entry], probe.id == start.probe.id {
+                    end.again = self.start(start.entry, probe, due: now)
+                    end.hand = hand
+                } else {
+                    timetable?.finish(start.entry)
+                }
+            } else {
+                if let observation { end.rests = pauses.apply(observation, on: start.probe.target, slot: start.due) }
+                timetable?.finish(start.entry)
+            }
+            end.whenIdle = isStopping && inFlight == 0 ? whenIdle : nil
+            return end
         }
     }
 }

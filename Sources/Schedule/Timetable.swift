@@ -21,34 +21,62 @@ package struct Timetable: Sendable {
         }
     }
 
-    /// What to do about a slot that has come. The index is that of the entry.
+    /// What to do about a slot that has come. The number is that of the entry, given by ``init(_:seed:start:wall:)`` in order from 0
+    /// and by ``replace(_:at:)``.
     package enum Decision: Sendable, Hashable {
         case start(Int, due: ContinuousClock.Instant)
         /// The check is still running, or the slot passed while the process was stopped. The following slot is kept.
         case miss(Int, due: ContinuousClock.Instant)
     }
 
-    private let entries: [Entry]
-    private var running: [Bool]
-    private var slots: SlotHeap
+    private let seed: UInt64
+    /// A moment, and the reading of the wall clock that belongs to it.
+    private let origin: (instant: ContinuousClock.Instant, wall: Timestamp)
+    private var entries: [Int: Entry] = [:]
+    private var running: Set<Int> = []
+    private var slots = SlotHeap()
+    private var lastNumber = -1
 
     /// Lays out the slots.
     /// - Parameters:
     ///   - seed: differs between hosts, so that replicas do not probe a server at the same instant.
     ///   - start: the moment that `wall` belongs to; every check is due once within its first interval after it.
     package init(_ entries: [Entry], seed: UInt64, start: ContinuousClock.Instant, wall: Timestamp) {
-        self.entries = entries
-        running = Array(repeating: false, count: entries.count)
-        slots = SlotHeap()
-        let groups = Dictionary(grouping: entries.indices) { entries[$0].interval }
-        for (interval, members) in groups {
-            let offsets = Self.offsets(of: members.map { entries[$0].check }, interval: interval.wholeNanoseconds, seed: seed)
-            let now = wall.milliseconds * 1_000_000
+        self.seed = seed
+        origin = (start, wall)
+        _ = replace(entries, at: start)
+    }
+
+    /// Puts other entries in the place of those there are. A check that stays, with its interval, keeps its number and its slot; one with
+    /// another interval keeps its number. Every other one takes the place it would have had from the start, in its first interval after
+    /// `moment`; a probe that runs stays one.
+    /// - Returns: the numbers of the entries, in their order.
+    package mutating func replace(_ new: [Entry], at moment: ContinuousClock.Instant) -> [Int] {
+        let known = Dictionary(entries.map { ($0.value.check, $0.key) }, uniquingKeysWith: { first, _ in first })
+        let dues = Dictionary(slots.all.map { ($0.entry, $0.due) }, uniquingKeysWith: { first, _ in first })
+        let numbers = new.map { entry in
+            if let number = known[entry.check] { return number }
+            lastNumber += 1
+            return lastNumber
+        }
+        let wall = (origin.wall + (moment - origin.instant)).milliseconds * 1_000_000
+        var heap = SlotHeap()
+        for (interval, members) in Dictionary(grouping: new.indices, by: { new[$0].interval }) {
+            let offsets = Self.offsets(of: members.map { new[$0].check }, interval: interval.wholeNanoseconds, seed: seed)
             for (member, offset) in zip(members, offsets) {
-                let wait = (offset - now).modulo(interval.wholeNanoseconds)
-                slots.insert(SlotHeap.Slot(due: start.advanced(by: .nanoseconds(wait)), entry: member))
+                let number = numbers[member]
+                if let due = dues[number], entries[number]?.interval == interval {
+                    heap.insert(SlotHeap.Slot(due: due, entry: number))
+                } else {
+                    let wait = (offset - wall).modulo(interval.wholeNanoseconds)
+                    heap.insert(SlotHeap.Slot(due: moment.advanced(by: .nanoseconds(wait)), entry: number))
+                }
             }
         }
+        slots = heap
+        entries = Dictionary(zip(numbers, new), uniquingKeysWith: { first, _ in first })
+        running = running.filter { entries[$0] != nil }
+        return numbers
     }
 
     /// The next moment at which ``due(at:)`` has something to say; nil without checks.
@@ -60,11 +88,11 @@ package struct Timetable: Sendable {
     /// its next place, so that the rate of starts never rises above the usual one.
     package mutating func due(at now: ContinuousClock.Instant) -> [Decision] {
         var decisions: [Decision] = []
-        while let slot = slots.first, slot.due <= now {
-            let interval = entries[slot.entry].interval
+        while let slot = slots.first, slot.due <= now, let entry = entries[slot.entry] {
+            let interval = entry.interval
             let late = now - slot.due
-            if late <= Self.grace(of: interval), !running[slot.entry] {
-                running[slot.entry] = true
+            if late <= Self.grace(of: interval), !running.contains(slot.entry) {
+                running.insert(slot.entry)
                 decisions.append(.start(slot.entry, due: slot.due))
             } else {
                 decisions.append(.miss(slot.entry, due: slot.due))
@@ -75,8 +103,8 @@ package struct Timetable: Sendable {
         return decisions
     }
 
-    /// The probe of this entry is over; its next slot may start again.
-    package mutating func finish(_ entry: Int) { running[entry] = false }
+    /// The probe of this entry is over; its next slot may start again. An entry that is gone is none.
+    package mutating func finish(_ entry: Int) { running.remove(entry) }
 
     /// How late a start may be and still stand for its slot.
     package static func grace(of interval: Duration) -> Duration { min(interval / 4, .seconds(2)) }
@@ -116,6 +144,7 @@ private struct SlotHeap: Sendable {
     private var slots: [Slot] = []
 
     var first: Slot? { slots.first }
+    var all: [Slot] { slots }
 
     mutating func insert(_ slot: Slot) {
         slots.append(slot)

@@ -12,7 +12,7 @@ extension Configuration {
         path: String?, environment: [String: String], directory: String = ".", systemFile: String = "/etc/agent/agent.yaml"
     ) -> ConfigurationResult {
         guard let file = find(path: path, environment: environment, directory: directory, systemFile: systemFile) else {
-            return .failure([SettingsIssue(file: nil, message: missingFile(systemFile))])
+            return missing(systemFile)
         }
         switch FileText.read(file, limit: sizeLimit) {
         case .failure(let problem): return .failure([SettingsIssue(file: file, message: problem.text)])
@@ -61,6 +61,11 @@ extension Configuration {
             user: aad_orders
             identities: [app]
         """
+
+    /// What comes of there being no file at all.
+    static func missing(_ systemFile: String) -> ConfigurationResult {
+        .failure([SettingsIssue(file: nil, message: missingFile(systemFile))])
+    }
 
     private static func missingFile(_ systemFile: String) -> String {
         "no configuration: none was named by --config or AGENT_CONFIG, and neither ./agent.yaml nor \(systemFile) exists. "

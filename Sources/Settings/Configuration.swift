@@ -31,6 +31,8 @@ package struct Configuration: Sendable {
         package var hosts: [String] = []
         /// The local socket, by which commands on this machine reach the agent; nil when it is switched off.
         package var socket: Socket?
+
+        package init() {}
     }
 
     /// A local socket.
@@ -91,6 +93,11 @@ package struct Configuration: Sendable {
     package struct Log: Sendable, Hashable {
         package var level: Level = .info
         package var format: Format = .text
+
+        package init(level: Level = .info, format: Format = .text) {
+            self.level = level
+            self.format = format
+        }
 
         /// The names of swift-log, which this target does not import.
         package enum Level: String, Sendable, Hashable, CaseIterable {

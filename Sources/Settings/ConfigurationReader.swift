@@ -6,14 +6,13 @@ struct ConfigurationReader {
     let file: String
     let environment: [String: String]
 
-    private static let keys = ["cloud", "dns", "defaults", "identities", "targets", "server", "history", "limits", "log"]
     private static let laterKeys = [
         "discover": "discovery", "shard": "sharding", "webhooks": "webhooks", "otlp": "pushing metrics", "web": "a web configuration",
     ]
 
     /// Reads everything, also after errors, so that the list of errors is complete.
     func read(_ root: Section) -> Configuration {
-        root.allow(Self.keys, later: Self.laterKeys)
+        root.allow(ConfigurationShape.root, later: Self.laterKeys)
         let cloud = root.choice("cloud", of: Cloud.self)?.value ?? .public
         let defaults = self.defaults(root)
         let identities = IdentityReader(issues: issues).read(root)
@@ -37,7 +36,7 @@ struct ConfigurationReader {
     private func defaults(_ root: Section) -> Configuration.Defaults {
         var defaults = Configuration.Defaults()
         guard let section = root.section("defaults") else { return defaults }
-        section.allow(["interval", "timeout"])
+        section.allow(ConfigurationShape.defaults)
         let interval = section.duration("interval", in: TargetReader.intervalRange)
         let timeout = section.duration("timeout", in: TargetReader.timeoutRange)
         if let interval {
@@ -56,7 +55,7 @@ struct ConfigurationReader {
 
     private func nameServers(_ root: Section) -> [Endpoint] {
         guard let section = root.section("dns") else { return [] }
-        section.allow(["servers"])
+        section.allow(ConfigurationShape.dns)
         return (section.texts("servers") ?? []).compactMap { item in
             switch Names.endpoint(item.value, defaultPort: 53) {
             case .failure(let problem): issues.error(item.path, at: item.position, problem.text)
@@ -78,7 +77,7 @@ struct ConfigurationReader {
         var server = Configuration.Server()
         server.socket = Configuration.Socket(besideHistory: history.path)
         guard let section = root.section("server") else { return server }
-        section.allow(["listen", "hosts", "socket"], later: ["web_config": "TLS and passwords for the web side"])
+        section.allow(ConfigurationShape.server, later: ["web_config": "TLS and passwords for the web side"])
         if section.value("socket") != nil { server.socket = socket(section, history) }
         if let items = section.texts("listen") { server.listen = listen(items) }
         if case .list(let items)? = section.value("listen")?.content, items.isEmpty {
@@ -142,11 +141,11 @@ struct ConfigurationReader {
 
     private func history(_ root: Section) -> Configuration.History {
         let section = root.section("history")
-        section?.allow(["path", "keep", "max_size"])
+        section?.allow(ConfigurationShape.history)
         var history = historyFile(section)
         if let size = section?.size("max_size", in: Self.sizeRange) { history.maximumSize = size.value }
         guard let keep = section?.section("keep") else { return history }
-        keep.allow(["detail", "failures", "hourly", "daily"])
+        keep.allow(ConfigurationShape.keep)
         if let age = keep.duration("detail", in: Self.detailRange) { history.keep.detail = age.value }
         if let age = keep.duration("failures", in: Self.keepRange) { history.keep.failures = age.value }
         if let age = keep.duration("hourly", in: Self.keepRange) { history.keep.hourly = age.value }
@@ -155,10 +154,10 @@ struct ConfigurationReader {
     }
 
     /// Every success for longer than this would not be history but a burden; sums are there for that.
-    private static let detailRange: ClosedRange<Duration> = .seconds(86_400)...(.seconds(400 * 86_400))
-    private static let keepRange: ClosedRange<Duration> = .seconds(86_400)...(.seconds(3650 * 86_400))
+    static let detailRange: ClosedRange<Duration> = .seconds(86_400)...(.seconds(400 * 86_400))
+    static let keepRange: ClosedRange<Duration> = .seconds(86_400)...(.seconds(3650 * 86_400))
     /// Below the least there is no room for a day of a few checks.
-    private static let sizeRange: ClosedRange<Int64> = (16 << 20)...(1 << 40)
+    static let sizeRange: ClosedRange<Int64> = (16 << 20)...(1 << 40)
 
     private func historyFile(_ section: Section?) -> Configuration.History {
         if let path = section?.text("path") {
@@ -176,7 +175,7 @@ struct ConfigurationReader {
     private func limits(_ root: Section) -> Configuration.Limits {
         var limits = Configuration.Limits()
         guard let section = root.section("limits") else { return limits }
-        section.allow(["concurrency"])
+        section.allow(ConfigurationShape.limits)
         if let concurrency = section.integer("concurrency", in: 1...1024) { limits.concurrency = concurrency.value }
         return limits
     }
@@ -184,7 +183,7 @@ struct ConfigurationReader {
     private func log(_ root: Section) -> Configuration.Log {
         var log = Configuration.Log()
         guard let section = root.section("log") else { return log }
-        section.allow(["level", "format"])
+        section.allow(ConfigurationShape.log)
         if let level = section.choice("level", of: Configuration.Log.Level.self) { log.level = level.value }
         if let format = section.choice("format", of: Configuration.Log.Format.self) { log.format = format.value }
         return log

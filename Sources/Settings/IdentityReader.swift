@@ -30,7 +30,7 @@ struct IdentityReader {
     private func kind(_ fields: Section) -> IdentityDefinition.Kind? {
         guard fields.value("kind") != nil else {
             issues.error(fields.path, at: fields.position, "the key \"kind\" is missing; this version has managed_identity")
-            fields.allow(["kind", "client_id", "object_id", "resource_id"])
+            fields.allow(ConfigurationShape.identity)
             return nil
         }
         guard let kind = fields.text("kind") else { return nil }
@@ -44,7 +44,7 @@ struct IdentityReader {
             }
             return nil
         }
-        fields.allow(["kind", "client_id", "object_id", "resource_id"])
+        fields.allow(ConfigurationShape.identity)
         return selector(fields).map { .managedIdentity($0) }
     }
 

@@ -11,7 +11,7 @@ struct PrivilegeReader {
     /// - Returns: no rules when the key is absent or, with errors, when nothing of it can be used.
     func read(_ target: Section) -> PrivilegeRules {
         guard let section = target.section("privileges") else { return PrivilegeRules() }
-        section.allow(["require", "deny"])
+        section.allow(ConfigurationShape.privileges)
         var places: [String: Int] = [:]
         var rules = PrivilegeRules()
         rules.require = list("require", of: section, &places)
@@ -49,7 +49,7 @@ struct PrivilegeReader {
 
     private func mapping(_ item: Placed<YAMLValue>, _ places: inout [String: Int]) -> PrivilegeRule? {
         guard let fields = Section(item.value, path: item.path, issues: issues) else { return nil }
-        fields.allow(["on", "grants", "name"])
+        fields.allow(ConfigurationShape.privilege)
         let name = fields.text("name")
         if let name {
             if let problem = Names.problem(ofName: name.value) {
@@ -78,7 +78,9 @@ struct PrivilegeReader {
         var rights: [PrivilegeRight] = []
         for item in items {
             guard let word = Section.text(item, issues) else { continue }
-            for right in taken(PrivilegeGrammar.rights(word.value, on: kind), at: word) ?? [] {
+            // `all` stands for the rights that the engine has; MAINTAIN is PostgreSQL's alone.
+            let known = taken(PrivilegeGrammar.rights(word.value, on: kind), at: word) ?? []
+            for right in known where right != .maintain || engine == .postgresql {
                 if rights.contains(right) {
                     issues.error(word.path, at: word.position, "the right \(right.rawValue) is listed twice")
                 } else {
@@ -107,6 +109,7 @@ struct PrivilegeReader {
     private static func unknownToMySQL<Value>(_ value: Value) -> String? {
         switch value {
         case let object as PrivilegeObject where object.kind == .sequence: "MySQL has no sequences"
+        case let rights as [PrivilegeRight] where rights == [.maintain]: "MySQL has no right of that name"
         case let rule as PrivilegeRule where rule.rights.contains(.bypassrls): "MySQL has no row-level security to bypass"
         case let rights as [PrivilegeRight] where rights.contains(.bypassrls): "MySQL has no row-level security to bypass"
         default: nil

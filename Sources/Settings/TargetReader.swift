@@ -10,7 +10,6 @@ struct TargetReader {
     /// Folder that relative file names start from.
     let base: String
 
-    static let keys = ["name", "engine", "host", "port", "database", "user", "identities", "interval", "timeout", "tls", "privileges"]
     static let laterKeys = [
         "wake": "waking of serverless databases", "query": "queries of one's own",
     ]
@@ -44,7 +43,7 @@ struct TargetReader {
     }
 
     private func target(_ fields: Section, name: String?) -> Target? {
-        fields.allow(Self.keys, later: Self.laterKeys)
+        fields.allow(ConfigurationShape.target, later: Self.laterKeys)
         var engine: Engine?
         if fields.value("engine") == nil {
             issues.error(fields.path, at: fields.position, "the key \"engine\" is missing, as in engine: postgresql")
@@ -82,7 +81,7 @@ struct TargetReader {
                     + " \(Durations.text(effective.timeout)): probes that hang will be missed ones")
         }
         let caFile = fields.section("tls").flatMap { tls -> String? in
-            tls.allow(["ca_file"], later: ["verify": "a switch for verification", "insecure": "a switch for verification"])
+            tls.allow(ConfigurationShape.tls, later: ["verify": "a switch for verification", "insecure": "a switch for verification"])
             return tls.text("ca_file").map(check(caFile:))
         }
         let privileges = PrivilegeReader(issues: issues, engine: engine ?? .postgresql).read(fields)

@@ -1,10 +1,26 @@
 // Which `Host` a request may carry: the protection against DNS rebinding.
+import Synchronization
 
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Darwin)
     import Darwin
 #endif
+
+/// The names that a request may carry; a new configuration replaces them while the server runs.
+package final class HostNames: Sendable, ExpressibleByArrayLiteral {
+    private let current: Mutex<HostRule>
+
+    package init(_ names: [String]) { current = Mutex(HostRule(names: names)) }
+    package convenience init(arrayLiteral names: String...) { self.init(names) }
+
+    package func replace(_ names: [String]) {
+        let rule = HostRule(names: names)
+        current.withLock { $0 = rule }
+    }
+
+    func accepts(_ host: String?) -> Bool { current.withLock { $0 }.accepts(host) }
+}
 
 /// Accepts addresses, `localhost` and the configured names.
 ///

@@ -22,7 +22,7 @@ struct RequestFacts: Sendable {
 struct Routes: Sendable {
     let sources: StatusSources
     let metrics: Metrics
-    let hosts: HostRule
+    let hosts: HostNames
     let uriLimit: Int
     let caches: RenderCaches
 

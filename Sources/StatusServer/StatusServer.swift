@@ -44,10 +44,10 @@ package struct StatusServer: Service {
     /// - Parameters:
     ///   - listen: at least one; port 0 lets the system choose.
     ///   - socket: where commands of the same user are answered as well.
-    ///   - hosts: names that a request may carry in `Host` besides addresses and `localhost`.
+    ///   - hosts: names that a request may carry in `Host` besides addresses and `localhost`; may change later.
     ///   - onBound: called once, when all endpoints accept connections, with their actual ports in the order of `listen`.
     package init(
-        listen: [Endpoint], socket: LocalSocket? = nil, hosts: [String], sources: StatusSources, metrics: Metrics, logger: Logger,
+        listen: [Endpoint], socket: LocalSocket? = nil, hosts: HostNames, sources: StatusSources, metrics: Metrics, logger: Logger,
         limits: Limits = Limits(),
         group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
         onBound: @escaping @Sendable ([Endpoint]) async -> Void = { _ in }
@@ -62,7 +62,7 @@ package struct StatusServer: Service {
         self.metrics = metrics
         self.registry = ConnectionRegistry(limit: limits.connections, metrics: metrics)
         self.routes = Routes(
-            sources: sources, metrics: metrics, hosts: HostRule(names: hosts), uriLimit: connections.uriSize,
+            sources: sources, metrics: metrics, hosts: hosts, uriLimit: connections.uriSize,
             caches: RenderCaches(lifetime: limits.renderLifetime))
         self.logger = logger
         self.group = group

@@ -16,6 +16,7 @@ package final class HistoryStore: HistoryRecording, HistoryDatabase, Sendable {
     private let engine: StoreEngine
     private let pace: StorePace
     private let incidentsMayOpen: @Sendable () -> Bool
+    private let now: @Sendable () -> Timestamp
 
     /// No incident opens this early in the life of the service.
     package static let quietTime = Duration.seconds(60)
@@ -37,6 +38,7 @@ package final class HistoryStore: HistoryRecording, HistoryDatabase, Sendable {
             state: state, path: path, retention: retention, pace: pace, now: now, logger: logger, onCommit: onCommit,
             onChange: onChange)
         self.pace = pace
+        self.now = now
         let quietEnd = ContinuousClock.now + Self.quietTime
         self.incidentsMayOpen = incidentsMayOpen ?? { .now >= quietEnd }
     }
@@ -52,6 +54,12 @@ package final class HistoryStore: HistoryRecording, HistoryDatabase, Sendable {
     package func record(_ observation: Observation) {
         let mayOpen = incidentsMayOpen()
         state.queue.withLock { $0.add(observation, incidentsMayOpen: mayOpen) }
+    }
+
+    /// Says which checks there are. Open incidents of others, also of an earlier run, end now.
+    package func follow(_ checks: Set<CheckID>) {
+        let time = now()
+        state.queue.withLock { $0.follow(checks, at: time) }
     }
 
     /// Keeps the request, and what it says of its identity, as if that were a check: so it has history, sums and incidents.

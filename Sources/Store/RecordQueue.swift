@@ -19,6 +19,8 @@ struct RecordQueue: Sendable {
     /// The facts that were handed on last, so that only changes take a place.
     private var facts: [CheckID: Facts] = [:]
     private var trackers: [CheckID: IncidentTracker] = [:]
+    /// The checks there are; nil while nobody has said.
+    private var followed: Set<CheckID>?
     /// Records that were dropped for want of a place and not reported yet.
     private var dropped: UInt64 = 0
 
@@ -54,9 +56,29 @@ struct RecordQueue: Sendable {
         if !changes.isEmpty { add(.facts(observation.check, time: ended, changes), to: \.kept) }
     }
 
+    /// Follows these checks and no others: nobody will see the end of an incident of a check that is gone, so it ends now.
+    mutating func follow(_ checks: Set<CheckID>, at time: Timestamp) {
+        followed = checks
+        for (check, tracker) in trackers where !checks.contains(check) {
+            if let incident = tracker.open { end(incident, at: time) }
+            trackers[check] = nil
+        }
+        facts = facts.filter { checks.contains($0.key) }
+    }
+
+    private mutating func end(_ incident: Incident, at time: Timestamp) {
+        var incident = incident
+        incident.closed = max(time, incident.lastFailure)
+        add(.incident(incident), to: \.kept)
+    }
+
     /// Takes up incidents that an earlier run of the service left open.
-    mutating func adopt(_ incidents: [Incident]) {
+    mutating func adopt(_ incidents: [Incident], at time: Timestamp) {
         for incident in incidents {
+            guard followed?.contains(incident.check) ?? true else {
+                end(incident, at: time)
+                continue
+            }
             let step = trackers[incident.check, default: IncidentTracker(incident.check)].adopt(incident)
             if let step { add(.incident(step.incident), to: \.kept) }
         }

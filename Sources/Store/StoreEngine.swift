@@ -145,7 +145,8 @@ actor StoreEngine {
         }
         do {
             let open = try queue.inDatabase { try IncidentTables.open($0) }
-            state.queue.withLock { $0.adopt(open) }
+            let time = now()
+            state.queue.withLock { $0.adopt(open, at: time) }
             return try StoreWriter(queue)
         } catch {
             throw StoreRefusal(trouble: Connection.trouble(error), message: "cannot read \(file.path): \(Connection.text(error))")

@@ -9,9 +9,10 @@ package struct AgentLogHandler: LogHandler {
     private var ownLevel: Logger.Level?
     private let label: String
     private let sink: LogSink
-    private let format: LogFormat
+    private let format: LogFormat?
 
-    package init(label: String, sink: LogSink, format: LogFormat) {
+    /// - Parameter format: that of the sink when nil.
+    package init(label: String, sink: LogSink, format: LogFormat? = nil) {
         self.label = label
         self.sink = sink
         self.format = format
@@ -32,7 +33,7 @@ package struct AgentLogHandler: LogHandler {
         var all = metadataProvider?.get() ?? [:]
         all.merge(metadata) { $1 }
         if let own = event.metadata { all.merge(own) { $1 } }
-        let line = LogLine.bytes(format: format, time: .now, label: label, event: event, metadata: all)
+        let line = LogLine.bytes(format: format ?? sink.format, time: .now, label: label, event: event, metadata: all)
         sink.write(line, level: event.level)
     }
 }

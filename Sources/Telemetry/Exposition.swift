@@ -14,10 +14,12 @@ package struct ExpositionInput: Sendable {
     package var log: LogSink.Counts?
     /// Where the tokens of each identity come from, as far as that is known before the first request.
     package var sources: [String: TokenSourceKind]
+    /// What is wrong with the agent itself, beside any check.
+    package var troubles: [Failure]
 
     package init(
         board: Board.Snapshot, metrics: Metrics.Snapshot, build: BuildInfo, store: StoreGauges? = nil, process: ProcessStats? = nil,
-        log: LogSink.Counts? = nil, sources: [String: TokenSourceKind] = [:]
+        log: LogSink.Counts? = nil, sources: [String: TokenSourceKind] = [:], troubles: [Failure] = []
     ) {
         self.board = board
         self.metrics = metrics
@@ -26,6 +28,7 @@ package struct ExpositionInput: Sendable {
         self.process = process
         self.log = log
         self.sources = sources
+        self.troubles = troubles
     }
 }
 
@@ -328,6 +331,14 @@ package enum Exposition {
         writer.sample("dbprobe_config_reloads_total", schedule.reloads)
         writer.family("dbprobe_config_reload_failures_total", .counter, "Reloads of the configuration that failed.")
         writer.sample("dbprobe_config_reload_failures_total", schedule.reloadFailures)
+        if !input.troubles.isEmpty {
+            writer.family(
+                "dbprobe_agent_failure_cause", .gauge, "1 for each cause of trouble of the agent itself; no series while there is none.")
+            for cause in Set(input.troubles.map { [$0.phase.rawValue, $0.cause.rawValue] }).sorted(by: { $0[1] < $1[1] }) {
+                writer.sample(
+                    "dbprobe_agent_failure_cause", labels: ExpositionWriter.labels(["phase": cause[0], "cause": cause[1]]), 1)
+            }
+        }
         writer.family("dbprobe_build_info", .info, "Build of this agent.")
         writer.sample(
             "dbprobe_build_info",

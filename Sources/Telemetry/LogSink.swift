@@ -42,6 +42,7 @@ package final class LogSink: Sendable {
     private let wake: Semaphore
     private let counters = Counters()
     private let level: Atomic<Int>
+    private let isJSON = Atomic(false)
 
     /// - Parameters:
     ///   - descriptor: stays open as long as the process; standard error when nothing else is said.
@@ -67,6 +68,12 @@ package final class LogSink: Sendable {
     package var logLevel: Logger.Level {
         get { Logger.Level.allCases[level.load(ordering: .relaxed)] }
         set { level.store(Self.index(newValue), ordering: .relaxed) }
+    }
+
+    /// How loggers write that were given no format of their own; a reload may change it.
+    package var format: LogFormat {
+        get { isJSON.load(ordering: .relaxed) ? .json : .text }
+        set { isJSON.store(newValue == .json, ordering: .relaxed) }
     }
 
     /// Queues one line. Never waits.

@@ -123,11 +123,13 @@ package final class Metrics: Sendable {
         }
     }
 
-    /// Notes that a configuration was refused and the old one kept.
-    package func configurationRefused() {
+    /// Notes that a configuration was refused, and the old one kept if there is one.
+    package func configurationRefused(isReload: Bool = true) {
         schedule.withLock { schedule in
-            schedule.reloads += 1
-            schedule.reloadFailures += 1
+            if isReload {
+                schedule.reloads += 1
+                schedule.reloadFailures += 1
+            }
             schedule.lastReloadSucceeded = false
         }
     }

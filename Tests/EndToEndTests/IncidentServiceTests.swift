@@ -37,7 +37,7 @@ import Testing
             let stopped = await service.program.stop()
             let lines = try stopped.output.split(separator: "\n").map { try jsonObject(String($0)) }
             let kinds = Dictionary(grouping: lines) { $0["kind"] as? String ?? "" }
-            #expect(Set(kinds.keys) == ["check", "identity", "store"], "\(stopped.output)")
+            #expect(Set(kinds.keys) == ["check", "configuration", "identity", "store"], "\(stopped.output)")
             #expect(kinds["store"]?.first?["to"] as? String == "up" && kinds["store"]?.first?["id"] as? String == bench.historyPath)
             #expect(kinds["identity"]?.contains { $0["id"] as? String == "app" && $0["to"] as? String == "up" } == true)
             #expect(lines.allSatisfy { Set($0.keys) == ["schema", "time", "kind", "id", "from", "to", "cause", "phase", "since"] })

@@ -9,7 +9,7 @@ import TestSupport
 @Suite(.timeLimit(.minutes(5))) struct MachineOutputTests {
     /// Surroundings that change what many programs write.
     static let surroundings: [[String: String]] = [
-        ["TZ": "Pacific/Kiritimati"], ["TZ": "America/St_Johns"], ["TZ": ":/nonexistent"], ["TZ": "XXX-14:59:59"],
+        ["TZ": "Pacific/Kiritimati"], ["TZ": "America/St_Johns"], ["TZ": ":/nonexistent"], ["TZ": "ZZZ-14:59:59"],
         ["LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8"], ["LC_ALL": "de_DE.UTF-8"], ["LC_ALL": "C"],
         ["LC_ALL": "POSIX", "LANGUAGE": "ar"],
         ["TERM": "dumb"], ["TERM": "xterm-256color", "COLORTERM": "truecolor"], ["TERM": ""], ["CLICOLOR_FORCE": "1"], ["COLUMNS": "20"],

@@ -81,7 +81,7 @@ import Testing
     func busyPort() async throws {
         try await withAgentBench { bench in
             let service = try await bench.startService()
-            let second = try await bench.agent.run(["run", "--config", bench.configurationPath, "--listen", service.address])
+            let second = try await bench.agent.run(["run", "--no-stay", "--config", bench.configurationPath, "--listen", service.address])
             #expect(second.status == 78)
             #expect(second.errors.contains(service.address))
             #expect(second.errors.contains("--listen"))
@@ -117,17 +117,6 @@ import Testing
         let result = try await shell.run(["-c", "exec '\(agent)' config check --output json --config '\(file.path)' >/dev/full"])
         #expect(result.status == 70, "\(result.errors)")
         #expect(result.errors.contains("could not be written"))
-    }
-
-    @Test("SIGHUP does not end the service")
-    func hangup() async throws {
-        try await withAgentBench { bench in
-            let service = try await bench.startService()
-            service.program.signal(SIGHUP)
-            _ = try await eventually("the refusal to reload") { service.program.errors.contains("not in this version") ? true : nil }
-            #expect(try await service.get("/livez").status == 200)
-            #expect(await service.program.stop().status == 0)
-        }
     }
 
     @Test("More checks than may run at once are all run by diagnose, each with its own time")
@@ -169,9 +158,11 @@ import Testing
             Misuse(arguments: ["changes", "orders/app", "--file", "/nonexistent/history.db"], status: 78, says: "/nonexistent/history.db"),
             Misuse(arguments: ["history", "--by", "week"], status: 64, says: "hour or day"),
             Misuse(arguments: ["restart-safe"], status: 64, says: "not in this version"),
-            Misuse(arguments: ["config", "show"], status: 64, says: "not in this version"),
-            Misuse(arguments: ["config", "schema"], status: 64, says: "not in this version"),
-            Misuse(arguments: ["run", "--stay"], status: 64, says: "not in this version"),
+            Misuse(arguments: ["config", "show", "--config", "/nonexistent/agent.yaml"], status: 78, says: "no such file"),
+            Misuse(arguments: ["config", "show", "--output", "text"], status: 64, says: "yaml or json"),
+            Misuse(arguments: ["config", "schema", "--output", "toml"], status: 64, says: "yaml or json"),
+            Misuse(arguments: ["run", "--no-stay", "--config", "/nonexistent/agent.yaml"], status: 78, says: "no such file"),
+            Misuse(arguments: ["run", "--shard", "auto"], status: 64, says: "not in this version"),
             Misuse(arguments: ["run", "--listen", "nowhere"], status: 64, says: "host:port"),
             Misuse(arguments: ["history", "--limit", "0"], status: 64, says: "--limit"),
             Misuse(arguments: ["history", "--since", "yesterday"], status: 64, says: "yesterday"),

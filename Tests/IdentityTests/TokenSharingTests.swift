@@ -27,6 +27,48 @@ import Testing
         }
     }
 
+    @Test("An identity that stays in a new configuration keeps its token; one that is changed begins anew and the old one falls silent")
+    func replacement() async throws {
+        try await IdentityBench.run(count: 2, script: [.reply(200, body: tokenBody())]) { bench in
+            _ = try await bench.token("app")
+            _ = try await bench.token("app2")
+            #expect(bench.server.requests.count == 2)
+            let old = try #require(bench.identities.source(named: "app2"))
+            let changed = IdentityDefinition(
+                name: "app2", kind: .managedIdentity(.clientID("6f2c1f0e-0000-0000-0000-000000000000")))
+            let stays = IdentityDefinition(name: "app", kind: .managedIdentity(.systemAssigned))
+            bench.identities.replace([stays, changed], cloud: .public)
+            #expect(try await bench.token("app").isCached)
+            #expect(bench.server.requests.count == 2)
+            #expect(try await bench.token("app2").isCached == false)
+            #expect(bench.server.requests.count == 3)
+            let told = bench.events.all.count
+            _ = try await old.token(for: .ossrdbms, until: .in(.seconds(20)))
+            #expect(bench.events.all.count == told, "what is no longer configured is not told of")
+            bench.identities.replace([changed], cloud: .public)
+            #expect(bench.identities.source(named: "app") == nil)
+            #expect(Array(bench.identities.sourceKinds.keys) == ["app2"])
+            bench.identities.replace([changed], cloud: .china)
+            #expect(try await bench.token("app2").isCached == false, "another cloud, another token")
+        }
+    }
+
+    @Test("The watch takes up identities that come later and leaves those that go")
+    func watchFollows() async throws {
+        try await IdentityBench.run(script: [.reply(200, body: tokenBody())]) { bench in
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { await bench.identities.watch() }
+                await bench.server.received(atLeast: 1)
+                let other = IdentityDefinition(
+                    name: "late", kind: .managedIdentity(.clientID("6f2c1f0e-0000-0000-0000-000000000000")))
+                bench.identities.replace([other], cloud: .public)
+                await bench.server.received(atLeast: 2)
+                group.cancelAll()
+            }
+            #expect(bench.server.requests.last?.query["client_id"] == "6f2c1f0e-0000-0000-0000-000000000000")
+        }
+    }
+
     @Test("Each resource has a token of its own")
     func resources() async throws {
         try await IdentityBench.run(script: [.reply(200, body: tokenBody())]) { bench in

@@ -97,6 +97,34 @@ private final class DemandBench: Sendable {
         #expect(bench.notedOutcomes == [.succeeded], "one login, noted once")
     }
 
+    @Test("Who waits for a probe of a check that is configured otherwise is told so, and nothing of it is remembered")
+    func forgets() async {
+        let probe = HeldProbe("orders")
+        let bench = DemandBench([probe])
+        await bench.run { onDemand in
+            let answer = Task { await onDemand.ask(probe.id, within: .seconds(3)) }
+            await probe.hasBegun()
+            onDemand.forget([probe.id])
+            #expect(await answer.value == .closed)
+            #expect(onDemand.inFlight == 0)
+        }
+        #expect(bench.notedOutcomes.isEmpty, "the probe that was given up counts for nothing")
+    }
+
+    @Test("What was seen of a check is not repeated once it is configured otherwise")
+    func forgetsResults() async {
+        let probe = HeldProbe("orders")
+        let bench = DemandBench([probe])
+        await bench.run { onDemand in
+            probe.finish()
+            let first = await onDemand.ask(probe.id, within: .seconds(3))
+            onDemand.forget([probe.id])
+            probe.finish(.failed(Failure(.tcpRefused, during: .tcp)))
+            #expect(await onDemand.ask(probe.id, within: .seconds(3)) != first)
+        }
+        #expect(probe.runs.withLock { $0.count } == 2)
+    }
+
     @Test("A result is repeated for a while, and then the check is probed again")
     func rests() async {
         let probe = HeldProbe("orders")

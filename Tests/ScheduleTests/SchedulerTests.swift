@@ -7,7 +7,7 @@ import Synchronization
 import Testing
 
 /// A probe that does what a test wants.
-private struct FakeProbe: Probe {
+struct FakeProbe: Probe {
     var id: CheckID
     var target: Target
     var body: @Sendable (ProbeRun) async -> Observation.Outcome?
@@ -30,7 +30,7 @@ private struct FakeProbe: Probe {
 }
 
 /// Collects events, and lets a test wait for them.
-private final class Events: Sendable {
+final class Events: Sendable {
     private struct State {
         var events: [SchedulerEvent] = []
         var watchers: [(test: @Sendable ([SchedulerEvent]) -> Bool, tell: CheckedContinuation<Void, Never>)] = []
@@ -62,16 +62,16 @@ private final class Events: Sendable {
 }
 
 extension [SchedulerEvent] {
-    fileprivate var started: Int { count { if case .started = $0 { true } else { false } } }
-    fileprivate var finished: Int { count { if case .finished = $0 { true } else { false } } }
-    fileprivate func missed(_ reason: SchedulerEvent.MissReason) -> Int {
+    var started: Int { count { if case .started = $0 { true } else { false } } }
+    var finished: Int { count { if case .finished = $0 { true } else { false } } }
+    func missed(_ reason: SchedulerEvent.MissReason) -> Int {
         count { if case .missed(_, reason) = $0 { true } else { false } }
     }
-    fileprivate var lags: [Duration] { compactMap { if case .started(_, let lag) = $0 { lag } else { nil } } }
+    var lags: [Duration] { compactMap { if case .started(_, let lag) = $0 { lag } else { nil } } }
 }
 
 /// Probes that wait until they are cancelled, as against a silent server, and how many of them wait now.
-private final class Silence: Sendable {
+final class Silence: Sendable {
     private let waiting = Mutex(0)
     var count: Int { waiting.withLock { $0 } }
 

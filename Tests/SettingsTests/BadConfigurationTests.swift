@@ -465,6 +465,9 @@ extension BadFile {
             "mysql name", target("engine: mysql", "user: \(String(repeating: "é", count: 33))"),
             "agent.yaml:8:11: targets[0].user: is 33 characters long; MySQL takes 32, so the account needs an alias (login_name_invalid)"),
         BadFile(
+            "mysql maintain", target("engine: mysql", "privileges: {require: [{on: \"table s.t\", grants: [maintain]}]}"),
+            "agent.yaml:10:55: targets[0].privileges.require[0].grants[0]: \"maintain\": MySQL has no right of that name"),
+        BadFile(
             "mysql sequence", target("engine: mysql", "privileges: {require: [{on: \"sequence s.q\", grants: [usage]}]}"),
             "agent.yaml:10:33: targets[0].privileges.require[0].on: \"sequence s.q\": MySQL has no sequences"),
         BadFile(

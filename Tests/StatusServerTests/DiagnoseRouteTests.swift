@@ -51,7 +51,7 @@ private struct RouteBench {
             exposition: { Samples.exposition(Samples.old()) }, history: nil, liveness: { Liveness(lastTick: nil, period: .seconds(1)) },
             readiness: { [] }, report: { Samples.report(Samples.old()) }, diagnosis: diagnosis)
         let routes = Routes(
-            sources: sources, metrics: metrics, hosts: HostRule(names: []), uriLimit: 8192, caches: RenderCaches(lifetime: .zero))
+            sources: sources, metrics: metrics, hosts: [], uriLimit: 8192, caches: RenderCaches(lifetime: .zero))
         let answer = await routes.answer(
             RequestFacts(
                 method: method, uri: uri, host: host, hasBody: false, accept: accept, acceptEncoding: nil, scrapeTimeout: nil,

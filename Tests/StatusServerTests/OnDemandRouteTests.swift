@@ -31,7 +31,7 @@ private final class RouteBench: Sendable {
             }, history: nil, liveness: { Liveness(lastTick: nil, period: .seconds(1)) }, readiness: { [] },
             report: { Samples.report(board) }, targets: { targets }, probe: isOnDemand ? probe : nil)
         return Routes(
-            sources: sources, metrics: metrics, hosts: HostRule(names: []), uriLimit: 8192, caches: RenderCaches(lifetime: .seconds(600)))
+            sources: sources, metrics: metrics, hosts: [], uriLimit: 8192, caches: RenderCaches(lifetime: .seconds(600)))
     }
 }
 

@@ -69,7 +69,7 @@ private func withServer(
         report: { Samples.report(board) })
     let (ports, ready) = AsyncStream.makeStream(of: Int.self)
     let server = StatusServer(
-        listen: [Endpoint(host: "127.0.0.1", port: 0)], hosts: hosts, sources: sources, metrics: metrics,
+        listen: [Endpoint(host: "127.0.0.1", port: 0)], hosts: HostNames(hosts), sources: sources, metrics: metrics,
         logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, limits: limits, onBound: { ready.yield($0[0].port) })
     let running = Task { try await server.run() }  // Ended below, before this function returns.
     defer { running.cancel() }

@@ -84,6 +84,30 @@ import Testing
         #expect(HistoryStore.quietTime == .seconds(60))
     }
 
+    @Test("An incident ends when its check leaves the configuration, while the agent runs and over a restart")
+    func checkGoes() async throws {
+        let scratch = try Scratch()
+        let store = store(scratch.path)
+        for check in [Sample.orders, Sample.billing, Sample.reports] {
+            store.record(Sample.failure(check, at: 0, .loginPrincipalUnknown, during: .login))
+        }
+        await store.flush()
+        #expect(try await store.incidents(IncidentQuery(onlyOpen: true)).count == 3)
+        store.follow([Sample.orders, Sample.billing])
+        await store.flush()
+        #expect(Set(try await store.incidents(IncidentQuery(onlyOpen: true)).map(\.check)) == [Sample.orders, Sample.billing])
+        let ended = try #require(try await store.incidents(IncidentQuery(check: Sample.reports)).first)
+        #expect(try #require(ended.closed) >= ended.lastFailure)
+        await store.close()
+
+        let later = self.store(scratch.path)
+        later.follow([Sample.orders])
+        await later.flush()
+        await later.flush()
+        #expect(try await later.incidents(IncidentQuery(onlyOpen: true)).map(\.check) == [Sample.orders])
+        await later.close()
+    }
+
     @Test("A restart goes on with the open incident instead of opening a second one")
     func restart() async throws {
         let scratch = try Scratch()

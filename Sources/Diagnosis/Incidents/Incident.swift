@@ -5,7 +5,7 @@ package struct Incident: Sendable, Hashable, JSONRepresentable {
     package var check: CheckID
     /// When the first failing probe started: the key of the incident together with `check`.
     package var opened: Timestamp
-    /// When the first of the two successful probes that ended it started; nil while it lasts.
+    /// When the first of the two successful probes that ended it started, or when its check left the configuration; nil while it lasts.
     package var closed: Timestamp?
     /// When the newest failing probe started.
     package var lastFailure: Timestamp

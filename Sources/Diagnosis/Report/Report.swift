@@ -37,13 +37,14 @@ package struct Report: Sendable, Hashable {
     /// Draws up a report. Pure: everything it says is in its arguments.
     /// - Parameters:
     ///   - failures: of the agent itself, beside any check: a configuration that cannot be used.
+    ///   - troubles: likewise, and everything works all the same: a configuration that was refused while an older one goes on.
     ///   - notices: likewise.
     package static func make(
         snapshot: Board.Snapshot, identities: [IdentityDefinition], mode: Mode, host: String, version: String, now: Timestamp,
-        cloud: Cloud = .public, failures: [Failure] = [], notices: [Notice] = []
+        cloud: Cloud = .public, failures: [Failure] = [], troubles: [Failure] = [], notices: [Notice] = []
     ) -> Report {
         var builder = ReportBuilder(snapshot: snapshot, identities: identities, cloud: cloud, now: now)
-        let result = builder.build(failures: failures, notices: notices)
+        let result = builder.build(failures: failures, troubles: troubles, notices: notices)
         return Report(
             version: version, time: now, host: host, mode: mode,
             checks: zip(snapshot.checks, result.checks).map(Check.init),

@@ -50,8 +50,9 @@ struct ReportBuilder {
             snapshot.identities.compactMap { status in status.source.map { (status.name, $0) } }, uniquingKeysWith: { first, _ in first })
     }
 
-    mutating func build(failures: [Failure], notices: [Notice]) -> Result {
-        for failure in failures { add(failure) }
+    mutating func build(failures: [Failure], troubles: [Failure] = [], notices: [Notice]) -> Result {
+        for failure in failures { add(failure, severity: failure.cause.row.severity) }
+        for trouble in troubles { add(trouble, severity: .warning) }
         for index in snapshot.identities.indices { addIdentity(index) }
         for index in snapshot.checks.indices { addFailure(ofCheck: index) }
         for index in snapshot.checks.indices { addPrivileges(ofCheck: index) }
@@ -62,9 +63,8 @@ struct ReportBuilder {
 
     // MARK: failures
 
-    private mutating func add(_ failure: Failure) {
-        let row = failure.cause.row
-        let draft = draft(failure, severity: row.severity, values: RemedyValues(failure: failure), engine: nil, source: nil, facts: nil)
+    private mutating func add(_ failure: Failure, severity: Severity) {
+        let draft = draft(failure, severity: severity, values: RemedyValues(failure: failure), engine: nil, source: nil, facts: nil)
         drafts.append(draft)
     }
 
