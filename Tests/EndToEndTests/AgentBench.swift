@@ -16,13 +16,14 @@ final class AgentBench: Sendable {
     /// - Parameters:
     ///   - usesSystemStore: the lab's authority is in the system's store (`SSL_CERT_FILE`), and no target names a file.
     ///   - interval: of all checks.
-    init(lab: Lab, usesSystemStore: Bool = false, interval: String = "1s") throws {
+    ///   - timeout: of each probe.
+    init(lab: Lab, usesSystemStore: Bool = false, interval: String = "1s", timeout: String = "3s") throws {
         self.lab = lab
         self.usesSystemStore = usesSystemStore
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("agent-bench-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let extra = """
-            defaults: {interval: \(interval), timeout: 3s}
+            defaults: {interval: \(interval), timeout: \(timeout)}
             server: {listen: ["127.0.0.1:0"]}
             history: {path: "\(historyPath)"}
             log: {level: trace}
@@ -119,13 +120,13 @@ func jsonObject(_ text: String) throws -> [String: Any] {
 
 /// Starts a lab for `body` and takes it away again.
 func withAgentBench(
-    _ options: LabOptions = LabOptions(), usesSystemStore: Bool = false, interval: String = "1s",
+    _ options: LabOptions = LabOptions(), usesSystemStore: Bool = false, interval: String = "1s", timeout: String = "3s",
     _ body: (AgentBench) async throws -> Void
 ) async throws {
     let lab = try await Lab.start(options)
     let bench: AgentBench
     do {
-        bench = try AgentBench(lab: lab, usesSystemStore: usesSystemStore, interval: interval)
+        bench = try AgentBench(lab: lab, usesSystemStore: usesSystemStore, interval: interval, timeout: timeout)
         try await body(bench)
     } catch {
         await lab.stop()

@@ -58,7 +58,7 @@ import TestSupport
         var options = LabOptions()
         options.targets = cases.map(\.target)
         var rows: [Row] = []
-        try await withAgentBench(options, interval: "5s") { bench in
+        try await withAgentBench(options, interval: "7s", timeout: "6s") { bench in
             let mysql = try #require(bench.lab.mysql)
             let app = try #require(bench.lab.principal("app"))
             for target in options.targets where target.role != "aad_stock" {
