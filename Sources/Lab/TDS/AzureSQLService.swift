@@ -138,7 +138,7 @@ package final class AzureSQLService: Sendable {
         for first in stride(from: 11_000, to: 12_000, by: 100) {
             do {
                 for worker in [Worker.sound, .looping, .misnamed, .silent] {
-                    let behavior = behavior(of: worker, firstPort: first)
+                    let behavior = self.behavior(of: worker, firstPort: first)
                     let server = try await AzureSQLServer.start(on: workerAddress, port: first + worker.rawValue) { behavior }
                     state.withLock { $0.workers[worker] = server }
                 }
