@@ -90,7 +90,7 @@ struct SeenFault: Sendable {
     static let all = [
         SeenFault(.tcpRefused, .refused), SeenFault(.tcpDropped, .timedOut), SeenFault(.tcpReset, .closed),
         SeenFault(.silentAfterAccept, .timedOut), SeenFault(.notPostgres, .notSQLServer), SeenFault(.notMySQL, .notSQLServer),
-        SeenFault(.plaintextServer, .encryptionRefused), SeenFault(.stuffedBeforeTLS, .protocolViolation),
+        SeenFault(.plaintextServer, .encryptionRefused), SeenFault(.stuffedBeforeTLS, .notSQLServer),
         SeenFault(.azurePreloginClosed, .closed), SeenFault(.azurePreloginGarbage, .notSQLServer),
         SeenFault(.azurePreloginOffset, .notSQLServer), SeenFault(.azurePreloginLength, .tooLarge),
         SeenFault(.azureEncryptionOff, .encryptionRefused), SeenFault(.azureEncryptionMissing, .encryptionRefused),

@@ -122,7 +122,7 @@ extension Fault {
                 "bytes stuffed between the agreement on TLS and the handshake", .proxy,
                 [
                     .postgresql: .failure(.protocolViolation, .negotiate, exit: 40),
-                    .mysql: .failure(.protocolViolation, .negotiate, exit: 40), .azuresql: .failure(.protocolViolation, .tls, exit: 40),
+                    .mysql: .failure(.protocolViolation, .negotiate, exit: 40), .azuresql: .failure(.peerNotDatabase, .negotiate, exit: 30),
                 ])
         case .delay: Row("every piece from the server comes late", .proxy, all(.healthy), value: ("milliseconds", 50))
         case .dribble:
