@@ -5,6 +5,8 @@ package import Diagnosis
 /// What a step of a connection ran into. `Probes` turns it into a cause, with the token's claims at hand.
 package enum MariaDBFailure: Error, Sendable {
     case wait(WaitFailure)
+    /// No thread came free before the deadline, so the server was not asked and is not to blame.
+    case unasked
     /// The socket's own error.
     case socket(Int32)
     /// The peer closed the connection before it said anything, or in the middle of its greeting. **Shape**: what came, at most 16 bytes.

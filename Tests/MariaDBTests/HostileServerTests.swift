@@ -287,6 +287,63 @@ import Testing
         }
     }
 
+    @Test func `forty servers that take the token and never answer a question do not delay a healthy check`() async throws {
+        try await FakeMySQL.run(Self.letsIn([])) { silent in
+            try await FakeMySQL.run(Self.letsIn([.bytes(FakeScript.refusal(3032, "The server is currently in offline mode"))])) { healthy in
+                let bench = try Bench()
+                defer { bench.close() }
+                let authority = try await FakeCertificates.shared().caFile
+                let stalled = (0..<40).map { _ in bench.probe(port: silent.port, caFile: authority) }
+                let probe = bench.probe(port: healthy.port, caFile: authority)
+                #expect(await probe.observe(bench.run())?.failure?.cause == .serverUnavailable)
+                for _ in 0..<2 {
+                    await withTaskGroup(of: Cause?.self) { group in
+                        for stalled in stalled {
+                            group.addTask {
+                                // Nothing, where no thread was left to ask with: then the server is not to blame.
+                                let observation = await stalled.observe(bench.run(.seconds(3)))
+                                #expect(observation == nil || observation?.failure?.cause == .queryTimeout, "\(observation.debugDescription)")
+                                return observation?.failure?.cause
+                            }
+                        }
+                        for _ in 0..<10 {
+                            let begin = ContinuousClock.now
+                            #expect(await probe.observe(bench.run(.seconds(3)))?.failure?.cause == .serverUnavailable)
+                            #expect(ContinuousClock.now - begin < .milliseconds(2000))
+                        }
+                        let seen = await group.reduce(into: 0) { $0 += $1 == .queryTimeout ? 1 : 0 }
+                        #expect((1...MariaDBThreads.unprovenLimit).contains(seen))
+                    }
+                    #expect(bench.tools.threads.count <= MariaDBThreads.limit)
+                }
+            }
+        }
+    }
+
+    @Test func `the wait for a thread is no time of the handshake`() async throws {
+        var script = FakeScript()
+        script.tls = .stall
+        try await FakeMySQL.run(script) { stalling in
+            try await FakeMySQL.run(Self.letsIn([.bytes(FakeScript.refusal(3032, "The server is currently in offline mode"))])) { healthy in
+                let bench = try Bench()
+                defer { bench.close() }
+                let authority = try await FakeCertificates.shared().caFile
+                let stalled = (0..<MariaDBThreads.unprovenLimit).map { _ in bench.probe(port: stalling.port, caFile: authority) }
+                let probe = bench.probe(port: healthy.port, caFile: authority)
+                await withTaskGroup(of: Void.self) { group in
+                    for stalled in stalled { group.addTask { _ = await stalled.observe(bench.run(.seconds(3))) } }
+                    while bench.tools.threads.count < MariaDBThreads.unprovenLimit { await Task.yield() }
+                    // Nothing is known of it, so it waits for a place among the twelve.
+                    let observation = await probe.observe(bench.run(.seconds(20)))
+                    #expect(observation?.failure?.cause == .serverUnavailable)
+                    let handshake = observation?.phases.first { $0.phase == .tls }?.duration
+                    #expect(handshake.map { $0 < .milliseconds(1500) } == true, "\(handshake.debugDescription)")
+                    #expect(observation.map { $0.duration > .milliseconds(1500) } == true)
+                }
+            }
+        }
+    }
+
     @Test func `a cancelled probe gives no observation, at once`() async throws {
         var script = FakeScript()
         script.tls = .stall
