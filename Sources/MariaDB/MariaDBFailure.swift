@@ -22,6 +22,9 @@ package enum MariaDBFailure: Error, Sendable {
     /// The server asked for something else than a clear-text password, and the token was not sent. `plugin` is nil when the server let the user in
     /// without asking; `answer` is what it said to an answer without a password.
     case authentication(plugin: String?, answer: MariaDBError?)
+    /// The server got the token and then asked for a password by `plugin`, so the token did not open the account. `answer` is what it said
+    /// to an answer without a password; nil when it let the user in.
+    case turnedAway(plugin: String, answer: MariaDBError?)
     /// What the protocol does not allow at this point.
     case violation(String, bytes: [UInt8])
     /// More bytes than a probe may read.

@@ -246,6 +246,11 @@ struct MySQLRun: TokenRun {
             )
             return .failed(failure)
         case .authentication(let plugin, let answer): return .failed(otherAuthentication(plugin, answer, phase))
+        case .turnedAway(let plugin, let answer):
+            return .failed(
+                Classifier.mysqlTurnedAway(
+                    plugin, number: answer?.number, sqlState: answer?.sqlState, text: answer?.text, phase: phase,
+                    context: context(sentToken: true)))
         case .violation(let what, let bytes):
             let evidence = bytes.isEmpty ? Evidence(.agent, text: what) : Evidence(.bytes, code: hex(bytes.prefix(16)), text: what)
             return .failed(Failure(.protocolViolation, during: phase, evidence: [evidence]))
