@@ -232,14 +232,9 @@ final class AgentService: Sendable {
     private static func report(
         _ snapshot: Board.Snapshot, _ configuration: Configuration, _ status: StoreStatus, _ troubles: [Failure]
     ) -> Report {
-        var notices: [Notice] = []
-        if status.mode == .memory || !status.isUp {
-            let reason = status.message ?? "no file is configured"
-            notices.append(Notice(.storeNotPersistent, during: .internal, detail: "History is kept in memory only: \(reason)."))
-        }
         return Report.make(
             snapshot: snapshot, identities: configuration.identities, mode: .inside, host: Terminal.hostName,
-            version: AgentVersion.current, now: .now, cloud: configuration.cloud, troubles: troubles, notices: notices)
+            version: AgentVersion.current, now: .now, cloud: configuration.cloud, troubles: troubles, notices: status.notices)
     }
 
     /// What is wrong with the agent itself while it goes on: the file it was given, the place it should listen at.
