@@ -94,6 +94,10 @@ struct ReportBuilder {
             if severity == .warning, let end = status.expires {
                 new.finding.detail += " Nothing is down yet: the cached token is good until \(end.description) (\(Span.long(end - now)))."
             }
+            // Only what is older than a question of just now needs its age.
+            if let asked = status.asked, now - asked >= .seconds(30) {
+                new.finding.detail += " Asked last at \(asked.near(now)), \(Span.long(now - asked)) ago."
+            }
             new.finding.since = status.since
             position = drafts.count
             drafts.append(new)
