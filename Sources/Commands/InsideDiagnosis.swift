@@ -221,6 +221,8 @@ final class InsideDiagnosis: Diagnosing, Service {
         for index in snapshot.checks.indices where chosen.contains(snapshot.checks[index].id) {
             if case .observed(let observation)? = answers[snapshot.checks[index].id] {
                 if snapshot.checks[index].last != observation { _ = snapshot.checks[index].apply(observation) }
+                // A probe of the schedule that stopped before its login is older than the login made for the person, or learnt less.
+                if !observation.isPartial { snapshot.checks[index].lastPartial = nil }
             } else {
                 let known = snapshot.checks[index]
                 snapshot.checks[index] = CheckStatus(id: known.id, target: known.target)
@@ -234,6 +236,7 @@ final class InsideDiagnosis: Diagnosing, Service {
         // Who names nothing asks for everything, identities without a target included.
         if !question.names.isEmpty { report = report.narrowed(to: chosen) }
         report.medians = seen.medians.withLock { $0 }
+        if question.isCommand { report.notAsked = Set(report.identities.map(\.status.name)).subtracting(seen.tokens.withLock { $0.keys }) }
         report.failOn = question.failOn
         report.ending =
             switch end {

@@ -26,6 +26,17 @@ package struct ReportText {
         blocks += report.checks.map(\.status).filter { !explained.contains($0.id) }.map(block)
         let notes = report.findings.filter { $0.isRoot && $0.severity == .info }
         if !notes.isEmpty { blocks.append(notes.flatMap { style.paragraph("\(style.mark(.info)) ", "\($0.code): \($0.detail)") }) }
+        let old = report.identities.map(\.status).filter { report.notAsked.contains($0.name) }
+        if !old.isEmpty {
+            blocks.append(
+                old.map { identity in
+                    let known = identity.asked.map {
+                        "\(identity.state.rawValue) when asked last at \($0.near(report.time)), \(Span.long(report.time - $0)) ago"
+                    }
+                    let name = Redactor.scrub(identity.name)
+                    return "\(style.mark(.info)) identity \(name) gave no answer yet; \(known ?? "it was never asked before")"
+                })
+        }
         if blocks.isEmpty { blocks = [["no checks"]] }
         blocks[0][0] += "   " + style.paint(origin, .faint)
         return blocks.map { $0.joined(separator: "\n") }.joined(separator: "\n\n") + "\n"
