@@ -80,7 +80,9 @@ struct StatusCommand: AsyncParsableCommand {
         let fallback = "127.0.0.1:9745"
         switch Configuration.load(path: options.config, environment: Surroundings.variables) {
         case .success(let configuration, _): return (configuration.server.listen.first.map(reachable) ?? fallback, nil)
-        case .failure(let issues): return (fallback, issues.first?.file)
+        case .failure(let issues):
+            let known = Configuration.places(path: options.config, environment: Surroundings.variables)
+            return (known?.server.listen.first.map(reachable) ?? fallback, issues.first?.file)
         }
     }
 
