@@ -55,11 +55,12 @@ package struct ReportText {
     private func block(_ finding: Finding) -> [String] {
         let hit = finding.affects.compactMap { status[$0] }
         var lines = [style.paint(title(finding, hit), .strong), verdict(finding, hit)]
-        let sample = hit.first { $0.cause?.rawValue == finding.code } ?? hit.first
+        // Whom something else fails shows nothing of this finding: the cached token of a dead endpoint may lead to a server that refuses.
+        let sample = hit.first { $0.cause?.rawValue == finding.code }
         if let probe = sample?.last { lines += style.list("  ", PhaseLine.parts(probe), " · ") + norm(probe) }
         if let partial = sample?.lastPartial { lines += style.list("  now  ", PhaseLine.parts(partial), " · ") }
         lines += style.paragraph("  ", finding.detail)
-        if finding.severity == .error, let sample { lines += changed(sample) }
+        if finding.severity == .error, let sample = sample ?? hit.first { lines += changed(sample) }
         for evidence in finding.evidence.prefix(3) { lines += style.paragraph("  saw  ", Self.seen(evidence)) }
         for child in report.findings where child.parent == finding.id {
             lines += style.paragraph("  also ", "\(list(child.affects)): \(child.code), \(child.detail)")
