@@ -47,7 +47,7 @@ import Testing
         let report = Fixture.report(
             [Fixture.status(Fixture.target()), Fixture.status(Fixture.target("crm", host: "crm.example"))],
             [Fixture.identity(failure: failure)])
-        let text = ReportText.render(report, style: TextStyle(width: 200))
+        let text = ReportText.render(report, style: TextStyle(width: 400))
         #expect(
             text.hasPrefix(
                 "2 checks, identity app   inside agent, vm-orders-2, 12:00:00Z   exit 0 (1 with --fail-on warning)\n‼ token  identity_endpoint_unreachable, certain"
