@@ -84,7 +84,11 @@ final class AgentService: Sendable {
         self.onDemand = onDemand
         diagnosis = InsideDiagnosis(
             InsideDiagnosis.Sources(
-                targets: { running.workbench.configuration.targets }, board: { board },
+                targets: { running.workbench.configuration.targets },
+                identities: { running.workbench.configuration.identities.map(\.name) },
+                ask: { name, deadline in
+                    try? await running.workbench.identities.acquire(named: name, for: .ossrdbms, fresh: true, until: deadline)
+                }, board: { board },
                 report: { snapshot in
                     Self.report(
                         snapshot, running.workbench.configuration, store.status, [verdict, listening].compactMap(\.failure))

@@ -5,6 +5,7 @@
 import Certificates
 import Diagnosis
 import MariaDB
+import Readiness
 import Synchronization
 
 struct MySQLRun: TokenRun {
@@ -25,9 +26,8 @@ struct MySQLRun: TokenRun {
         let addresses = try await resolve()
         // A connection without a login would be counted against this host.
         guard run.depth == .query else { return }
-        let connection = try await connect(to: addresses)
-        defer { connection.close() }
-        // From here on the probe counts against the cap, until its connection is closed.
+        // From here on the probe counts against the cap, until its connection is closed. Who waits, waits before the greeting: a server
+        // counts a client that hangs up behind it.
         if let gate = run.gate {
             do {
                 try await gate.enter(until: run.deadline)
@@ -36,10 +36,39 @@ struct MySQLRun: TokenRun {
             }
         }
         defer { run.gate?.leave() }
+        try await awaitThread()
+        let connection = try await connect(to: addresses)
+        defer { connection.close() }
         try await logIn(connection, token)
         try await ask(connection)
+        settle(nil)
         try await askPrivileges(connection)
     }
+
+    /// Remembers for the next run whether the server held a thread until the deadline, in whatever step.
+    private func settle(_ failure: MariaDBFailure?) {
+        switch failure {
+        case .unasked?, .wait(.cancelled)?: break
+        case .wait(.deadline)?: probe.standing.withLock { $0 = .stalled }
+        default: probe.standing.withLock { $0 = .proven }
+        }
+    }
+
+    /// Looks until a thread could take the login. **Throws**: `cancelled` when none came free in time to ask anything.
+    private func awaitThread() async throws(ProbeEnd) {
+        let standing = probe.standing.withLock { $0 }
+        while !tools.threads.hasRoom(for: standing) {
+            guard run.deadline.instant - .now > Self.turn * 4 else { throw .cancelled }
+            do {
+                try await tools.reactor.sleep(until: .in(Self.turn))
+            } catch {
+                throw .cancelled
+            }
+        }
+    }
+
+    /// How often it is looked whether a thread is free.
+    private static let turn = Duration.milliseconds(50)
 
     // MARK: tcp, negotiate
 
@@ -82,7 +111,6 @@ struct MySQLRun: TokenRun {
     // MARK: tls, login
 
     private mutating func logIn(_ connection: MariaDBConnection, _ token: Secret<String>) async throws(ProbeEnd) {
-        record.enter(.tls)
         let endpoint = MariaDBEndpoint(
             host: target.host, port: target.port, database: target.database, user: target.user ?? "",
             applicationName: tools.applicationName, timeoutMilliseconds: run.deadline.remainingMilliseconds)
@@ -95,14 +123,16 @@ struct MySQLRun: TokenRun {
         }
         record.facts.tlsVersion = login.tlsVersion
         record.facts.tlsCipher = login.tlsCipher
+        // The wait for a thread is no time of the server's.
+        record.enter(.tls, at: login.begun ?? .now)
         // The library does both in one call; OpenSSL told when the first was over.
         if let finished = login.handshakeFinished { record.enter(.login, at: finished) }
         // No thread came free: nothing was asked of the server, as where the cap on probes leaves no place.
         guard login.hasBegun else { throw .cancelled }
-        probe.standing.withLock { standing in
-            if case .wait(.deadline)? = failure { standing = .stalled } else { standing = .proven }
+        if let failure {
+            settle(failure)
+            throw end(of: failure, during: login.handshakeFinished == nil ? .tls : .login)
         }
-        if let failure { throw end(of: failure, during: login.handshakeFinished == nil ? .tls : .login) }
         record.leave()
     }
 
@@ -119,6 +149,7 @@ struct MySQLRun: TokenRun {
             sent = .now
             rows = try await connection.query(MySQLStatement.question, until: run.deadline)
         } catch {
+            settle(error)
             throw end(of: error, during: .query)
         }
         let roundTrip = ContinuousClock.now - sent
@@ -182,6 +213,7 @@ struct MySQLRun: TokenRun {
             }
             if let report = privileges.report(answer) { return report }
         } catch {
+            settle(error)
             throw end(of: error, during: .privileges)
         }
         throw .failed(
@@ -199,6 +231,7 @@ struct MySQLRun: TokenRun {
     private func end(of failure: MariaDBFailure, during phase: Phase) -> ProbeEnd {
         switch failure {
         case .wait(let wait): return end(of: wait, during: phase)
+        case .unasked: return .cancelled
         case .socket(let code): return .failed(located(Classifier.errno(code, phase: phase, address: record.facts.address)))
         case .closed(let bytes):
             var failure = Classifier.closed(phase: phase)
@@ -232,6 +265,11 @@ struct MySQLRun: TokenRun {
             )
             return .failed(failure)
         case .authentication(let plugin, let answer): return .failed(otherAuthentication(plugin, answer, phase))
+        case .turnedAway(let plugin, let answer):
+            return .failed(
+                Classifier.mysqlTurnedAway(
+                    plugin, number: answer?.number, sqlState: answer?.sqlState, text: answer?.text, phase: phase,
+                    context: context(sentToken: true)))
         case .violation(let what, let bytes):
             let evidence = bytes.isEmpty ? Evidence(.agent, text: what) : Evidence(.bytes, code: hex(bytes.prefix(16)), text: what)
             return .failed(Failure(.protocolViolation, during: phase, evidence: [evidence]))

@@ -223,6 +223,30 @@ import Testing
         #expect(words(slot.failed(Self.refusal, retryAfter: nil, at: moment(51))) == [2: "entra_unavailable"])
         #expect(word(slot.asked(4, until: deadline(60), isFresh: false, at: moment(52))) == "cached, ill")
     }
+
+    @Test("A success after a failure is confirmed half a minute later, once")
+    func confirmation() {
+        var slot = slot(expires: 86_400)
+        func due(_ after: Double) -> Double? {
+            slot.lastEnded.map { ended in
+                let next = RenewalPlan.next(
+                    after: ended, failuresInRow: slot.failuresInRow, isRecovery: slot.isRecovery, renewAt: slot.held?.renewAt,
+                    now: moment(after), random: 0.5)
+                return ((next - ended).seconds * 1000).rounded() / 1000
+            }
+        }
+        #expect(due(0) == 300)
+        let isDue = slot.renewalDue(until: deadline(310), at: moment(300))
+        #expect(isDue)
+        _ = slot.failed(Self.refusal, retryAfter: nil, at: moment(301))
+        #expect(due(301) == 30)
+        for (asked, expected) in [(331.0, 30.0), (362, 300)] {
+            let isDue = slot.renewalDue(until: deadline(asked + 10), at: moment(asked))
+            #expect(isDue)
+            _ = slot.acquired(held(received: asked, expires: 86_400), at: moment(asked))
+            #expect(due(asked) == expected)
+        }
+    }
 }
 
 @Suite struct ScheduleOfRequestsTests {
