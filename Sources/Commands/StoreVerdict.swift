@@ -37,7 +37,7 @@ extension StoreStatus {
                         the oldest of it is lost when there is no room left.
                         """,
                     severity: .warning,
-                    hint: "Make room on the disk of the history, or make its file writable again; what waits is written as soon as that works.")
+                    hint: "Make room on the disk of the history, or make its file writable again; what waits is written then.")
             ]
         case .memory:
             [

@@ -103,6 +103,14 @@ enum Connection {
         (try? DatabaseQueue().inDatabase { try String.fetchOne($0, sql: "SELECT sqlite_version()") }) ?? "unknown"
     }
 
+    /// Whether this version of the library has the fault that resets a write-ahead log too early.
+    ///
+    /// **Source**: release notes of SQLite 3.51.3; versions from 3.7.0 on have it.
+    static func mayDamageFiles(_ version: String) -> Bool {
+        let numbers = version.split(separator: ".").map { Int($0) ?? 0 }
+        return numbers.lexicographicallyPrecedes([3, 51, 3]) && !numbers.lexicographicallyPrecedes([3, 7])
+    }
+
     private static func newer(_ path: String, _ version: Int64) -> StoreRefusal {
         StoreRefusal(
             trouble: .newerSchema,

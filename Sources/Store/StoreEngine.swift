@@ -104,8 +104,7 @@ actor StoreEngine {
 
     private func open() {
         guard writer == nil else { return }
-        let version = Connection.libraryVersion
-        state.status.withLock { $0.sqliteVersion = version }
+        tellVersion()
         guard let file else { return openMemory() }
         do {
             try openFile(file)
@@ -114,6 +113,18 @@ actor StoreEngine {
             if error.trouble.mayPass { reopenAt = .now + pace.reopen }
             openMemory()
         }
+    }
+
+    /// Tells once which SQLite this is.
+    private func tellVersion() {
+        guard state.status.withLock(\.sqliteVersion).isEmpty else { return }
+        let version = Connection.libraryVersion
+        state.status.withLock { $0.sqliteVersion = version }
+        // No warning: with the one connection that the agent uses the fault does not show, and whole distributions have it.
+        let caution = "; it may damage a file that two connections write, so let no other program write the history"
+        logger.notice(
+            "The history is kept by SQLite\(file != nil && Connection.mayDamageFiles(version) ? caution : "")",
+            metadata: ["sqlite.version": "\(version)"])
     }
 
     private func openFile(_ file: StoreFile) throws(StoreRefusal) {

@@ -1,8 +1,9 @@
 import Diagnosis
 import Foundation
-import Store
 import Synchronization
 import Testing
+
+@testable import Store
 
 @Suite(.timeLimit(.minutes(1))) struct HistoryStoreTests {
     @Test("The file belongs to its owner alone, whatever the umask")
@@ -224,4 +225,9 @@ import Testing
         #expect(bytes <= 60)
         #expect(store.status.records == UInt64(checks * rounds))
     }
+
+    @Test(
+        "A library with the fault of the write-ahead log is known by its version",
+        arguments: [("3.6.23", false), ("3.7.0", true), ("3.40.1", true), ("3.51.2", true), ("3.51.3", false), ("3.53.0", false)])
+    func faultyVersion(version: String, isFaulty: Bool) { #expect(Connection.mayDamageFiles(version) == isFaulty) }
 }

@@ -150,7 +150,8 @@ extension CauseRow {
         means: "The server refused the login and its message does not say why.",
         hint: "The reason is in the server's log; of what can be seen here, compare the token's object id with the role's.",
         hints: [
-            .only("The reason is in the server's log; of what can be seen here, compare the token's app id with the account's.", for: .mysql)
+            .only(
+                "The reason is in the server's log; of what can be seen here, compare the token's app id with the account's.", for: .mysql)
         ],
         remedies: [
             .look("agent token \(word: .identity)"),

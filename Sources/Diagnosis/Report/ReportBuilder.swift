@@ -229,7 +229,8 @@ struct ReportBuilder {
         let finding = Finding(
             id: "", code: notice.code.rawValue, severity: notice.severity(facts: facts, now: now), phase: notice.phase,
             certainty: .certain, affects: [], detail: notice.detail.isEmpty ? row.means : notice.detail, evidence: notice.evidence,
-            hint: notice.hint ?? row.hint, remedies: remedies(row.remedies, values, engine: status?.target.engine, source: nil), next: row.next)
+            hint: notice.hint ?? row.hint, remedies: remedies(row.remedies, values, engine: status?.target.engine, source: nil),
+            next: row.next)
         draftOfKey[key] = drafts.count
         drafts.append(Draft(finding: finding, checks: check.map { [$0] } ?? []))
     }
