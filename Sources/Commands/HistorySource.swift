@@ -76,7 +76,9 @@ struct HistorySource {
                 agent.show(reply)
                 if question.subject != (nil, nil), let configured = await configured(agent) {
                     await doubt(question, configured) { question in
-                        guard let reply = try? await agent.send(.get, question.uri, within: .seconds(5)), reply.status == 200 else { return nil }
+                        guard let reply = try? await agent.send(.get, question.uri, within: .seconds(5)), reply.status == 200 else {
+                            return nil
+                        }
                         return JSON(parsing: String(decoding: reply.body, as: UTF8.self))?["items"]?.items?.count
                     }
                 }

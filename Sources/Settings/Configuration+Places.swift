@@ -20,7 +20,9 @@ extension Configuration {
             return entries.filter { ["server", "history"].contains($0.key) }
         }
         // Wrong in what it says only: however it is laid out, it can be read.
-        if case .mapping(let all)? = YAMLDocument.read(text).root?.content { entries = all.filter { ["server", "history"].contains($0.key) } }
+        if case .mapping(let all)? = YAMLDocument.read(text).root?.content {
+            entries = all.filter { ["server", "history"].contains($0.key) }
+        }
         let root = YAMLValue(position: YAMLValue.Position(line: 1, column: 1), content: .mapping(entries))
         let issues = IssueList(file: file)
         guard let section = Section(root, path: "", issues: issues) else { return nil }

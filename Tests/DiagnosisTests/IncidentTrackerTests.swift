@@ -181,8 +181,8 @@ struct TrackerRow: Sendable, CustomTestStringConvertible {
         let down = request(.failed(Failure(.identityNotAssigned, during: .token)), at: 3)
         #expect(
             down?.json.compact == """
-                {"schema":1,"time":"1970-01-01T00:00:03.000Z","kind":"identity","id":"app","from":"up","to":"down",\
-                "cause":"identity_not_assigned","phase":"token","since":"1970-01-01T00:00:03.000Z"}
+                {"schema":1,"time":"1970-01-01T00:00:02.997Z","kind":"identity","id":"app","from":"up","to":"down",\
+                "cause":"identity_not_assigned","phase":"token","since":"1970-01-01T00:00:02.997Z"}
                 """)
     }
 }

@@ -52,7 +52,9 @@ import Testing
             text.hasPrefix(
                 "2 checks, identity app   inside agent, vm-orders-2, 12:00:00Z   exit 0 (1 with --fail-on warning)\n‼ token  identity_endpoint_unreachable, certain"
             ))
-        #expect(text.contains("Nothing is down yet: 2 of 2 log in with the cached token, which is good until 2026-11-22T14:48:00.000Z (2 h 48 min)."))
+        #expect(
+            text.contains(
+                "Nothing is down yet: 2 of 2 log in with the cached token, which is good until 2026-11-22T14:48:00.000Z (2 h 48 min)."))
         #expect(text.contains("concerns: orders/app, crm/app"))
         #expect(!text.contains("users: new connections fail"))
         #expect(text.contains("√ orders/app"))
@@ -68,7 +70,8 @@ import Testing
             ], [Fixture.identity(failure: failure)])
         let blocks = ReportText.render(report, style: TextStyle(width: 400)).split(separator: "\n\n")
         let block = try #require(blocks.first { $0.contains("identity_endpoint_unreachable") })
-        #expect(block.contains("1 of 3 log in with the cached token, which is good until") && !block.contains("Nothing is down"), "\(block)")
+        #expect(
+            block.contains("1 of 3 log in with the cached token, which is good until") && !block.contains("Nothing is down"), "\(block)")
         #expect(!block.contains(" · tcp ") && !block.contains("not: "), "\(block)")
     }
 

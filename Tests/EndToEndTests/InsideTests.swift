@@ -322,7 +322,8 @@ extension AgentBench.Service {
         }
     }
 
-    @Test("A dead identity endpoint is found at once although every check logs in with a cached token, and no longer told once it is mended")
+    @Test(
+        "A dead identity endpoint is found at once although every check logs in with a cached token, and no longer told once it is mended")
     func deadEndpoint() async throws {
         try await withAgentBench { bench in
             let service = try await bench.startWithHistory()

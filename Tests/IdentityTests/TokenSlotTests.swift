@@ -65,30 +65,6 @@ import Testing
         #expect(word(slot.asked(2, until: deadline(row.asked + 10), isFresh: false, at: moment(row.asked))) == row.answer)
     }
 
-    @Test("A success after a failure is confirmed half a minute later, once")
-    func confirmation() {
-        var slot = slot(expires: 86_400)
-        func due(_ after: Double) -> Double? {
-            slot.lastEnded.map { ended in
-                let next = RenewalPlan.next(
-                    after: ended, failuresInRow: slot.failuresInRow, isRecovery: slot.isRecovery, renewAt: slot.held?.renewAt,
-                    now: moment(after), random: 0.5)
-                return ((next - ended).seconds * 1000).rounded() / 1000
-            }
-        }
-        #expect(due(0) == 300)
-        let starts = slot.renewalDue(until: deadline(310), at: moment(300))
-        #expect(starts)
-        _ = slot.failed(Self.refusal, retryAfter: nil, at: moment(301))
-        #expect(due(301) == 30)
-        for (asked, expected) in [(331.0, 30.0), (362, 300)] {
-            let starts = slot.renewalDue(until: deadline(asked + 10), at: moment(asked))
-            #expect(starts)
-            _ = slot.acquired(held(received: asked, expires: 86_400), at: moment(asked))
-            #expect(due(asked) == expected)
-        }
-    }
-
     @Test("Many callers make one request, and all of them get its token")
     func oneRequest() {
         var slot = TokenSlot()

@@ -136,7 +136,9 @@ private func unpacked(_ answer: Answer) throws -> String {
         for answer in [plain, packed, refused] {
             #expect(answer.header("Content-Length") == [String(answer.body.readableBytes)])
             #expect(
-                answer.header("Vary") == [["/metrics", "/api/v1/history"].contains(path) ? "Accept, Accept-Encoding" : "Accept-Encoding"])
+                answer.header("Vary") == [
+                    ["/metrics", "/api/v1/history", "/api/v1/status"].contains(path) ? "Accept, Accept-Encoding" : "Accept-Encoding"
+                ])
             #expect(answer.header("Content-Type") == plain.header("Content-Type"))
         }
         #expect(refused.text == plain.text)

@@ -59,7 +59,11 @@ enum Samples {
     static func old() -> Board {
         let board = Board(targets: [target("orders"), target("billing"), target("crm")], identities: ["app", "reporting"])
         _ = board.record(success(CheckID(target: "orders", identity: "app")))
-        for _ in 0..<3 { _ = board.record(failure(CheckID(target: "billing", identity: "app"))) }
+        for back in [120, 60, 0] {
+            var observation = failure(CheckID(target: "billing", identity: "app"))
+            observation.started = observation.started + .seconds(-back)
+            _ = board.record(observation)
+        }
         board.record(.lookup(identity: "app", hit: false))
         board.record(.lookup(identity: "app", hit: true))
         board.record(.request(request("app", .acquired(expires: now + .seconds(86400), isSameToken: false))))
