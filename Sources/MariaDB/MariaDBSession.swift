@@ -113,7 +113,9 @@ import Glibc
             error.text = "The client library has no words for it that may be shown."
         }
         if let request = transport.excessiveRequest { return .violation(request, bytes: []) }
-        if transport.hasTimedOut { return .wait(.deadline) }
+        // Who asked for another plugin and then fell silent has said enough: no token was due any more.
+        let isRefused = isLoggingIn && transport.watch.isVerified && !transport.sentToken && transport.otherPlugin != nil
+        if transport.hasTimedOut, !isRefused { return .wait(.deadline) }
         if isLoggingIn, transport.watch.isVerified {
             if let plugin = transport.otherPlugin {
                 return transport.sentToken
