@@ -212,8 +212,8 @@ import Testing
             name: "the token, then a plugin that nobody has", answers: [[asksForToken], [asks("dialog")], []],
             cause: .authMethodUnexpected, evidence: "got the token and then asked for"),
         Switch(
-            name: "native, then silence", answers: [[asks("mysql_native_password")], []], cause: .probeDeadline, getsToken: false,
-            evidence: "no answer", isSilent: true),
+            name: "native, then silence", answers: [[asks("mysql_native_password")], []], cause: .authMethodUnexpected, getsToken: false,
+            evidence: "mysql_native_password", isSilent: true),
         Switch(
             name: "the token twice", answers: [[asksForToken], [asksForToken], []], cause: .protocolViolation,
             evidence: "asked for the token twice"),
