@@ -135,8 +135,14 @@ package final class TrustAnchors: Sendable {
         return bytes
     }
 
+    /// The file that `SSL_CERT_FILE` names instead of the system's store; nil when it names none, or one that is not there.
+    package static var ownStoreFile: String? {
+        guard unsafe getenv("SSL_CERT_FILE") != nil, let path = CertificateLook.storePaths.first, unsafe access(path, R_OK) == 0 else { return nil }
+        return path
+    }
+
     /// Times of change of everything trust is read from. **Unit**: nanoseconds.
-    private func currentStamp() -> [Int64] {
+    package func currentStamp() -> [Int64] {
         (CertificateLook.storePaths + [caFile].compactMap { $0 }).map { path in
             var status = stat()
             guard unsafe stat(path, &status) == 0 else { return 0 }

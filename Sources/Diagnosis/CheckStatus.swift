@@ -50,7 +50,7 @@ package struct CheckStatus: Sendable, Hashable {
     package mutating func apply(_ observation: Observation) -> StateChange? {
         guard !observation.isPartial else {
             lastPartial = observation
-            return nil
+            return fallAsleep(observation)
         }
         last = observation
         lastPartial = nil
@@ -73,6 +73,17 @@ package struct CheckStatus: Sendable, Hashable {
         guard before != (state, cause) else { return nil }
         since = before.0 == .unknown ? cause.flatMap { failingSince[$0] } ?? observation.started : observation.started
         return StateChange(check: id, from: before.0, to: state, cause: cause, phase: phase, time: observation.started)
+    }
+
+    /// Nobody logs in, so that the database may sleep: neither up nor down, unless the last login has failed, which still stands.
+    private mutating func fallAsleep(_ observation: Observation) -> StateChange? {
+        guard observation.outcome == .partial(.asleep), state != .asleep else { return nil }
+        if state == .down, let phase, [.login, .query, .privileges].contains(phase) { return nil }
+        let before = state
+        (state, cause, phase) = (.asleep, nil, nil)
+        consecutiveFailures = 0
+        since = observation.started
+        return StateChange(check: id, from: before, to: state, cause: nil, phase: nil, time: observation.started)
     }
 
     /// Takes in what history knows from before this process. What was seen since then stands.

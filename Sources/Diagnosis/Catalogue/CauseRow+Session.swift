@@ -83,6 +83,22 @@ extension CauseRow {
         ],
         next: ["automation that stops servers at night", "the activity log of the server"])
 
+    static let databaseResuming = CauseRow(
+        .session, severity: .warning, retry: .yes,
+        means: "A serverless database was asleep and is waking up, which takes about a minute.",
+        hint: "Logins keep it awake and billed: give it wake: auto or a budget, or let it never pause.",
+        remedies: [
+            .look(
+                """
+                az sql db show -g \(word: .resourceGroup) -s \(word: .server) -n \(word: .database) --query \
+                "[status,autoPauseDelay]" -o tsv
+                """),
+            .repair(
+                "az sql db update -g \(word: .resourceGroup) -s \(word: .server) -n \(word: .database) --auto-pause-delay -1", for: .azuresql
+            ),
+        ],
+        next: ["who else logs in to it", "the health of the server, when it lasts longer than two minutes"])
+
     static let serviceThrottled = CauseRow(
         .session, retry: .yes,
         means: "The server refuses new work because its resources are used up.",
