@@ -45,7 +45,7 @@ struct Workbench: Sendable {
         tools = ProbeTools(
             reactor: reactor, lookup: try NameLookup(reactor: reactor, servers: configuration.nameServers),
             nameServers: configuration.nameServers, cloud: configuration.cloud, applicationName: AgentVersion.applicationName,
-            lastGood: { board.lastGoodFacts(of: $0) })
+            lastGood: { board.lastGoodFacts(of: $0) }, wakeLedger: { board.wakeLedger(of: $0) })
         (probes, anchors) = Self.probes(of: configuration, identities: identities, tools: tools)
     }
 
@@ -102,7 +102,7 @@ struct Workbench: Sendable {
                 case .postgresql:
                     return PostgresProbe(target: target, identity: definition, tokens: tokens, anchors: shared, tools: tools)
                 case .mysql: return MySQLProbe(target: target, identity: definition, tokens: tokens, anchors: shared, tools: tools)
-                case .azuresql: return nil
+                case .azuresql: return AzureSQLProbe(target: target, identity: definition, tokens: tokens, anchors: shared, tools: tools)
                 }
             }
         }

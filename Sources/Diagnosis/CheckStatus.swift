@@ -37,6 +37,8 @@ package struct CheckStatus: Sendable, Hashable {
     package var lastPartial: Observation?
     /// What differs from the last successful probe, each with the time at which it was seen first; empty while up.
     package var changes: [FactsComparison.Change] = []
+    /// Logins to a database that may sleep, from before this process.
+    private(set) var pastWake: WakeLedger?
     /// Since when it failed, by cause, before this process began: for the first failure that it sees.
     private var failingSince: [Cause: Timestamp] = [:]
 
@@ -89,6 +91,7 @@ package struct CheckStatus: Sendable, Hashable {
     /// Takes in what history knows from before this process. What was seen since then stands.
     package mutating func adopt(_ past: CheckPast) {
         failingSince = past.failingSince
+        pastWake = past.wake
         if state == .down, let cause, let earlier = past.failingSince[cause] { since = min(since ?? earlier, earlier) }
         guard lastGood == nil else { return }
         (lastGood, lastGoodFacts, changes) = (past.lastGood, past.facts, past.changes)
@@ -107,11 +110,14 @@ package struct CheckPast: Sendable, Hashable {
     package var failingSince: [Cause: Timestamp]
     /// What was found different since the last successful probe.
     package var changes: [FactsComparison.Change]
+    /// Logins of the last day to a database that may sleep, failed ones included.
+    package var wake: WakeLedger?
 
     package init(
         lastGood: Timestamp? = nil, facts: Facts? = nil, failingSince: [Cause: Timestamp] = [:],
-        changes: [FactsComparison.Change] = []
+        changes: [FactsComparison.Change] = [], wake: WakeLedger? = nil
     ) {
+        self.wake = wake
         self.lastGood = lastGood
         self.facts = facts
         self.failingSince = failingSince

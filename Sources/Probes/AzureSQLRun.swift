@@ -66,7 +66,7 @@ struct AzureSQLRun: TokenRun {
 
     // MARK: wake
 
-    private var isServerless: Bool? {
+    var isServerless: Bool? {
         let objective = record.facts.serviceObjective ?? probe.memory.withLock(\.serviceObjective) ?? tools.lastGood(probe.id)?.serviceObjective
         return objective.map(ServiceObjective.isServerless)
     }
@@ -87,7 +87,7 @@ struct AzureSQLRun: TokenRun {
         probe.memory.withLock { $0.ledger.begin(at: .now) }
     }
 
-    private mutating func noteLoginEnd(isUnavailable: Bool) {
+    mutating func noteLoginEnd(isUnavailable: Bool) {
         let ledger = probe.memory.withLock { memory in
             memory.ledger.end(isUnavailable: isUnavailable, at: .now)
             return memory.ledger
@@ -213,7 +213,7 @@ struct AzureSQLRun: TokenRun {
     // MARK: what was seen on the way
 
     /// Steps of the first server are phases; those after a redirect are part of `login`, and listed apart.
-    private mutating func note(_ timings: [TDSTiming], from start: ContinuousClock.Instant, failed: TDSFailure? = nil) {
+    mutating func note(_ timings: [TDSTiming], from start: ContinuousClock.Instant, failed: TDSFailure? = nil) {
         var instant = start
         for timing in timings {
             if timing.hop == 0 {
@@ -231,7 +231,7 @@ struct AzureSQLRun: TokenRun {
         }
     }
 
-    private mutating func note(_ facts: TDSFacts?, _ addresses: [String], refused certificate: [UInt8]? = nil) {
+    mutating func note(_ facts: TDSFacts?, _ addresses: [String], refused certificate: [UInt8]? = nil) {
         if let facts {
             record.facts.tlsVersion = facts.tlsVersion.map(Self.version) ?? record.facts.tlsVersion
             record.facts.serverVersion = facts.version ?? facts.preloginVersion ?? record.facts.serverVersion
@@ -262,7 +262,7 @@ struct AzureSQLRun: TokenRun {
                 evidence: addresses[..<place].map { Evidence(.address, text: $0) }))
     }
 
-    private static func phase(_ phase: TDSPhase) -> Phase {
+    static func phase(_ phase: TDSPhase) -> Phase {
         switch phase {
         case .name: .dns
         case .tcp: .tcp
@@ -281,202 +281,4 @@ struct AzureSQLRun: TokenRun {
         default: text
         }
     }
-
-    // MARK: query
-
-    private mutating func ask(_ connection: TDSConnection) async throws(ProbeEnd) {
-        record.enter(.query)
-        let sent = ContinuousClock.now
-        let rows: [[TDSValue]]
-        do {
-            let limit = max(500, min(5000, run.deadline.remainingMilliseconds))
-            rows = try await connection.query(AzureSQLStatement.question(milliseconds: limit), until: run.deadline.instant).rows
-        } catch {
-            throw end(of: error, during: .query)
-        }
-        let roundTrip = ContinuousClock.now - sent
-        let received = Timestamp.now
-        guard let row = rows.first, row.count == AzureSQLStatement.columns else {
-            throw .failed(
-                Failure(
-                    .protocolViolation, during: .query, detail: "The answer to the probe's question has not the shape that was asked for.",
-                    evidence: [Evidence(.agent, code: rows.first?.count ?? 0, text: "columns in the first row")]))
-        }
-        record.leave()
-        record.facts.sessionUser = row[0].text
-        record.facts.currentUser = row[1].text
-        record.facts.database = row[2].text ?? record.facts.database
-        record.facts.isInRecovery = row[3].text.map { $0.uppercased() == "READ_ONLY" }
-        if let objective = row[4].text {
-            record.facts.serviceObjective = objective
-            probe.memory.withLock { $0.serviceObjective = objective }
-            noteLoginEnd(isUnavailable: false)
-        }
-        if let server = row[5].integer {
-            let skew = Double(server) / 1000 - (received.seconds - roundTrip.seconds / 2)
-            record.facts.clockSkew = (skew * 1000).rounded() / 1000
-        }
-    }
-
-    // MARK: privileges
-
-    /// Asks for the configured rights in one round trip. Whatever comes of it, the probe has succeeded: up means from token to query.
-    /// **Throws**: only when the caller was cancelled.
-    private mutating func askPrivileges(_ connection: TDSConnection) async throws(ProbeEnd) {
-        guard !target.privileges.isEmpty else { return try await surveyRights(connection) }
-        record.enter(.privileges)
-        do {
-            record.facts.privileges = try await rights(connection)
-            record.leave()
-        } catch {
-            guard case .failed(let failure) = error else { throw error }
-            record.leaveFailed()
-            record.facts.privileges = PrivilegeReport(role: record.facts.currentUser ?? "", problem: failure, engine: .azuresql)
-        }
-    }
-
-    private func rights(_ connection: TDSConnection) async throws(ProbeEnd) -> PrivilegeReport {
-        let question = AzureSQLPrivileges.question(target.privileges)
-        let result: TDSResult
-        do {
-            let parameters = question.parameters.map { TDSParameter($0.name, .text($0.value)) }
-            result =
-                parameters.isEmpty
-                ? try await connection.query(question.text, until: run.deadline.instant)
-                : try await connection.execute(question.text, parameters, until: run.deadline.instant)
-        } catch {
-            throw end(of: error, during: .privileges)
-        }
-        let sets = result.sets.map { $0.rows.map(Self.texts) }
-        guard !result.isTruncated, let report = AzureSQLPrivileges.report(target.privileges, sets: sets) else {
-            throw .failed(
-                Failure(
-                    .protocolViolation, during: .privileges,
-                    detail: "The answer to the question for rights has not the shape that was asked for.",
-                    evidence: [Evidence(.agent, code: sets.count, text: "result sets in the answer")]))
-        }
-        return report
-    }
-
-    private static func texts(_ row: [TDSValue]) -> [String?] { row.map { $0.isNull ? nil : $0.description } }
-
-    /// Where nothing is configured: what the user can do, at the first success and then once an hour. Not worth a failure, nor much time.
-    private mutating func surveyRights(_ connection: TDSConnection) async throws(ProbeEnd) {
-        let now = ContinuousClock.now
-        let isDue = probe.memory.withLock { memory in
-            guard memory.survey.due.map({ $0 <= now }) ?? true else { return false }
-            memory.survey.due = now + AzureSQLProbe.surveyInterval
-            return true
-        }
-        if isDue {
-            record.enter(.privileges)
-            do {
-                let answer = try await connection.query(
-                    PrivilegeSurvey.azureSQLStatement, until: run.deadline.capped(to: .seconds(2)).instant)
-                record.leave()
-                if var seen = PrivilegeSurvey(answer: answer.rows.map(Self.texts)) {
-                    seen.engine = .azuresql
-                    probe.memory.withLock { $0.survey.seen = seen }
-                }
-            } catch {
-                record.leave()
-                record.skip(.privileges, "rights could not be looked at")
-                if error.cause == .cancelled { throw .cancelled }
-            }
-        }
-        record.facts.rights = probe.memory.withLock(\.survey.seen)
-    }
-
-    // MARK: how it ends
-
-    private mutating func end(of failure: TDSFailure, from start: ContinuousClock.Instant, _ addresses: [String]) -> ProbeEnd {
-        note(failure.timings, from: start, failed: failure)
-        note(failure.facts, addresses, refused: failure.certificate)
-        if record.facts.address == nil { record.facts.address = addresses.first }
-        return end(of: failure, during: Self.phase(failure.phase))
-    }
-
-    private func end(of failure: TDSFailure, during phase: Phase) -> ProbeEnd {
-        guard failure.cause != .cancelled else { return .cancelled }
-        let seen = classified(failure, phase)
-        guard failure.hop > 0, !failure.cause.isServersWord else { return .failed(seen) }
-        return .failed(redirected(seen, failure))
-    }
-
-    /// The gateway was reached; what it sends its clients to was not.
-    private func redirected(_ seen: Failure, _ failure: TDSFailure) -> Failure {
-        let place = failure.facts?.redirectedTo ?? record.facts.redirectedTo ?? failure.address ?? "another server"
-        var seen = seen
-        seen.evidence.append(Evidence(.agent, text: "after the gateway's redirect to \(place)"))
-        guard failure.phase == .tcp else { return seen }
-        return Failure(
-            .redirectBlocked, during: .login, detail: "The gateway answers and sends its clients to \(place), which cannot be reached from here.",
-            evidence: seen.evidence)
-    }
-
-    private func classified(_ failure: TDSFailure, _ phase: Phase) -> Failure {
-        let said = Evidence(.agent, text: failure.detail)
-        switch failure.cause {
-        case .cancelled: return Failure(.probeInternal, during: phase, evidence: [said])
-        case .nameNotFound: return Failure(.dnsNotFound, during: .dns, evidence: [said])
-        case .refused, .unreachable, .closed:
-            if let code = failure.errno { return located(Classifier.errno(code, phase: phase, address: record.facts.address)) }
-            return located(Classifier.closed(phase: phase, evidence: said))
-        case .timedOut: return located(Classifier.deadline(phase: phase, after: ContinuousClock.now - record.begin))
-        case .notSQLServer: return located(Failure(.peerNotDatabase, during: phase, evidence: [bytes(failure)]))
-        case .encryptionRefused:
-            return located(Failure(.tlsNotNegotiated, during: phase, detail: failure.detail, evidence: [said]))
-        case .certificateUntrusted, .certificateExpired, .certificateNameMismatch: return certificate(failure)
-        case .tlsFailed:
-            let isMismatch = ["PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "NO_SHARED_CIPHER", "HANDSHAKE_FAILURE"].contains {
-                failure.detail.contains($0)
-            }
-            return located(Failure(isMismatch ? .tlsProtocolMismatch : .tlsHandshakeAborted, during: .tls, evidence: [said]))
-        case .loginRefused, .requestFailed:
-            return Classifier.azureSQL(failure.messages.map(Self.error), phase: phase, context: context(tenant: nil))
-        case .redirectRefused, .protocolViolation:
-            return Failure(.protocolViolation, during: phase, detail: failure.detail, evidence: [bytes(failure)])
-        case .tooLarge:
-            return Failure(
-                .protocolViolation, during: phase, detail: "The server sent more than a probe reads.",
-                evidence: [said, Evidence(.agent, code: AzureSQLProbe.byteBudget, text: "bytes are the limit after the TLS handshake")])
-        case .misuse: return Failure(.probeInternal, during: phase, detail: failure.detail, evidence: [said])
-        }
-    }
-
-    private func certificate(_ failure: TDSFailure) -> Failure {
-        let seen = failure.certificate.flatMap(CertificateFacts.init(der:))
-        // Source: OpenSSL 3, x509_vfy.h: 9 not yet valid, 10 expired, 18 self-signed, 20 no issuer, 62 host name.
-        let code =
-            switch failure.cause {
-            case .certificateExpired: (seen?.notBefore ?? .now) > .now ? 9 : 10
-            case .certificateNameMismatch: 62
-            default: seen.map { $0.subject == $0.issuer } == true ? 18 : 20
-            }
-        let host = failure.hop == 0 ? target.host : failure.facts?.redirectedTo ?? "the server of the redirect"
-        return Classifier.verify(code: code, host: host, certificate: seen, now: .now, text: failure.detail)
-            ?? Failure(.tlsUntrustedIssuer, during: .tls, evidence: [Evidence(.agent, text: failure.detail)])
-    }
-
-    private func bytes(_ failure: TDSFailure) -> Evidence {
-        failure.bytes.isEmpty
-            ? Evidence(.agent, text: failure.detail) : Evidence(.bytes, code: hex(failure.bytes.prefix(16)), text: failure.detail)
-    }
-
-    private static func error(_ message: TDSServerMessage) -> AzureSQLError {
-        AzureSQLError(number: Int(message.number), state: Int(message.state), level: Int(message.class), text: message.text)
-    }
-
-    private func context(tenant: String?) -> AzureSQLContext {
-        AzureSQLContext(
-            host: target.host, database: target.database, sentToken: true,
-            isServerless: target.wake.expectsSleep(isServerless: isServerless),
-            resumingFor: probe.memory.withLock(\.ledger).resumingFor(now: .now), claims: token?.claims, now: .now, prediction: prediction,
-            requiredTenant: tenant)
-    }
-}
-
-extension TDSFailure.Cause {
-    /// Whether it is the server's answer, rather than the way to it.
-    fileprivate var isServersWord: Bool { self == .loginRefused || self == .requestFailed || self == .redirectRefused }
 }

@@ -1,7 +1,7 @@
 // The logins of one check in the last day, and whether one more may be made. A value with a JSON form, so that it outlives a restart.
 
 /// What the budget of a check has been spent on.
-package struct WakeLedger: Sendable, Hashable {
+package struct WakeLedger: Sendable, Hashable, JSONRepresentable {
     /// When a login was begun, oldest first; only those of the last day count.
     package private(set) var logins: [Timestamp]
     /// The first of an unbroken row of answers that the database is not available: it is waking up.
