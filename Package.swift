@@ -95,7 +95,7 @@ let package = Package(
         .testTarget(name: "IdentityTests", dependencies: ["Identity", "Curl", "Diagnosis", "TestSupport", .log]),
         .testTarget(
             name: "ProbeTests",
-            dependencies: ["Probes", "Postgres", "Certificates", "Identity", "Readiness", "Lab", "TestSupport"]),
+            dependencies: ["Probes", "Postgres", "Certificates", "Diagnosis", "Identity", "Readiness", "TDS", "Lab", "TestSupport", .log]),
         .testTarget(
             name: "MariaDBTests",
             dependencies: [

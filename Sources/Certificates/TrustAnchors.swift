@@ -135,10 +135,9 @@ package final class TrustAnchors: Sendable {
         return bytes
     }
 
-    /// The file that `SSL_CERT_FILE` names instead of the system's store; nil when it names none, or one that is not there.
-    package static var ownStoreFile: String? {
-        guard unsafe getenv("SSL_CERT_FILE") != nil, let path = CertificateLook.storePaths.first, unsafe access(path, R_OK) == 0 else { return nil }
-        return path
+    /// The file of OpenSSL's own store (`SSL_CERT_FILE` names another); nil where the store is a directory only, as on Debian.
+    package static var storeFile: String? {
+        CertificateLook.storePaths.first.flatMap { path in unsafe access(path, R_OK) == 0 ? path : nil }
     }
 
     /// Times of change of everything trust is read from. **Unit**: nanoseconds.

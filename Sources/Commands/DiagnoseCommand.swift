@@ -51,7 +51,8 @@ struct DiagnoseCommand: AsyncParsableCommand {
 
     @Flag(
         help: ArgumentHelp(
-            "Log in to a serverless Azure SQL database although it may sleep, in this process. It wakes it and is billed: as a rule for an hour.")
+            "Log in to a serverless Azure SQL database although it may sleep, in this process. It wakes it and is billed: as a rule for an hour."
+        )
     )
     var wake = false
 

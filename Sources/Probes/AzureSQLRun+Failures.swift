@@ -26,7 +26,8 @@ extension AzureSQLRun {
         seen.evidence.append(Evidence(.agent, text: "after the gateway's redirect to \(place)"))
         guard failure.phase == .tcp else { return seen }
         return Failure(
-            .redirectBlocked, during: .login, detail: "The gateway answers and sends its clients to \(place), which cannot be reached from here.",
+            .redirectBlocked, during: .login,
+            detail: "The gateway answers and sends its clients to \(place), which cannot be reached from here.",
             evidence: seen.evidence)
     }
 
@@ -56,7 +57,9 @@ extension AzureSQLRun {
             return Failure(
                 .protocolViolation, during: phase, detail: "The server sent more than a probe reads.",
                 evidence: [said, Evidence(.agent, code: AzureSQLProbe.byteBudget, text: "bytes are the limit after the TLS handshake")])
-        case .misuse: return Failure(.probeInternal, during: phase, detail: failure.detail, evidence: [said])
+        // An address as host name: the configuration can mend it.
+        case .misuse:
+            return Failure(phase == .dns ? .configInvalid : .probeInternal, during: phase, detail: failure.detail, evidence: [said])
         }
     }
 

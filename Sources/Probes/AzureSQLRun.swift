@@ -67,7 +67,8 @@ struct AzureSQLRun: TokenRun {
     // MARK: wake
 
     var isServerless: Bool? {
-        let objective = record.facts.serviceObjective ?? probe.memory.withLock(\.serviceObjective) ?? tools.lastGood(probe.id)?.serviceObjective
+        let objective =
+            record.facts.serviceObjective ?? probe.memory.withLock(\.serviceObjective) ?? tools.lastGood(probe.id)?.serviceObjective
         return objective.map(ServiceObjective.isServerless)
     }
 
@@ -157,7 +158,8 @@ struct AzureSQLRun: TokenRun {
         } catch {
             // The server wants TLS 1.3, which the older way of TDS does not have: refused before it looked at the token, so it is asked once more.
             // Source: azure-sql-tds.md 2.1.
-            guard !isStrict, case .failed(let failure) = error, failure.cause == .tlsProtocolMismatch, failure.evidence.first?.code == "47072"
+            guard !isStrict, case .failed(let failure) = error, failure.cause == .tlsProtocolMismatch,
+                failure.evidence.first?.code == "47072"
             else { throw error }
             record.reopen(.tcp)
             let connection = try await logIn(addresses, trust, token, strict: true)
@@ -206,7 +208,9 @@ struct AzureSQLRun: TokenRun {
         failure.evidence.append(
             Evidence(
                 .agent,
-                text: "asked without a token, the server says that it takes those of \(issuer.authority ?? "nobody") for \(issuer.resource ?? "nothing")"))
+                text:
+                    "asked without a token, the server says that it takes those of \(issuer.authority ?? "nobody") for \(issuer.resource ?? "nothing")"
+            ))
         return .failed(failure)
     }
 

@@ -15,13 +15,16 @@ final class AzureSQLTrust: Sendable {
         if let known = known.withLock({ $0[key] }), known.stamp == stamp { return known.trust }
         let files = [anchors.caFile].compactMap(\.self)
         let choice: TDSTrust.Anchors =
-            if let store = TrustAnchors.ownStoreFile { .files([store] + files) } else if files.isEmpty { .system } else { .systemAnd(files: files) }
+            if let store = TrustAnchors.storeFile { .files([store] + files) } else if files.isEmpty { .system } else {
+                .systemAnd(files: files)
+            }
         do {
             let trust = try await TDSTrust.load(choice)
             known.withLock { $0[key] = (trust, stamp) }
             return trust
         } catch {
-            throw Failure(.configInvalid, during: .config, detail: error.detail, evidence: [Evidence(.agent, text: "\(error.cause.rawValue)")])
+            throw Failure(
+                .configInvalid, during: .config, detail: error.detail, evidence: [Evidence(.agent, text: "\(error.cause.rawValue)")])
         }
     }
 }

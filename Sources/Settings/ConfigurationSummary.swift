@@ -84,7 +84,8 @@ package struct ConfigurationSummary: Sendable, Hashable, JSONRepresentable {
                 + " every \(Durations.text(target.interval)), \(counted(target.loginsPerDay, "login")) a day,"
                 + " at most \(counted(target.peakConnections, "connection"))"
                 + (target.wake == .auto
-                    ? " (if the database is serverless, \(WakeMode.autoBudget) logins a day and check)" : target.wake.map { " (wake: \($0.text))" } ?? "")
+                    ? " (if the database is serverless, \(WakeMode.autoBudget) logins a day and check)"
+                    : target.wake.map { " (wake: \($0.text))" } ?? "")
                 + Self.rights(target.privileges)
         }
         if !unusedIdentities.isEmpty { lines.append("watched without a target: \(unusedIdentities.joined(separator: ", "))") }

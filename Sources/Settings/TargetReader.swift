@@ -109,14 +109,17 @@ struct TargetReader {
             guard let section = fields.section("wake") else { return .auto }
             section.allow(ConfigurationShape.wake)
             guard let budget = section.text("budget") else {
-                if section.value("budget") == nil { issues.error(path, at: value.position, "the key \"budget\" is missing, as in {budget: 6 per day}") }
+                if section.value("budget") == nil {
+                    issues.error(path, at: value.position, "the key \"budget\" is missing, as in {budget: 6 per day}")
+                }
                 return .auto
             }
             guard let mode = WakeMode.budget(from: budget.value) else {
                 let range = WakeMode.budgetRange
                 issues.error(
                     budget.path, at: budget.position,
-                    "\"\(printable(budget.value))\" is no budget; it reads as 6 per day, \(range.lowerBound) to \(range.upperBound) of them")
+                    "\"\(printable(budget.value))\" is no budget; it reads as 6 per day, \(range.lowerBound) to \(range.upperBound) of them"
+                )
                 return .auto
             }
             return mode

@@ -209,7 +209,8 @@ extension CauseRow {
         remedies: [
             .look("getent ahosts \(word: .host)"),
             .look("az sql server show -g \(word: .resourceGroup) -n \(word: .server) --query publicNetworkAccess -o tsv", for: .azuresql),
-            .widens("az sql server update -g \(word: .resourceGroup) -n \(word: .server) --set publicNetworkAccess=Enabled", for: .azuresql),
+            .widens(
+                "az sql server update -g \(word: .resourceGroup) -n \(word: .server) --set publicNetworkAccess=Enabled", for: .azuresql),
         ],
         next: ["the private DNS zone and its link to this network", "whether the connection of the private endpoint is approved"])
 

@@ -94,7 +94,8 @@ extension CauseRow {
                 "[status,autoPauseDelay]" -o tsv
                 """),
             .repair(
-                "az sql db update -g \(word: .resourceGroup) -s \(word: .server) -n \(word: .database) --auto-pause-delay -1", for: .azuresql
+                "az sql db update -g \(word: .resourceGroup) -s \(word: .server) -n \(word: .database) --auto-pause-delay -1",
+                for: .azuresql
             ),
         ],
         next: ["who else logs in to it", "the health of the server, when it lasts longer than two minutes"])

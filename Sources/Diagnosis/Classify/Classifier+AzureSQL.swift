@@ -114,7 +114,8 @@ extension Classifier {
     ) -> Failure {
         if let required = context.requiredTenant?.lowercased(), let tenant = context.claims?.tenant?.lowercased() {
             guard required == tenant else {
-                var wrong = failure(.tokenWrongTenant, .certain, "The server takes tokens of the tenant \(required), this one is of \(tenant).")
+                var wrong = failure(
+                    .tokenWrongTenant, .certain, "The server takes tokens of the tenant \(required), this one is of \(tenant).")
                 wrong.values["required_tenant"] = required
                 return wrong
             }
@@ -163,11 +164,14 @@ extension Classifier {
         case 40532:
             AzureRow(
                 cause: .databaseUnknown, certainty: .likely,
-                detail: "The gateway does not know the server's name: an address, an alias or a privatelink name was used, the server is gone, "
+                detail:
+                    "The gateway does not know the server's name: an address, an alias or a privatelink name was used, the server is gone, "
                     + "or the subnet has a service endpoint and no rule.")
-        case 40635, 40892: AzureRow(cause: .clientBlocked, detail: "The server blocks this address for a while after too many failed logins.")
+        case 40635, 40892:
+            AzureRow(cause: .clientBlocked, detail: "The server blocks this address for a while after too many failed logins.")
         case 40624: AzureRow(cause: .serverStopped, detail: "The server, or its subscription, is disabled.")
-        case 42119: AzureRow(cause: .serverStopped, detail: "The free allowance of the month is used up; the database rests until the next.")
+        case 42119:
+            AzureRow(cause: .serverStopped, detail: "The free allowance of the month is used up; the database rests until the next.")
         case 42108: AzureRow(cause: .serverStopped, detail: "The SQL pool is paused.")
         case 42109: AzureRow(cause: .databaseResuming, detail: "The SQL pool is warming up.")
         case 40197, 40020, 40143, 40166, 40540, 926, 615, 4221, 6005, 40626, 40627, 64, 121, 233, 10053, 10054, 10060:
@@ -177,7 +181,10 @@ extension Classifier {
         case 3906: AzureRow(cause: .databaseReadOnly)
         case 40549, 40550, 40551, 40552, 40553:
             AzureRow(cause: .connectionLost, detail: "The server ended the session because it used too much of something.")
-        case 4060: AzureRow(cause: .databaseUnknown, detail: "The database does not exist, or is closed to this login: the server does not tell which.")
+        case 4060:
+            AzureRow(
+                cause: .databaseUnknown,
+                detail: "The database does not exist, or is closed to this login: the server does not tell which.")
         case 4064: AzureRow(cause: .databaseAccessDenied, detail: "The login's default database cannot be opened.")
         case 911: AzureRow(cause: .databaseUnknown)
         case 916: AzureRow(cause: .databaseAccessDenied)
@@ -202,7 +209,10 @@ extension Classifier {
 
     private static let azureTextRows: [(patterns: [String], cause: Cause, detail: String?)] = [
         (["is not allowed to access the server"], .firewallDenied, nil),
-        (["deny public network access is set to yes", "public network interface on this server is not accessible"], .publicAccessDisabled, nil),
+        (
+            ["deny public network access is set to yes", "public network interface on this server is not accessible"],
+            .publicAccessDisabled, nil
+        ),
         (["is temporarily blocked"], .clientBlocked, nil),
         (["is not currently available"], .serverUnavailable, nil),
         (["invalid tls version"], .tlsProtocolMismatch, nil),

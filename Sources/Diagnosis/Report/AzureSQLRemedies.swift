@@ -9,7 +9,9 @@ enum AzureSQLRemedies {
             if row.way?.hasPrefix("DENY") == true {
                 texts.append("REVOKE \(words) ON \(place(row)) FROM <who is denied it>;  -- \(Redactor.scrub(row.way ?? ""))")
             }
-            texts.append(row.sort == "database" || row.sort == "role" ? "GRANT \(words) TO \(user(report));" : "GRANT \(words) ON \(place(row)) TO \(user(report));")
+            texts.append(
+                row.sort == "database" || row.sort == "role"
+                    ? "GRANT \(words) TO \(user(report));" : "GRANT \(words) ON \(place(row)) TO \(user(report));")
         }
         return remedies(.widens, texts)
     }
@@ -42,12 +44,14 @@ enum AzureSQLRemedies {
             case "sequence": .sequence
             case "function": .function
             // Rights of tables are given on their schema as well.
-            case "schema": row.rights.contains { ["USAGE", "CREATE"].contains($0) } ? .schema : row.rights == ["EXECUTE"] ? .function : .table
+            case "schema":
+                row.rights.contains { ["USAGE", "CREATE"].contains($0) } ? .schema : row.rights == ["EXECUTE"] ? .function : .table
             default: .table
             }
         var words: [String] = []
         for word in row.rights {
-            guard let right = PrivilegeRight(rawValue: word.lowercased()), let permission = AzureSQLPrivileges.permission(right, on: kind) else {
+            guard let right = PrivilegeRight(rawValue: word.lowercased()), let permission = AzureSQLPrivileges.permission(right, on: kind)
+            else {
                 continue
             }
             // Any right at all makes a schema usable; the least of them shows what is there.

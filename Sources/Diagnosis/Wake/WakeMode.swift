@@ -46,7 +46,9 @@ package enum WakeMode: Sendable, Hashable {
     /// Reads `6 per day`. Nil when it is not that or out of range.
     package static func budget(from text: String) -> WakeMode? {
         let words = text.split(separator: " ")
-        guard words.count == 3, words[1] == "per", words[2] == "day", let count = Int(words[0]), budgetRange.contains(count) else { return nil }
+        guard words.count == 3, words[1] == "per", words[2] == "day", let count = Int(words[0]), budgetRange.contains(count) else {
+            return nil
+        }
         return .budget(count)
     }
 }

@@ -63,6 +63,8 @@ package enum AzureSQLPrivileges {
         case (.table, .select), (.table, .insert), (.table, .update), (.table, .delete), (.table, .references): right.sql
         case (.table, .truncate), (.table, .trigger): "ALTER"
         case (.sequence, .usage), (.sequence, .update): "UPDATE"
+        // Where a sequence stands is part of its description.
+        case (.sequence, .select): "VIEW DEFINITION"
         case (.function, .execute): "EXECUTE"
         default: nil
         }
@@ -125,7 +127,7 @@ package enum AzureSQLPrivileges {
             _ index: Int, _ demand: PrivilegeDemand, _ kind: PrivilegeObject.Kind, _ words: [(String, String)], _ schema: String,
             _ name: String
         ) {
-            objects(index, demand, kind, words, schema, "AND o.name = \(name)")
+            objects(index, demand, kind, words, schema, " AND o.name = \(name)")
             guard demand == .require else { return }
             let list = words.map(\.0).joined(separator: ", ")
             // Held on the schema, or allowed to see definitions: then what is not seen is not there.
@@ -169,7 +171,8 @@ package enum AzureSQLPrivileges {
                 default: "N'\(kind.rawValue)'"
                 }
             // Functions that give rows are selected from, not executed.
-            let permission = kind == .function ? "CASE WHEN o.type IN ('IF', 'TF', 'FT') THEN N'SELECT' ELSE w.permission END" : "w.permission"
+            let permission =
+                kind == .function ? "CASE WHEN o.type IN ('IF', 'TF', 'FT') THEN N'SELECT' ELSE w.permission END" : "w.permission"
             let scope =
                 "(d.class = 0 OR d.class = 3 AND d.major_id = s.schema_id OR d.class = 1 AND d.minor_id = 0 AND d.major_id = o.object_id)"
             statements.append(
@@ -183,7 +186,7 @@ package enum AzureSQLPrivileges {
                 CROSS APPLY (SELECT STRING_AGG(w.word, N', ') AS rights FROM \(values(words)) \
                 WHERE COALESCE(HAS_PERMS_BY_NAME(QUOTENAME(s.name) + N'.' + QUOTENAME(o.name), N'OBJECT', \(permission)), 0) \
                 = \(demand == .require ? 0 : 1)) AS r \
-                WHERE s.name = \(schema) \(filter) AND o.is_ms_shipped = 0 AND o.type IN (\(types(kind))) AND r.rights IS NOT NULL \
+                WHERE s.name = \(schema)\(filter) AND o.is_ms_shipped = 0 AND o.type IN (\(types(kind))) AND r.rights IS NOT NULL \
                 ORDER BY o.name;
                 """)
         }
