@@ -63,19 +63,23 @@ private struct AzureBench {
     }
 
     func observe(_ timeout: Duration = .seconds(15), depth: ProbeRun.Depth = .query, explains: Bool = false, wakes: Bool = false)
-        async throws -> Observation
+        async -> Observation
     {
         let run = ProbeRun(
             deadline: .in(timeout), depth: depth, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, explains: explains,
             wakes: wakes)
-        let observation = try #require(await probe.observe(run))
+        guard let observation = await probe.observe(run) else {
+            Issue.record("the probe gave no observation")
+            return Observation(check: probe.id, started: .now, duration: .zero, phases: [], outcome: .succeeded)
+        }
         #expect(!"\(observation)".contains("canary") && !observation.facts.json.compact.contains("canary"))
         return observation
     }
 }
 
 private func write(_ text: String, to path: String) throws {
-    let file = try #require(unsafe fopen(path, "w"))
+    let opened = unsafe fopen(path, "w")
+    let file = try unsafe #require(opened)
     _ = unsafe fputs(text, file)
     _ = unsafe fclose(file)
 }
@@ -108,10 +112,10 @@ private func refusing(_ number: Int32, state: UInt8 = 1, _ text: String) -> Azur
     @Test("A healthy database is seen from the token to the query, with every phase timed and every fact named")
     func healthyDatabase() async throws {
         try await AzureBench.with(healthy()) { bench in
-            let observation = try await bench.observe()
+            let observation = await bench.observe()
             #expect(observation.outcome == .succeeded, "\(observation.outcome)")
             let timed = observation.phases.filter { $0.duration != nil }.map(\.phase)
-            #expect([.dns, .tcp, .negotiate, .tls, .login, .query].allSatisfy(timed.contains), "\(timed)")
+            #expect(Set(timed).isSuperset(of: [.dns, .tcp, .negotiate, .tls, .login, .query]), "\(timed)")
             let facts = observation.facts
             #expect(facts.serviceObjective == "GP_Gen5_2" && facts.currentUser == "app" && facts.sessionUser == "app@tenant")
             #expect(facts.database == "billing" && facts.serverVersion == "12.0.2000" && facts.isInRecovery == false)
@@ -119,7 +123,8 @@ private func refusing(_ number: Int32, state: UInt8 = 1, _ text: String) -> Azur
             #expect(facts.address != nil && facts.traceID != nil && facts.clockSkew != nil && facts.wake == nil)
             let login = try #require(bench.server.logins.first)
             #expect(login.message.database == "billing" && login.message.applicationName == "agent/test")
-            #expect(login.token?.reveal { $0 } == secretToken)
+            let sent = login.token.map { $0.reveal { $0 } }
+            #expect(sent == secretToken)
             #expect(bench.server.logins.count == 1)
         }
     }
@@ -127,7 +132,7 @@ private func refusing(_ number: Int32, state: UInt8 = 1, _ text: String) -> Azur
     @Test("While logins pause the probe stops after TLS, and no login is seen")
     func loginsPause() async throws {
         try await AzureBench.with(healthy()) { bench in
-            let observation = try await bench.observe(depth: .tls)
+            let observation = await bench.observe(depth: .tls)
             #expect(observation.outcome == .partial(.loginPaused))
             #expect(observation.phases.first { $0.phase == .tls }?.outcome == .ok)
             #expect(observation.phases.first { $0.phase == .login }?.outcome == .skipped("logins pause"))
@@ -138,12 +143,12 @@ private func refusing(_ number: Int32, state: UInt8 = 1, _ text: String) -> Azur
     @Test("A serverless database is logged in to once, and then let sleep")
     func serverless() async throws {
         try await AzureBench.with(healthy(objective: "GP_S_Gen5_1")) { bench in
-            let first = try await bench.observe()
+            let first = await bench.observe()
             #expect(first.outcome == .succeeded)
             #expect(first.facts.wake?.logins.count == 1)
-            for _ in 0..<3 { #expect(try await bench.observe().outcome == .partial(.asleep)) }
+            for _ in 0..<3 { #expect(await bench.observe().outcome == .partial(.asleep)) }
             #expect(bench.server.logins.count == 1)
-            #expect(try await bench.observe(wakes: true).outcome == .succeeded)
+            #expect(await bench.observe(wakes: true).outcome == .succeeded)
             #expect(bench.server.logins.count == 2)
         }
     }
@@ -154,7 +159,7 @@ private func refusing(_ number: Int32, state: UInt8 = 1, _ text: String) -> Azur
         known.serviceObjective = "GP_S_Gen5_1"
         let past = WakeLedger(logins: [.now + .seconds(-60)])
         try await AzureBench.with(healthy(objective: "GP_S_Gen5_1"), past: past, lastGood: known) { bench in
-            #expect(try await bench.observe().outcome == .partial(.asleep))
+            #expect(await bench.observe().outcome == .partial(.asleep))
             #expect(bench.server.logins.isEmpty)
         }
     }
@@ -162,7 +167,7 @@ private func refusing(_ number: Int32, state: UInt8 = 1, _ text: String) -> Azur
     @Test("wake: never logs in to nothing, always to everything", arguments: [WakeMode.never, .always])
     func modes(mode: WakeMode) async throws {
         try await AzureBench.with(healthy(objective: "GP_S_Gen5_1"), wake: mode) { bench in
-            for _ in 0..<2 { #expect(try await bench.observe().outcome == (mode == .never ? .partial(.asleep) : .succeeded)) }
+            for _ in 0..<2 { #expect(await bench.observe().outcome == (mode == .never ? .partial(.asleep) : .succeeded)) }
             #expect(bench.server.logins.count == (mode == .never ? 0 : 2))
         }
     }
@@ -172,7 +177,7 @@ private func refusing(_ number: Int32, state: UInt8 = 1, _ text: String) -> Azur
         let script = refusing(40613, "Database 'billing' on server 'localhost' is not currently available.")
         try await AzureBench.with(script, wake: .budget(2)) { bench in
             for _ in 0..<3 {
-                let observation = try await bench.observe()
+                let observation = await bench.observe()
                 #expect(observation.outcome == .partial(.asleep), "\(observation.outcome)")
                 #expect(observation.phases.first { $0.phase == .login }?.outcome == .skipped("the database is waking up"))
             }
@@ -182,10 +187,10 @@ private func refusing(_ number: Int32, state: UInt8 = 1, _ text: String) -> Azur
         var known = Facts()
         known.serviceObjective = "GP_S_Gen5_1"
         try await AzureBench.with(script, wake: .always, lastGood: known) { bench in
-            #expect(try await bench.observe().failure?.cause == .databaseResuming)
+            #expect(await bench.observe().failure?.cause == .databaseResuming)
         }
         try await AzureBench.with(script) { bench in
-            #expect(try await bench.observe().failure?.cause == .serverUnavailable)
+            #expect(await bench.observe().failure?.cause == .serverUnavailable)
         }
     }
 
@@ -194,7 +199,7 @@ private func refusing(_ number: Int32, state: UInt8 = 1, _ text: String) -> Azur
         let script = refusing(
             40615, "Cannot open server 'x' requested by the login. Client with IP address '20.1.2.3' is not allowed to access the server.")
         try await AzureBench.with(script) { bench in
-            let observation = try await bench.observe()
+            let observation = await bench.observe()
             let failure = try #require(observation.failure)
             #expect(failure.cause == .firewallDenied && failure.phase == .login)
             #expect(failure.evidence.first?.code == "40615" && failure.values["client_ip"] == "20.1.2.3")
@@ -212,9 +217,9 @@ private func refusing(_ number: Int32, state: UInt8 = 1, _ text: String) -> Azur
         script.issuer = FederatedAuthenticationInfo(
             stsURL: "https://login.windows.net/00000000-0000-0000-0000-000000000001", spn: "https://database.windows.net/")
         try await AzureBench.with(script) { bench in
-            #expect(try await bench.observe().failure?.certainty == .likely)
+            #expect(await bench.observe().failure?.certainty == .likely)
             #expect(bench.server.logins.count == 1)
-            let failure = try #require(try await bench.observe(explains: true).failure)
+            let failure = try #require(await bench.observe(explains: true).failure)
             #expect(failure.cause == .tokenWrongTenant && failure.certainty == .certain, "\(failure)")
             #expect(failure.values["required_tenant"] == "00000000-0000-0000-0000-000000000001")
             let asked = bench.server.logins.filter(\.asksForIssuer)
@@ -225,20 +230,20 @@ private func refusing(_ number: Int32, state: UInt8 = 1, _ text: String) -> Azur
     @Test("No token leaves for a server that is not trusted, has another name, or does not encrypt")
     func untrusted() async throws {
         try await AzureBench.with(healthy(), trusts: false) { bench in
-            let observation = try await bench.observe()
+            let observation = await bench.observe()
             #expect(observation.failure?.cause == .tlsUntrustedIssuer && observation.failure?.phase == .tls)
             #expect(observation.facts.certificate?.names == ["localhost"])
             #expect(bench.server.logins.isEmpty)
         }
         try await AzureBench.with(healthy(), names: ["*.database.windows.net"]) { bench in
-            let failure = try #require(try await bench.observe().failure)
+            let failure = try #require(await bench.observe().failure)
             #expect(failure.cause == .tlsNameMismatch, "\(failure)")
             #expect(bench.server.logins.isEmpty)
         }
         var plain = healthy()
         plain.encryption = 2
         try await AzureBench.with(plain) { bench in
-            #expect(try await bench.observe().failure?.cause == .tlsNotNegotiated)
+            #expect(await bench.observe().failure?.cause == .tlsNotNegotiated)
             #expect(bench.server.logins.isEmpty)
         }
     }
@@ -269,7 +274,7 @@ private func refusing(_ number: Int32, state: UInt8 = 1, _ text: String) -> Azur
         script.troubles = [row.step: row.trouble]
         try await AzureBench.with(script) { bench in
             let begin = ContinuousClock.now
-            let failure = try #require(try await bench.observe(.seconds(2)).failure)
+            let failure = try #require(await bench.observe(.seconds(2)).failure)
             #expect(ContinuousClock.now - begin < .seconds(6))
             #expect(failure.cause == row.cause && failure.phase == row.phase, "\(failure)")
         }
@@ -280,7 +285,7 @@ private func refusing(_ number: Int32, state: UInt8 = 1, _ text: String) -> Azur
         var script = healthy()
         script.troubles = [.query: .endlessRows]
         try await AzureBench.with(script) { bench in
-            let failure = try #require(try await bench.observe(.seconds(10)).failure)
+            let failure = try #require(await bench.observe(.seconds(10)).failure)
             #expect(failure.cause == .protocolViolation, "\(failure)")
         }
     }
@@ -296,13 +301,13 @@ private func refusing(_ number: Int32, state: UInt8 = 1, _ text: String) -> Azur
                 + AzureSQLScript.rows(columns, [["0", "missing", "table", "sales", "orders", "dbo", "SELECT", nil, "1", "1"]])
         })
         try await AzureBench.with(script, privileges: rules) { bench in
-            let observation = try await bench.observe()
+            let observation = await bench.observe()
             #expect(observation.outcome == .succeeded)
             #expect(observation.facts.privileges?.entries.map(\.isPassed) == [false])
             #expect(observation.facts.privileges?.problem == nil)
         }
         try await AzureBench.with(healthy(), privileges: rules) { bench in
-            let observation = try await bench.observe()
+            let observation = await bench.observe()
             #expect(observation.outcome == .succeeded)
             #expect(observation.facts.privileges?.problem?.cause == .protocolViolation)
         }
