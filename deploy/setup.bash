@@ -84,6 +84,7 @@ need_capabilities() {
         prometheus) command -v prometheus && command -v promtool ;;
         python3-prometheus-client) python3 -c 'import prometheus_client.openmetrics.parser' ;;
         python3-jsonschema) python3 -c 'import jsonschema' ;;
+        libpam-wrapper) compgen -G '/usr/lib*/libpam_wrapper.so' || compgen -G '/usr/lib/*/libpam_wrapper.so' ;;
         libltdl7) ldconfig -p | grep -F 'libltdl.so.7 ' ;;
         libkrb5-3) ldconfig -p | grep -F 'libkrb5.so.3 ' ;;
         libgssapi-krb5-2) ldconfig -p | grep -F 'libgssapi_krb5.so.2 ' ;;
@@ -104,4 +105,4 @@ build_packages=(git ca-certificates pkg-config gcc g++ libc6-dev libcurl4-openss
 # shellcheck disable=SC2034
 lab_packages=(postgresql mariadb-server)
 # shellcheck disable=SC2034
-test_packages=(prometheus python3-prometheus-client python3-jsonschema python3-pymysql python3-venv libltdl7 libkrb5-3 libgssapi-krb5-2 curl openssl chromium)
+test_packages=(prometheus python3-prometheus-client python3-jsonschema python3-pymysql python3-venv libpam-wrapper libltdl7 libkrb5-3 libgssapi-krb5-2 curl openssl chromium)

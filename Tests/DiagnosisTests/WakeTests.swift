@@ -41,7 +41,8 @@ import Testing
     func restart() throws {
         var ledger = WakeLedger()
         ledger.begin(at: noon)
-        let read = try #require(WakeLedger(try #require(JSON(parsing: ledger.json.compact))))
+        let written = try #require(JSON(parsing: ledger.json.compact))
+        let read = try #require(WakeLedger(written))
         #expect(read == ledger)
         #expect(read.decide(limit: 4, now: Self.later(60)) == .sleep(until: Self.later(6 * 3600)))
         var fresh = WakeLedger()

@@ -249,7 +249,7 @@ extension AgentBench.Service {
             #expect(attributes[.posixPermissions] as? Int == 0o600)
             #expect(try await bench.run(["diagnose", "orders"]).output.contains("inside agent"))
             #expect(try await bench.run(["status"]).output.contains("at \(path), "))
-            let second = try await bench.run(["run", "--listen", "127.0.0.1:0"])
+            let second = try await bench.run(["run", "--no-stay", "--listen", "127.0.0.1:0"])
             #expect(second.status == 78)
             #expect(
                 second.errors.contains("process \(service.program.identifier)") && second.errors.contains("server.socket"),
@@ -257,7 +257,7 @@ extension AgentBench.Service {
             #expect(try await bench.run(["status"]).status == 0, "the first one goes on")
             _ = await service.program.stop()
             try configure("nowhere/a.sock")
-            let third = try await bench.run(["run"])
+            let third = try await bench.run(["run", "--no-stay"])
             #expect(third.status == 78 && third.errors.contains("its folder does not exist"), "\(third.errors)")
             try configure("off")
             let without = try await bench.startService()

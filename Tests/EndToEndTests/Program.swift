@@ -75,9 +75,13 @@ final class RunningProgram: @unchecked Sendable {
 
     func signal(_ number: Int32) { kill(process.processIdentifier, number) }
 
-    /// Waits for the end.
+    /// Waits for the end. A test whose time is over ends the program, so that what comes after it still runs.
     func wait() async -> ProgramResult {
         for await _ in ends {}
+        if process.isRunning {
+            signal(SIGKILL)
+            process.waitUntilExit()
+        }
         return ProgramResult(
             status: process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus, output: output,
             errors: errors)

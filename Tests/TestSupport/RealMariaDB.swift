@@ -76,7 +76,7 @@ package struct RealMariaDB: Sendable {
             printf 'subjectAltName=DNS:localhost,IP:127.0.0.1,DNS:*.mysql.database.azure.com\n' >names
             openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 20 -extfile names -out server.pem
         } >openssl.log 2>&1 || { cat openssl.log >&2; exit 1; }
-        mkdir pam data
+        mkdir pam data tmp
         printf 'auth required pam_permit.so\naccount required pam_permit.so\n' >pam/permit
         as=; owner=$(id -un)
         if [ "$(id -u)" = 0 ]; then owner=mysql; chown -R mysql . ; chmod 755 pam; as="setpriv --reuid mysql --regid mysql --clear-groups --"; fi
@@ -84,6 +84,7 @@ package struct RealMariaDB: Sendable {
         cat >my.cnf <<END
         [mariadbd]
         datadir=$folder/data
+        tmpdir=$folder/tmp
         socket=$folder/my.sock
         pid-file=$folder/pid
         bind-address=127.0.0.1
@@ -102,8 +103,8 @@ package struct RealMariaDB: Sendable {
         key-buffer-size=1M
         END
         for line in "$@"; do printf '%s\n' "$line" >>my.cnf; done
-        $as mariadb-install-db --no-defaults --datadir="$folder/data" --auth-root-authentication-method=normal --skip-test-db \
-            --skip-name-resolve >install.log 2>&1 || { cat install.log >&2; exit 1; }
+        $as mariadb-install-db --no-defaults --datadir="$folder/data" --tmpdir="$folder/tmp" --skip-test-db \
+            --auth-root-authentication-method=normal --skip-name-resolve >install.log 2>&1 || { cat install.log >&2; exit 1; }
         wrapper=$(ls /usr/lib/*/libpam_wrapper.so)
         # Ends by itself should the test be killed.
         LD_PRELOAD=$wrapper PAM_WRAPPER=1 PAM_WRAPPER_SERVICE_DIR="$folder/pam" $as timeout 600 \

@@ -92,8 +92,11 @@ package struct TextStyle: Sendable, Hashable {
 }
 
 extension Timestamp {
-    /// The time of day for moments within a day of `now`, else date and minute.
+    /// The time of day for moments of the last day and of the rest of this one, else date and minute.
     package func near(_ now: Timestamp) -> String {
-        abs((now - self).seconds) < 86400 ? timeOfDay : dateAndMinute
+        let isPast = self <= now
+        let isToday = milliseconds / 86_400_000 == now.milliseconds / 86_400_000
+        // What was is told beside how long ago; what comes tomorrow at the same hour would read as if it were over.
+        return abs((now - self).seconds) < 86400 && (isPast || isToday) ? timeOfDay : dateAndMinute
     }
 }
