@@ -96,7 +96,7 @@ struct Workbench: Sendable {
             anchors[key] = shared
             return target.identities.compactMap { name -> (any Probe)? in
                 if let probe = kept[CheckID(target: target.name, identity: name)] { return probe }
-                // `Settings` has refused unknown identities and engines without a probe.
+                // `Settings` has refused unknown identities.
                 guard let definition = definitions[name], let tokens = identities.source(named: name) else { return nil }
                 switch target.engine {
                 case .postgresql:

@@ -280,6 +280,34 @@ private func refusing(_ number: Int32, state: UInt8 = 1, _ text: String) -> Azur
         }
     }
 
+    @Test("A redirect is followed once, named as a fact and verified; one that leads nowhere or abroad has its cause")
+    func redirect() async throws {
+        let authority = try CertificateAuthority(commonName: "Another Root")
+        // Nobody trusts this worker: the token stays here.
+        let worker = try await AzureSQLServer.start(script: healthy(), certificate: authority.issue(names: ["localhost"]))
+        var script = healthy()
+        script.route = Route(server: "localhost", port: UInt16(worker.port))
+        try await AzureBench.with(script) { bench in
+            let observation = await bench.observe()
+            #expect(observation.failure?.cause == .tlsUntrustedIssuer, "\(observation.outcome)")
+            #expect(observation.facts.redirectedTo == "localhost:\(worker.port)")
+            #expect(observation.facts.redirectPhases.last?.phase == .tls && observation.facts.redirectPhases.last?.outcome == .failed)
+        }
+        #expect(worker.logins.isEmpty)
+        await worker.stop()
+        script.route = Route(server: "localhost", port: UInt16(worker.port))
+        try await AzureBench.with(script) { bench in
+            let failure = try #require(await bench.observe().failure)
+            #expect(failure.cause == .redirectBlocked && failure.phase == .login, "\(failure)")
+            #expect(failure.detail?.contains("localhost:\(worker.port)") == true)
+        }
+        script.route = Route(server: "evil.example", port: 1433)
+        try await AzureBench.with(script) { bench in
+            let failure = try #require(await bench.observe().failure)
+            #expect(failure.cause == .protocolViolation && failure.detail?.contains("evil.example") == true, "\(failure)")
+        }
+    }
+
     @Test("A server that never stops sending is cut off at the limit")
     func endless() async throws {
         var script = healthy()
