@@ -87,7 +87,9 @@ private func write(_ text: String, to path: String) throws {
 private func remove(_ path: String) { _ = unsafe unlink(path) }
 
 /// A server that answers the probe's own questions.
-private func healthy(objective: String = "GP_Gen5_2", rights: @escaping @Sendable () -> [ReplyToken] = { [] }) -> AzureSQLScript {
+private func healthy(
+    objective: String = "GP_Gen5_2", rights: @escaping @Sendable () -> [ReplyToken] = { AzureSQLScript.unknownStatement("rights") }
+) -> AzureSQLScript {
     var script = AzureSQLScript()
     script.answer = { sql, parameters in
         func text(_ name: String) -> TDSColumn { TDSColumn(name, ColumnType(.nVarChar, size: 256)) }
@@ -337,7 +339,7 @@ private func refusing(_ number: Int32, state: UInt8 = 1, _ text: String) -> Azur
         try await AzureBench.with(healthy(), privileges: rules) { bench in
             let observation = await bench.observe()
             #expect(observation.outcome == .succeeded)
-            #expect(observation.facts.privileges?.problem?.cause == .protocolViolation)
+            #expect(observation.facts.privileges?.problem?.cause == .queryFailed)
         }
     }
 }

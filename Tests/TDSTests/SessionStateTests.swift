@@ -245,7 +245,8 @@ import Testing
             .federatedAuthenticationInfo(FederatedAuthenticationInfo(stsURL: nil, spn: nil)),
         ]
         for round in 0..<500 {
-            var state = SessionState(strict: round % 2 == 0, method: round % 7 == 0 ? .askIssuer : round % 11 == 0 ? .hangUp : .token, mostRows: 2)
+            var state = SessionState(
+                strict: round % 2 == 0, method: round % 7 == 0 ? .askIssuer : round % 11 == 0 ? .hangUp : .token, mostRows: 2)
             var ends = 0
             var open: Set<RequestID> = []
             var isClosed = false
