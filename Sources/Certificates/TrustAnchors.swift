@@ -64,11 +64,17 @@ package final class TrustAnchors: Sendable {
     private struct State {
         var adopted: AnchorFile?
         /// The store's times of change when `adopted` was filled.
-        var stamp: [Int64] = []
+        var stamp = Stamp()
         /// The whole store, for a library that takes it.
-        var store: (value: TrustStore, stamp: [Int64])?
+        var store: (value: TrustStore, stamp: Stamp)?
         /// When the stores were last looked at, and what their times were then.
-        var looked: (at: ContinuousClock.Instant, stamp: [Int64])?
+        var looked: (at: ContinuousClock.Instant, stamp: Stamp)?
+    }
+
+    /// The state on disk of everything trust is read from.
+    package struct Stamp: Sendable, Hashable {
+        /// Times of change. **Unit**: nanoseconds.
+        var times: [Int64] = []
     }
 
     package init(caFile: String?) {
@@ -101,13 +107,13 @@ package final class TrustAnchors: Sendable {
     /// Keeps what the whole store vouched for, beside the configured file, and fills `file` with it when one waits for it.
     ///
     /// **Throws**: `config_invalid` when the configured file cannot be read, `probe_internal` when the system gives no memory file.
-    package func adopt(anchorPEM: [UInt8], filling file: AnchorFile? = nil) throws(Failure) {
+    /// - Parameter stamp: from before the store was read for the verdict: what changed since then may have ended the trust.
+    package func adopt(anchorPEM: [UInt8], vouchedAt stamp: Stamp, filling file: AnchorFile? = nil) throws(Failure) {
         var bytes = anchorPEM
         if let caFile { bytes += try Self.read(caFile) }
         let new: AnchorFile
         if let file { new = file } else { new = try AnchorFile() }
         try new.fill(with: bytes)
-        let stamp = currentStamp()
         state.withLock { state in
             // An equal file stays: whoever connects with it goes on.
             if let known = state.adopted, known.holds(bytes), state.stamp == stamp { return }
@@ -140,12 +146,15 @@ package final class TrustAnchors: Sendable {
         CertificateLook.storePaths.first.flatMap { path in unsafe access(path, R_OK) == 0 ? path : nil }
     }
 
-    /// Times of change of everything trust is read from. **Unit**: nanoseconds.
-    package func currentStamp() -> [Int64] {
-        (CertificateLook.storePaths + [caFile].compactMap { $0 }).map { path in
-            var status = stat()
-            guard unsafe stat(path, &status) == 0 else { return 0 }
-            return Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
-        }
+    /// What a verdict of the whole store has to be stamped with; taken before the store is read.
+    ///
+    /// A few calls of `stat`, as cheap as those of ``file``.
+    package func currentStamp() -> Stamp {
+        Stamp(
+            times: (CertificateLook.storePaths + [caFile].compactMap { $0 }).map { path in
+                var status = stat()
+                guard unsafe stat(path, &status) == 0 else { return 0 }
+                return Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
+            })
     }
 }

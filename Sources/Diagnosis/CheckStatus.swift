@@ -172,9 +172,11 @@ package struct IdentityStatus: Sendable, Hashable {
                 requestFailures[result.source, default: [:]][reason.cause, default: 0] += 1
             }
             guard before != (state, cause) else { return nil }
-            since = before.0 == .unknown ? cause.flatMap { failingSince[$0] } ?? result.time : result.time
+            // The start of the request, as for checks and incidents: one moment on every surface.
+            let started = result.started
+            since = before.0 == .unknown ? cause.flatMap { failingSince[$0] } ?? started : started
             return StateLine(
-                time: result.time, kind: .identity, id: name, from: before.0, to: state, cause: cause?.rawValue, phase: failure?.phase)
+                time: started, kind: .identity, id: name, from: before.0, to: state, cause: cause?.rawValue, phase: failure?.phase)
         }
         return nil
     }

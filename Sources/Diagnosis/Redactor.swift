@@ -144,7 +144,9 @@ package enum Redactor {
             }
             var end = cursor
             while end < bytes.count, ![0x20, 0x22, 0x27, 0x26, 0x2C, 0x3B, 0x7D, 0x5C].contains(bytes[end]) { end += 1 }
-            if sawAssignment, end > cursor {
+            if key == "password", isUsed(bytes[..<index], bytes[(index + needle.count)..<cursor], bytes[cursor..<end]) {
+                index = end
+            } else if sawAssignment, end > cursor {
                 bytes.replaceSubrange(cursor..<end, with: replacement)
                 index = cursor + replacement.count
             } else {
@@ -152,6 +154,12 @@ package enum Redactor {
             }
         }
         return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Whether this is `using password: YES)` or `NO)`, by which MySQL says whether a password came: no secret, and the telling word.
+    private static func isUsed(_ before: ArraySlice<UInt8>, _ between: ArraySlice<UInt8>, _ value: ArraySlice<UInt8>) -> Bool {
+        before.suffix(7).elementsEqual("(using ".utf8) && between.elementsEqual(": ".utf8)
+            && (value.elementsEqual("YES)".utf8) || value.elementsEqual("NO)".utf8))
     }
 
     private static func lower(_ byte: UInt8) -> UInt8 { byte >= 0x41 && byte <= 0x5A ? byte + 0x20 : byte }

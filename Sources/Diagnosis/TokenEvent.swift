@@ -26,9 +26,12 @@ package struct TokenRequestResult: Sendable, Hashable {
     package var identity: String
     package var resource: TokenResource
     package var source: TokenSourceKind
+    /// When it ended.
     package var time: Timestamp
     package var duration: Duration
     package var outcome: Outcome
+
+    package var started: Timestamp { time + (.zero - duration) }
 
     package init(
         identity: String, resource: TokenResource, source: TokenSourceKind, time: Timestamp, duration: Duration, outcome: Outcome
@@ -57,7 +60,7 @@ extension TokenRequestResult {
             case .failed(let failure): (.failed(failure), .failed)
             }
         return Observation(
-            check: CheckID(watching: identity), started: time + (.zero - duration), duration: duration,
+            check: CheckID(watching: identity), started: started, duration: duration,
             phases: [PhaseResult(.token, ended, duration: duration)], outcome: outcome)
     }
 }

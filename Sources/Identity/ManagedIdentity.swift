@@ -109,7 +109,8 @@ final class ManagedIdentity: TokenSource {
         return slots.mapValues { slot in
             slot.lastEnded.map { ended in
                 RenewalPlan.next(
-                    after: ended, failuresInRow: slot.failuresInRow, renewAt: slot.held?.renewAt, now: now, random: 0.5)
+                    after: ended, failuresInRow: slot.failuresInRow, isRecovery: slot.isRecovery, renewAt: slot.held?.renewAt, now: now,
+                    random: 0.5)
             }
         }
     }

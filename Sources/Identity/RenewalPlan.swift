@@ -5,6 +5,8 @@ import Diagnosis
 enum RenewalPlan {
     /// Every local endpoint is asked this often.
     static let interval: Duration = .seconds(300)
+    /// A success that follows a failure is asked to repeat itself this soon, once: an incident ends with the second one.
+    static let confirmation: Duration = .seconds(30)
 
     /// When to renew a token: at half of what is left of a long one, else five minutes before its last five minutes.
     ///
@@ -26,11 +28,12 @@ enum RenewalPlan {
     }
 
     /// When the next question is due after a request that has ended.
+    /// - Parameter isRecovery: the request succeeded and the one before it failed.
     static func next(
-        after ended: ContinuousClock.Instant, failuresInRow: Int, renewAt: Timestamp?, now: Moment, random: Double
+        after ended: ContinuousClock.Instant, failuresInRow: Int, isRecovery: Bool = false, renewAt: Timestamp?, now: Moment, random: Double
     ) -> ContinuousClock.Instant {
         let spread = 0.9 + 0.2 * random
-        var due = ended + .seconds(fraction: interval.seconds * spread)
+        var due = ended + .seconds(fraction: (isRecovery ? confirmation : interval).seconds * spread)
         if failuresInRow > 0 {
             let pause = min(interval.seconds, 30 * Double(1 << min(failuresInRow - 1, 4)))
             return ended + .seconds(fraction: pause * spread)

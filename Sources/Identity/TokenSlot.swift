@@ -77,6 +77,8 @@ struct TokenSlot: Sendable {
     private(set) var lastEnded: ContinuousClock.Instant?
     /// Requests that failed since the last success.
     private(set) var failuresInRow = 0
+    /// Whether the last request succeeded and the one before it failed.
+    private(set) var isRecovery = false
 
     // MARK: Inputs of callers
 
@@ -166,6 +168,7 @@ struct TokenSlot: Sendable {
         let isSame = lastFingerprint == new.token.fingerprint
         lastFingerprint = new.token.fingerprint
         held = new
+        isRecovery = failuresInRow > 0
         (remembered, renewalFailure, failuresInRow, lastEnded) = (nil, nil, 0, now.instant)
         let lease = TokenLease(token: new.token, isCached: false)
         return (land().map { ($0.key, .lease(lease)) }, isSame)
@@ -181,6 +184,7 @@ struct TokenSlot: Sendable {
     /// - Parameter retryAfter: the source's own wish.
     mutating func failed(_ failure: Failure, retryAfter: Duration?, at now: Moment) -> Release {
         failuresInRow += 1
+        isRecovery = false
         lastEnded = now.instant
         renewalFailure = failure
         remembered = Remembered(

@@ -34,11 +34,14 @@ extension Lab {
             }
         }
         lines.append("targets:")
-        for target in options.targets {
+        for target in options.targets where target.engine != .azuresql || LabTarget.isAzureSQLProbed {
             lines += [
                 "  - name: \(target.name)", "    engine: \(target.engine.rawValue)", "    host: \(target.host)",
                 "    port: \(endpoint(of: target).port)",
-                "    database: \(target.database)", "    user: \(target.role)",
+                "    database: \(target.database)",
+            ]
+            if target.engine != .azuresql { lines.append("    user: \(target.role)") }
+            lines += [
                 "    identities: [\(target.identities.joined(separator: ", "))]",
                 "    tls: {ca_file: \"\(caFile)\"}",
             ]

@@ -2,7 +2,7 @@
 package import Diagnosis
 package import Logging
 
-/// A running lab: identity endpoints, a name service, fault proxies, and a real PostgreSQL and MariaDB that check tokens.
+/// A running lab: identity endpoints, a name service, fault proxies, a real PostgreSQL and MariaDB that check tokens, and a server of Azure SQL.
 ///
 /// Everything listens on loopback addresses of this lab's own, everything written is in one scratch folder, and nothing of it is left after
 /// `stop()`, nor when the process is killed.
@@ -19,6 +19,7 @@ package final class Lab: Sendable {
     /// Nil when the options ask for none, or no target needs it.
     package let postgres: PostgresServer?
     package let mysql: MySQLServer?
+    package let azureSQL: AzureSQLService?
     package let board: FaultBoard
     /// Switches faults on and off.
     package let faults: Faults
@@ -30,7 +31,7 @@ package final class Lab: Sendable {
     private let proxyOfTarget: [String: Int]
     private let blackHole: BlackHole?
 
-    /// The audience of PostgreSQL and MySQL on Azure.
+    /// The audience of PostgreSQL and MySQL on Azure; that of Azure SQL belongs to `AzureSQLService`.
     package static let audience = "https://ossrdbms-aad.database.windows.net"
 
     /// Starts all parts and returns when the servers accept logins.
@@ -78,6 +79,16 @@ package final class Lab: Sendable {
             if case .success(let server?) = started.0 { running.append { await server.stop() } }
             if case .success(let server?) = started.1 { running.append { await server.stop() } }
             let (postgres, mysql) = (try started.0.get(), try started.1.get())
+            let groups = try Self.groups(of: options.targets)
+            var azureSQL: AzureSQLService?
+            if options.azureSQL, engines.contains(.azuresql) {
+                let ours = options.targets.filter { $0.engine == .azuresql }
+                let service = try await AzureSQLService.start(
+                    options.direct ? [ours] : groups.filter { $0[0].engine == .azuresql }, principals: options.principals, block: block,
+                    certificates: certificates.azureSQL, issuer: issuer, board: board)
+                running.append { await service.stop() }
+                azureSQL = service
+            }
             let desk = IdentityDesk(issuer: issuer, principals: options.principals, options: options, board: board) { [postgres] issued in
                 if issued.audience == Self.audience { try await postgres?.admit(issued) }
             }
@@ -99,13 +110,16 @@ package final class Lab: Sendable {
                 ]
                 let contexts = [
                     Engine.postgresql: try TLSContexts(certificates.postgres), .mysql: try TLSContexts(certificates.mysql),
+                    .azuresql: try TLSContexts(certificates.azureSQL),
                 ]
-                for (index, group) in try Self.groups(of: options.targets).enumerated() {
+                for (index, group) in groups.enumerated() {
                     let engine = group[0].engine
                     guard let tls = contexts[engine] else { throw LabError("The lab has no servers of the engine \(engine.rawValue).") }
+                    // Each group of Azure SQL has a gateway of its own.
+                    let upstream = engine == .azuresql ? azureSQL?.endpoint(of: group[0].name) : upstreams[engine] ?? nil
                     let route = Route(
-                        targets: group.map(\.name), engine: engine, upstream: upstreams[engine] ?? nil, block: block, tls: tls,
-                        board: board, recorder: recorder)
+                        targets: group.map(\.name), engine: engine, upstream: upstream, block: block, tls: tls, board: board,
+                        recorder: recorder)
                     let proxy = try await FaultProxy.start(on: block.target(index), route: route, recorder: recorder)
                     running.append { await proxy.stop() }
                     for target in group { proxyOfTarget[target.name] = proxies.count }
@@ -114,19 +128,27 @@ package final class Lab: Sendable {
             }
             var zone = Zone()
             for target in options.targets {
-                let server = target.engine == .mysql ? block.mysql : block.postgres
+                let server =
+                    switch target.engine {
+                    case .postgresql: block.postgres
+                    case .mysql: block.mysql
+                    case .azuresql: block.azureSQL
+                    }
                 let addresses =
                     proxyOfTarget[target.name].map { proxies[$0].addresses }
                     ?? FaultProxy.Addresses(primary: server, secondary: server, dead: block.blackHole)
                 zone.add(
                     Zone.Entry(target: target, addresses: target.blackHole ? [block.blackHole] : [addresses.primary], reserve: addresses))
             }
+            if azureSQL != nil { zone.add(AzureSQLService.Worker.host, address: block.azureSQLWorker) }
             self.nameServer = try await NameServer.start(on: block.nameServer, zone: zone, board: board)
             self.postgres = postgres
             self.mysql = mysql
+            self.azureSQL = azureSQL
             self.identity = identity
             self.faults = Faults(
-                targets: options.targets, board: board, identity: identity, postgres: postgres, mysql: mysql, proxies: proxies)
+                targets: options.targets, board: board, identity: identity, postgres: postgres, mysql: mysql, azureSQL: azureSQL,
+                proxies: proxies)
             self.proxies = proxies
             self.proxyOfTarget = proxyOfTarget
             self.blackHole = blackHole
@@ -154,7 +176,8 @@ package final class Lab: Sendable {
         await identity.stop()
         async let first: Void? = postgres?.stop()
         async let second: Void? = mysql?.stop()
-        _ = await (first, second)
+        async let third: Void? = azureSQL?.stop()
+        _ = await (first, second, third)
         scratch.remove()
     }
 
@@ -170,7 +193,8 @@ package final class Lab: Sendable {
         if let proxy = proxyOfTarget[target.name].map({ proxies[$0] }) { return Endpoint(host: proxy.addresses.primary, port: proxy.port) }
         return switch target.engine {
         case .mysql: Endpoint(host: block.mysql, port: mysql?.port ?? 0)
-        case .postgresql, .azuresql: Endpoint(host: block.postgres, port: postgres?.port ?? 0)
+        case .postgresql: Endpoint(host: block.postgres, port: postgres?.port ?? 0)
+        case .azuresql: azureSQL?.endpoint(of: target.name) ?? Endpoint(host: block.azureSQL, port: 0)
         }
     }
 

@@ -13,6 +13,8 @@ package struct LabOptions: Sendable {
     package var postgres = true
     /// The same for MariaDB, which stands in for Azure Database for MySQL.
     package var mysql = true
+    /// The same for the lab's own server of Azure SQL.
+    package var azureSQL = true
     package var tokenCheck: TokenCheck = .automatic
     /// Whether clients reach the real servers directly instead of through the fault proxy: for figures, where the proxy would be measured too.
     package var direct = false
@@ -89,12 +91,28 @@ package struct LabTarget: Sendable, Hashable {
     /// One MySQL server, on MariaDB.
     package static let standardMySQL = [LabTarget(name: "stock", engine: .mysql, database: "stock", role: "aad_stock")]
 
-    /// What `agent-lab up` starts: every engine of the lab.
-    package static let everyEngine = standard + standardMySQL
+    /// One Azure SQL database, on the lab's own server. Logins by token name no user.
+    package static let standardAzureSQL = [LabTarget(name: "ledger", engine: .azuresql, database: "ledger", role: "app", privateLink: true)]
+
+    /// Whether the agent of this version accepts the engine `azuresql`. If not, such a target is served, but `agent-lab up` starts it only
+    /// with `--engine azuresql`, and the configuration file leaves it out.
+    package static let isAzureSQLProbed = false
+
+    /// What `agent-lab up` starts: every engine that the agent knows.
+    package static let everyEngine = standard + standardMySQL + (isAzureSQLProbed ? standardAzureSQL : [])
+
+    /// What a lab of one engine consists of.
+    package static func standard(of engine: Engine) -> [LabTarget] {
+        switch engine {
+        case .postgresql: standard
+        case .mysql: standardMySQL
+        case .azuresql: standardAzureSQL
+        }
+    }
 
     /// `count` targets on one database, the last `blackHoles` of which never answer.
     package static func fleet(count: Int, blackHoles: Int = 0, engine: Engine = .postgresql) -> [LabTarget] {
-        let pattern = engine == .mysql ? standardMySQL[0] : standard[0]
+        let pattern = standard(of: engine)[0]
         return (0..<count).map { index in
             let digits = String(index + 1)
             return LabTarget(

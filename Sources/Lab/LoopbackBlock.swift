@@ -17,6 +17,9 @@ package struct LoopbackBlock: Sendable, Hashable {
     /// Never answers: all black-holed names point here.
     package var blackHole: String { address(4) }
     package var mysql: String { address(7) }
+    package var azureSQL: String { address(8) }
+    /// Where gateways of Azure SQL send clients on to.
+    package var azureSQLWorker: String { address(9) }
     /// **Shape**: three addresses per target, the last of which is the dead one of the fault `dead_address`.
     package func target(_ index: Int) -> FaultProxy.Addresses {
         FaultProxy.Addresses(primary: address(10 + 3 * index), secondary: address(11 + 3 * index), dead: address(12 + 3 * index))

@@ -42,6 +42,8 @@ package struct MariaDBLogin: Sendable {
     package var tlsCipher: String?
     /// Whether there was a thread for it before the deadline; without one nothing was asked of the server.
     package var hasBegun = true
+    /// When a thread began with it; the time before that is nobody's but ours.
+    package var begun: ContinuousClock.Instant?
 }
 
 /// A MySQL connection that is opened phase by phase: ``connect(_:port:until:)``, ``greet(until:)``, ``logIn(_:token:anchors:known:standing:until:)``,
@@ -59,6 +61,8 @@ package final class MariaDBConnection {
     private var socket: GreetedSocket?
     private var greeting: Greeting?
     private var session: MariaDBSession?
+    /// What was known of the server before this connection; a login proves nothing about the questions behind it.
+    private var standing = MariaDBThreads.Standing.unknown
 
     package init(reactor: Reactor, threads: MariaDBThreads) {
         self.reactor = reactor
@@ -142,9 +146,10 @@ package final class MariaDBConnection {
     ) async -> (login: MariaDBLogin, failure: MariaDBFailure?) {
         guard let socket, let greeting else { return (MariaDBLogin(), .socket(ENOTCONN)) }
         self.socket = nil
+        self.standing = standing
         let call = Call<(MariaDBLogin, MariaDBFailure?, MariaDBSession?)>()
         threads.submit(standing) {
-            guard !call.isOver else { return }
+            guard call.begin(before: deadline) else { return }
             if let problem = MariaDBLibrary.problem { return call.finish(.success((MariaDBLogin(), .unusable(problem), nil))) }
             let store: TrustStore
             do throws(Failure) {
@@ -173,23 +178,26 @@ package final class MariaDBConnection {
             call.finish(.success((login, failure, session)))
         }
         switch await outcome(of: call, until: deadline) {
-        case .success(let (login, failure, session)):
+        case .success((var login, let failure, let session)):
             self.session = failure == nil ? session : nil
+            login.begun = call.begun
             return (login, failure)
         case .failure(let wait):
             // What the thread saw until it was given up.
-            return (MariaDBLogin(handshakeFinished: call.handshakeFinished, hasBegun: call.hasBegun), .wait(wait))
+            let login = MariaDBLogin(handshakeFinished: call.handshakeFinished, hasBegun: call.hasBegun, begun: call.begun)
+            return (login, .wait(wait))
         }
     }
 
     /// Runs one statement and returns the rows of its result as text.
     ///
-    /// **Shape**: at most `limit` rows; a null is nil. **Throws**: `library` with the server's number, `budget`, `violation`, `wait`.
+    /// **Shape**: at most `limit` rows; a null is nil. **Throws**: `library` with the server's number, `budget`, `violation`, `wait`, and
+    /// `unasked` when no thread came free for it before the deadline.
     package func query(_ sql: String, limit: Int = 100, until deadline: Deadline) async throws(MariaDBFailure) -> [[String?]] {
         guard let session else { throw .socket(ENOTCONN) }
         let call = Call<Result<[[String?]], MariaDBFailure>>()
-        threads.submit(.proven) {
-            guard !call.isOver, call.lend(session.transport) else { return }
+        threads.submit(standing) {
+            guard call.begin(before: deadline), call.lend(session.transport) else { return }
             session.transport.deadline = deadline
             do throws(MariaDBFailure) {
                 call.finish(.success(.success(try session.query(sql, limit: limit))))
@@ -202,6 +210,7 @@ package final class MariaDBConnection {
         case .failure(let wait):
             // The thread may still hold it; nobody else touches it again.
             self.session = nil
+            if wait == .deadline, !call.hasBegun { throw .unasked }
             throw .wait(wait)
         }
     }
@@ -239,10 +248,29 @@ private final class Call<Value: Sendable>: Sendable {
         var continuation: CheckedContinuation<Result<Value, WaitFailure>, Never>?
         var result: Result<Value, WaitFailure>?
         var transport: Transport?
+        var begun: ContinuousClock.Instant?
         var hasValue = false
     }
 
-    var isOver: Bool { state.withLock { $0.result != nil || $0.hasValue } }
+    private let submitted = ContinuousClock.now
+    /// A wait for a thread that counts, and the time that has to be left after one to ask anything.
+    private static var wait: Duration { .milliseconds(50) }
+    private static var rest: Duration { .milliseconds(250) }
+
+    /// Called by the thread that takes the call.
+    /// - Returns: false when the call is given up already, or when the wait for a thread left no time to ask: threads come free just when
+    ///   their calls end at the same deadline.
+    func begin(before deadline: Deadline) -> Bool {
+        let now = ContinuousClock.now
+        guard now - submitted < Self.wait || deadline.instant - now > Self.rest else { return false }
+        return state.withLock { state in
+            guard state.result == nil, !state.hasValue else { return false }
+            state.begun = now
+            return true
+        }
+    }
+
+    var begun: ContinuousClock.Instant? { state.withLock(\.begun) }
     var hasBegun: Bool { state.withLock { $0.transport != nil } }
     var handshakeFinished: ContinuousClock.Instant? { state.withLock { $0.transport?.watch.finished } }
 

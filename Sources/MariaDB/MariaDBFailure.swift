@@ -5,6 +5,8 @@ package import Diagnosis
 /// What a step of a connection ran into. `Probes` turns it into a cause, with the token's claims at hand.
 package enum MariaDBFailure: Error, Sendable {
     case wait(WaitFailure)
+    /// No thread came free before the deadline, so the server was not asked and is not to blame.
+    case unasked
     /// The socket's own error.
     case socket(Int32)
     /// The peer closed the connection before it said anything, or in the middle of its greeting. **Shape**: what came, at most 16 bytes.
@@ -20,6 +22,9 @@ package enum MariaDBFailure: Error, Sendable {
     /// The server asked for something else than a clear-text password, and the token was not sent. `plugin` is nil when the server let the user in
     /// without asking; `answer` is what it said to an answer without a password.
     case authentication(plugin: String?, answer: MariaDBError?)
+    /// The server got the token and then asked for a password by `plugin`, so the token did not open the account. `answer` is what it said
+    /// to an answer without a password; nil when it let the user in.
+    case turnedAway(plugin: String, answer: MariaDBError?)
     /// What the protocol does not allow at this point.
     case violation(String, bytes: [UInt8])
     /// More bytes than a probe may read.

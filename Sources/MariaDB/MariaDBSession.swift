@@ -11,6 +11,7 @@ import Glibc
 @safe final class MariaDBSession: @unchecked Sendable {
     let transport: Transport
     private let handle: UnsafeMutablePointer<MYSQL>
+    private var isLoggingIn = false
 
     /// - Returns: nil when there is no memory.
     init?(_ transport: Transport) {
@@ -36,11 +37,14 @@ import Glibc
         }
         try setOptions(endpoint)
         HandshakeWatch.forgetErrors()
+        isLoggingIn = true
+        defer { isLoggingIn = false }
         // An empty password: the library has none to give away. Ours leaves through the plugin, and only there.
         let database = endpoint.database.isEmpty ? nil : endpoint.database
         let result = unsafe mysql_real_connect(handle, endpoint.host, endpoint.user, "", database, UInt32(endpoint.port), nil, 0)
         guard unsafe result != nil else { throw failure }
         guard transport.watch.isVerified else { throw .violation("the login was over without a verified peer", bytes: []) }
+        if transport.sentToken, let plugin = transport.otherPlugin { throw .turnedAway(plugin: plugin, answer: nil) }
         guard transport.sentToken else { throw .authentication(plugin: transport.otherPlugin, answer: nil) }
     }
 
@@ -101,21 +105,37 @@ import Glibc
         if let refusal = transport.watch.refusal { return .certificate(refusal) }
         if let count = transport.watch.excess { return .budget(count) }
         if transport.askedForFile { return .violation("the server asked for a file of this host", bytes: []) }
-        let error = unsafe MariaDBError(
+        var error = unsafe MariaDBError(
             number: Int(mysql_errno(handle)), sqlState: String(cString: mysql_sqlstate(handle)), text: String(cString: mysql_error(handle)),
             sentToken: transport.sentToken)
-        if let plugin = transport.otherPlugin { return .authentication(plugin: plugin, answer: error) }
-        // Our plugins are part of the process, so one that is missing is one that the server asked for.
-        if transport.watch.isVerified, !transport.sentToken, error.text.hasPrefix("Plugin ") {
-            return .authentication(plugin: "a plugin that the agent does not have", answer: error)
+        // The library takes names for its messages out of a buffer that the token has gone through.
+        if Self.isLibrarys(error.number), transport.holdsPartOfToken(error.text) {
+            error.text = "The client library has no words for it that may be shown."
         }
+        if let request = transport.excessiveRequest { return .violation(request, bytes: []) }
         if transport.hasTimedOut { return .wait(.deadline) }
+        if isLoggingIn, transport.watch.isVerified {
+            if let plugin = transport.otherPlugin {
+                return transport.sentToken
+                    ? .turnedAway(plugin: plugin, answer: error) : .authentication(plugin: plugin, answer: error)
+            }
+            // Our plugins are part of the process, so one that is missing is one that the server asked for. The words are the library's only
+            // when the number is: a server says of its own plugins that they are not loaded.
+            if Self.isLibrarys(error.number), error.text.hasPrefix("Plugin ") || transport.sentToken && error.number == 5010 {
+                let plugin = "a plugin that the agent does not have"
+                return transport.sentToken
+                    ? .turnedAway(plugin: plugin, answer: error) : .authentication(plugin: plugin, answer: error)
+            }
+        }
         // The library gives up a connection that says what it does not understand, or too much at once, in the words for a lost one.
         if Self.vague.contains(error.number), transport.watch.isVerified, transport.peerIsThere {
             return .violation("packets that the client library does not take (it says \(error.number) \(error.text))", bytes: [])
         }
         return .library(error)
     }
+
+    /// **Source**: errmsg.h, `CR_MIN_ERROR` to `CR_MAX_ERROR`, and `CR_PLUGIN_NOT_ALLOWED`.
+    private static func isLibrarys(_ number: Int) -> Bool { (2000..<3000).contains(number) || number == 5010 }
 
     private static func isHostPart(_ byte: UInt8) -> Bool {
         switch byte {

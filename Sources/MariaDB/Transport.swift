@@ -24,8 +24,13 @@ import Glibc
     private(set) var code: Int32 = 0
     private(set) var hasAskedForTLS = false
     private(set) var sentToken = false
-    /// The plugin that the server asked for in place of the one for tokens.
+    /// The plugin that the server asked for last, when that is not the one for tokens.
     private(set) var otherPlugin: String?
+    /// What the server asked for though it must not.
+    private(set) var excessiveRequest: String?
+    private var requests = 0
+    /// Most plugins that a server may ask for one after the other: MariaDB's accounts know several ways in.
+    private static let requestLimit = 2
     /// Whether the server asked for a file of this host.
     private(set) var askedForFile = false
 
@@ -119,8 +124,13 @@ import Glibc
 
     /// The peer's clear-text request, met after its identity is certain. - Returns: the result for the library.
     fileprivate func sendToken(_ vio: UnsafeMutablePointer<MYSQL_PLUGIN_VIO>) -> Int32 {
-        guard watch.isVerified, let token else { return CR_ERROR }
+        guard watch.isVerified, let token, mayAnswer() else { return CR_ERROR }
+        guard !sentToken else {
+            excessiveRequest = "the server asked for the token twice"
+            return CR_ERROR
+        }
         sentToken = true
+        otherPlugin = nil
         return token.reveal { text in
             var bytes = Array(text.utf8) + [0]
             defer { unsafe bytes.withUnsafeMutableBytes { if let start = $0.baseAddress { unsafe explicit_bzero(start, $0.count) } } }
@@ -131,8 +141,32 @@ import Glibc
 
     /// Another request is answered without a password: that sends no secret, and a server that does not know the name says so now.
     fileprivate func answer(_ plugin: String, _ vio: UnsafeMutablePointer<MYSQL_PLUGIN_VIO>) -> Int32 {
+        guard mayAnswer() else { return CR_ERROR }
         otherPlugin = plugin
         return unsafe vio.pointee.write_packet(vio, nil, 0) == 0 ? CR_OK : CR_ERROR
+    }
+
+    /// Whether eight bytes of the token in a row, once it was sent, are in a text.
+    func holdsPartOfToken(_ text: String) -> Bool {
+        guard sentToken, let token else { return false }
+        let size = 8
+        let bytes = Array(text.utf8)
+        guard bytes.count >= size else { return false }
+        let parts = Set((0...(bytes.count - size)).map { bytes[$0..<$0 + size] })
+        return token.reveal { secret in
+            var secret = Array(secret.utf8)
+            defer { unsafe secret.withUnsafeMutableBytes { if let start = $0.baseAddress { unsafe explicit_bzero(start, $0.count) } } }
+            guard secret.count >= size else { return false }
+            return (0...(secret.count - size)).contains { parts.contains(secret[$0..<$0 + size]) }
+        }
+    }
+
+    /// Counts one request of the server's.
+    private func mayAnswer() -> Bool {
+        requests += 1
+        guard requests > Self.requestLimit else { return true }
+        excessiveRequest = excessiveRequest ?? "the server asked for more than \(Self.requestLimit) plugins in one login"
+        return false
     }
 
     fileprivate func refuseFile() { askedForFile = true }

@@ -6,7 +6,7 @@ import TDS
 
 /// The anchors by configured file. A bundle costs milliseconds and a megabyte to read, so nobody reads it for one connection.
 final class AzureSQLTrust: Sendable {
-    private let known = Mutex<[String: (trust: TDSTrust, stamp: [Int64])]>([:])
+    private let known = Mutex<[String: (trust: TDSTrust, stamp: TrustAnchors.Stamp)]>([:])
 
     /// The system's store, and the configured file beside it. **Throws**: `config_invalid` when a file cannot be used.
     func anchors(_ anchors: TrustAnchors) async throws(Failure) -> TDSTrust {

@@ -38,7 +38,17 @@ struct MySQLRun: TokenRun {
         defer { run.gate?.leave() }
         try await logIn(connection, token)
         try await ask(connection)
+        settle(nil)
         try await askPrivileges(connection)
+    }
+
+    /// Remembers for the next run whether the server held a thread until the deadline, in whatever step.
+    private func settle(_ failure: MariaDBFailure?) {
+        switch failure {
+        case .unasked?, .wait(.cancelled)?: break
+        case .wait(.deadline)?: probe.standing.withLock { $0 = .stalled }
+        default: probe.standing.withLock { $0 = .proven }
+        }
     }
 
     // MARK: tcp, negotiate
@@ -82,7 +92,6 @@ struct MySQLRun: TokenRun {
     // MARK: tls, login
 
     private mutating func logIn(_ connection: MariaDBConnection, _ token: Secret<String>) async throws(ProbeEnd) {
-        record.enter(.tls)
         let endpoint = MariaDBEndpoint(
             host: target.host, port: target.port, database: target.database, user: target.user ?? "",
             applicationName: tools.applicationName, timeoutMilliseconds: run.deadline.remainingMilliseconds)
@@ -95,14 +104,16 @@ struct MySQLRun: TokenRun {
         }
         record.facts.tlsVersion = login.tlsVersion
         record.facts.tlsCipher = login.tlsCipher
+        // The wait for a thread is no time of the server's.
+        record.enter(.tls, at: login.begun ?? .now)
         // The library does both in one call; OpenSSL told when the first was over.
         if let finished = login.handshakeFinished { record.enter(.login, at: finished) }
         // No thread came free: nothing was asked of the server, as where the cap on probes leaves no place.
         guard login.hasBegun else { throw .cancelled }
-        probe.standing.withLock { standing in
-            if case .wait(.deadline)? = failure { standing = .stalled } else { standing = .proven }
+        if let failure {
+            settle(failure)
+            throw end(of: failure, during: login.handshakeFinished == nil ? .tls : .login)
         }
-        if let failure { throw end(of: failure, during: login.handshakeFinished == nil ? .tls : .login) }
         record.leave()
     }
 
@@ -119,6 +130,7 @@ struct MySQLRun: TokenRun {
             sent = .now
             rows = try await connection.query(MySQLStatement.question, until: run.deadline)
         } catch {
+            settle(error)
             throw end(of: error, during: .query)
         }
         let roundTrip = ContinuousClock.now - sent
@@ -182,6 +194,7 @@ struct MySQLRun: TokenRun {
             }
             if let report = privileges.report(answer) { return report }
         } catch {
+            settle(error)
             throw end(of: error, during: .privileges)
         }
         throw .failed(
@@ -199,6 +212,7 @@ struct MySQLRun: TokenRun {
     private func end(of failure: MariaDBFailure, during phase: Phase) -> ProbeEnd {
         switch failure {
         case .wait(let wait): return end(of: wait, during: phase)
+        case .unasked: return .cancelled
         case .socket(let code): return .failed(located(Classifier.errno(code, phase: phase, address: record.facts.address)))
         case .closed(let bytes):
             var failure = Classifier.closed(phase: phase)
@@ -232,6 +246,11 @@ struct MySQLRun: TokenRun {
             )
             return .failed(failure)
         case .authentication(let plugin, let answer): return .failed(otherAuthentication(plugin, answer, phase))
+        case .turnedAway(let plugin, let answer):
+            return .failed(
+                Classifier.mysqlTurnedAway(
+                    plugin, number: answer?.number, sqlState: answer?.sqlState, text: answer?.text, phase: phase,
+                    context: context(sentToken: true)))
         case .violation(let what, let bytes):
             let evidence = bytes.isEmpty ? Evidence(.agent, text: what) : Evidence(.bytes, code: hex(bytes.prefix(16)), text: what)
             return .failed(Failure(.protocolViolation, during: phase, evidence: [evidence]))

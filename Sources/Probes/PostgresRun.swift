@@ -107,13 +107,16 @@ struct PostgresRun: TokenRun {
             return connection
         } catch {
             guard case .library(let refusal) = error, refusal.isCertificateRefusal else { throw end(of: error, during: .tls) }
+            let stamp = probe.anchors.currentStamp()
             // Also when nothing can be seen, it is known that the certificate was refused.
             guard let view = try? await look(at: address) else { throw Task.isCancelled ? .cancelled : end(of: error, during: .tls) }
-            try adopt(anchorOf: view)
+            try adopt(anchorOf: view, vouchedAt: stamp)
         }
         record.reopen(.tcp)
         let second = try await connect(to: address, token, by: run.deadline)
         record.enter(.tls)
+        // The store changed since it vouched, so it is asked again.
+        if second.anchors.isEmpty { try await findAnchor(at: address, filling: second.anchors) }
         do {
             try await second.startTLS(on: tools.reactor, until: run.deadline)
         } catch {
@@ -126,6 +129,7 @@ struct PostgresRun: TokenRun {
     /// Lets the whole store find the anchor of a server that is seen for the first time. What this handshake meets, the real one would.
     private mutating func findAnchor(at address: String, filling file: AnchorFile) async throws(ProbeEnd) {
         let view: CertificateView
+        let stamp = probe.anchors.currentStamp()
         do {
             view = try await look(at: address)
         } catch {
@@ -142,11 +146,13 @@ struct PostgresRun: TokenRun {
                 throw .failed(Classifier.libpq(text: "SSL error: \(reason)", phase: .tls, context: context(usedPassword: false)))
             }
         }
-        try adopt(anchorOf: view, filling: file)
+        try adopt(anchorOf: view, vouchedAt: stamp, filling: file)
     }
 
     /// Takes the anchor over that the whole store found. **Throws**: what is wrong with the certificate.
-    private mutating func adopt(anchorOf view: CertificateView, filling file: AnchorFile? = nil) throws(ProbeEnd) {
+    private mutating func adopt(
+        anchorOf view: CertificateView, vouchedAt stamp: TrustAnchors.Stamp, filling file: AnchorFile? = nil
+    ) throws(ProbeEnd) {
         record.facts.certificate = view.certificate
         record.facts.tlsVersion = view.tlsVersion
         let verdict = Classifier.verify(
@@ -159,7 +165,7 @@ struct PostgresRun: TokenRun {
             throw .failed(Failure(.probeInternal, during: .tls, detail: "The verified chain has no anchor that can be kept."))
         }
         do {
-            try probe.anchors.adopt(anchorPEM: anchor, filling: file)
+            try probe.anchors.adopt(anchorPEM: anchor, vouchedAt: stamp, filling: file)
         } catch {
             throw .failed(error)
         }

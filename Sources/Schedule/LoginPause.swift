@@ -17,9 +17,13 @@ package struct LoginPause: Sendable, Hashable {
     // back, is no news: only what was not among these ends the rest early.
     private var refusedExpiries: [Timestamp] = []
     private var refusedAddresses: [Set<String>] = []
+    /// Whether the last login ended before the token was sent: then another token would change nothing.
+    private var endedWithoutToken = false
 
     package init() {}
 
+    /// When the rest ends; nil without one.
+    package var end: ContinuousClock.Instant? { loginsFrom }
     /// Whether logins rest.
     package var isResting: Bool { loginsFrom != nil }
 
@@ -44,6 +48,7 @@ package struct LoginPause: Sendable, Hashable {
             guard !failure.cause.isTransient else { return }
             if isNews(observation.facts) { endRest() }
             remember(observation.facts)
+            endedWithoutToken = failure.phase == .tls || failure.cause == .authMethodUnexpected
             loginsFrom = slot.advanced(by: Self.rests[min(refusals, Self.rests.count - 1)])
             refusals += 1
         case .failed(let failure):
@@ -67,7 +72,9 @@ package struct LoginPause: Sendable, Hashable {
     /// Whether there is a token or a set of addresses with which no login was refused yet.
     private func isNews(_ facts: Facts) -> Bool {
         guard isResting else { return false }
-        if let expires = facts.tokenExpires, !refusedExpiries.isEmpty, !refusedExpiries.contains(expires) { return true }
+        if !endedWithoutToken, let expires = facts.tokenExpires, !refusedExpiries.isEmpty, !refusedExpiries.contains(expires) {
+            return true
+        }
         return !facts.addresses.isEmpty && !refusedAddresses.isEmpty && !refusedAddresses.contains(Set(facts.addresses))
     }
 

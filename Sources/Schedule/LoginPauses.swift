@@ -8,15 +8,50 @@ package struct LoginPauses: Sendable {
     /// The causes by which a server says that it has blocked this client.
     package static let blockingCauses: Set<Cause> = [.clientBlocked]
 
+    /// How many connections a MySQL server may count against this host in a day, before a login works again.
+    /// **Source**: MySQL documentation, `max_connect_errors`, 100 unless told otherwise, and then the whole host is shut out.
+    package static let dailyStrikes = 20
+    private static let day: Duration = .seconds(24 * 3600)
+
     private let blockingCauses: Set<Cause>
     private var checks: [CheckID: LoginPause] = [:]
     private var servers: [Endpoint: ContinuousClock.Instant] = [:]
+    private var accounts: [Account: AccountPause] = [:]
+    /// Slots of connections that ended between greeting and login, since a login last worked there.
+    private var strikes: [Endpoint: [ContinuousClock.Instant]] = [:]
+
+    /// Whom a MySQL server counts failed logins against: the account, whoever tries.
+    private struct Account: Hashable, Sendable {
+        var server: Endpoint
+        var user: String
+    }
+
+    private struct AccountPause: Sendable {
+        /// The rest of the account after the last refusal of any check of it.
+        var pause = LoginPause()
+        var refused: CheckID?
+        /// Checks whose last login worked: what others did wrong does not hold them.
+        var healthy: Set<CheckID> = []
+        /// Checks that were held for another one's refusal and go first when the rest is over.
+        var held: Set<CheckID> = []
+
+        func holds(_ check: CheckID, at slot: ContinuousClock.Instant) -> Bool {
+            guard !healthy.contains(check), let end = pause.end else { return false }
+            if slot < end { return true }
+            return refused == check && !held.subtracting([check]).isEmpty && slot < end.advanced(by: LoginPauses.serverRest)
+        }
+    }
 
     package init(blockingCauses: Set<Cause> = Self.blockingCauses) { self.blockingCauses = blockingCauses }
 
     /// How far a probe of this check may go whose slot is at `slot`.
     package func depth(of check: CheckID, on target: Target, at slot: ContinuousClock.Instant) -> ProbeRun.Depth {
-        if let until = servers[Self.server(of: target)], slot < until { return .tls }
+        let server = Self.server(of: target)
+        if let until = servers[server], slot < until { return .tls }
+        if let account = Self.account(of: target) {
+            let today = strikes[server]?.count { $0.advanced(by: Self.day) > slot } ?? 0
+            if today >= Self.dailyStrikes || accounts[account]?.holds(check, at: slot) ?? false { return .tls }
+        }
         return checks[check]?.depth(at: slot) ?? .query
     }
 
@@ -26,6 +61,7 @@ package struct LoginPauses: Sendable {
         if let cause = observation.failure?.cause, blockingCauses.contains(cause) {
             servers[Self.server(of: target)] = slot.advanced(by: Self.serverRest)
         }
+        if let account = Self.account(of: target) { count(observation, account, slot) }
         var pause = checks[observation.check] ?? LoginPause()
         let rested = pause.isResting
         pause.apply(observation, slot: slot, countsHandshakes: target.engine == .mysql)
@@ -34,14 +70,69 @@ package struct LoginPauses: Sendable {
         return pause.isResting && !rested
     }
 
+    /// What a MySQL server counts, for the account and for this host.
+    private mutating func count(_ observation: Observation, _ account: Account, _ slot: ContinuousClock.Instant) {
+        let check = observation.check
+        var state = accounts[account] ?? AccountPause()
+        switch observation.outcome {
+        case .partial:
+            if state.pause.isResting, state.refused != check { state.held.insert(check) }
+            // A new token or address of the one that was refused is news; of another check it says nothing.
+            if state.refused == check { state.pause.apply(observation, slot: slot) }
+        case .failed(let failure) where Self.isUnfinished(failure):
+            strikes[account.server] = (strikes[account.server] ?? []).suffix(Self.dailyStrikes - 1) + [slot]
+            state.held.remove(check)
+            guard failure.phase == .login, !failure.cause.isTransient else { break }
+            state.healthy.remove(check)
+            // Another check's token is no news, so only this refusal's time counts.
+            state.pause.apply(observation, slot: slot)
+            state.refused = check
+        case .failed(let failure) where failure.phase != .query && failure.phase != .privileges: break
+        case .succeeded, .failed:
+            strikes[account.server] = nil
+            state.pause.reset()
+            (state.refused, state.held) = (nil, [])
+            state.healthy.insert(check)
+        }
+        accounts[account] = state
+    }
+
+    /// Whether the connection ended between the greeting and the end of the login, transient or not.
+    private static func isUnfinished(_ failure: Failure) -> Bool {
+        failure.phase == .tls || failure.phase == .login || (failure.phase == .negotiate && failure.cause == .tlsNotNegotiated)
+    }
+
+    private static func account(of target: Target) -> Account? {
+        target.engine == .mysql ? Account(server: server(of: target), user: target.user ?? "") : nil
+    }
+
     /// Lets the next probe of the check log in. A server that has blocked this client stays at rest: a login would prolong the block.
-    package mutating func reset(_ check: CheckID) { checks[check] = nil }
+    package mutating func reset(_ check: CheckID, on target: Target? = nil) {
+        checks[check] = nil
+        guard let target, let account = Self.account(of: target) else { return }
+        accounts[account]?.pause.reset()
+        // One more, not twenty: a person who asks again and again must not bring about the block.
+        strikes[account.server] = strikes[account.server].map { Array($0.suffix(Self.dailyStrikes - 1)) }
+    }
 
     /// Forgets every check that is not kept, and servers that none of these targets is on.
     package mutating func keep(_ checks: Set<CheckID>, on targets: [Target]) {
         self.checks = self.checks.filter { checks.contains($0.key) }
-        guard !servers.isEmpty else { return }
         let used = Set(targets.map(Self.server))
+        // What is configured otherwise now may work: a few attempts more.
+        strikes = strikes.filter { used.contains($0.key) }.mapValues { Array($0.suffix(Self.dailyStrikes - 5)) }
+        let named = Set(targets.compactMap(Self.account))
+        accounts = accounts.filter { named.contains($0.key) }.mapValues { state in
+            var state = state
+            state.healthy.formIntersection(checks)
+            state.held.formIntersection(checks)
+            if let refused = state.refused, !checks.contains(refused) {
+                state.refused = nil
+                state.pause.reset()
+            }
+            return state
+        }
+        guard !servers.isEmpty else { return }
         servers = servers.filter { used.contains($0.key) }
     }
 

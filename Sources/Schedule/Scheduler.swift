@@ -53,7 +53,12 @@ package final class Scheduler: Service {
     package var lastTick: ContinuousClock.Instant { state.withLock { $0.lastTick } }
 
     /// Lets the next probe of the check log in, after a change of configuration or because a person asks.
-    package func reset(_ check: CheckID) { state.withLock { $0.pauses.reset(check) } }
+    package func reset(_ check: CheckID) {
+        state.withLock { state in
+            let target = state.probe(of: check)?.target
+            state.pauses.reset(check, on: target)
+        }
+    }
 
     /// The probe of a check as it is configured now.
     package func probe(of check: CheckID) -> (any Probe)? { state.withLock { $0.probe(of: check) } }

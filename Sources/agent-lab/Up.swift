@@ -8,7 +8,7 @@ struct Up: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Start a lab and keep it until Ctrl-C.")
 
     @OptionGroup var place: Place
-    @Option(help: "Only servers of this engine: postgresql or mysql (default: both).") var engine: String?
+    @Option(help: "Only servers of this engine: postgresql, mysql or azuresql (default: those the agent probes).") var engine: String?
     @Option(help: "How many targets of one engine, all behind one proxy (default: orders, billing and stock, each with its own).")
     var targets: Int?
     @Option(help: "How many of the targets never answer.") var blackHole = 0
@@ -22,8 +22,8 @@ struct Up: AsyncParsableCommand {
 
     func validate() throws {
         guard LabOptions.IdentityKind(rawValue: identity) != nil else { throw ValidationError("--identity is appService or imds.") }
-        guard engine.map({ ["postgresql", "mysql"].contains($0) }) ?? true else {
-            throw ValidationError("--engine is postgresql or mysql.")
+        guard engine.map({ Engine(rawValue: $0) != nil }) ?? true else {
+            throw ValidationError("--engine is postgresql, mysql or azuresql.")
         }
         guard LabOptions.TokenCheck(rawValue: tokenCheck) != nil else {
             throw ValidationError("--token-check is automatic, pam or password.")
@@ -50,7 +50,7 @@ struct Up: AsyncParsableCommand {
         var options = LabOptions()
         options.parentDirectory = directory.path
         let wanted = engine.flatMap { Engine(rawValue: $0) }
-        options.targets = LabTarget.everyEngine.filter { wanted == nil || $0.engine == wanted }
+        options.targets = wanted.map(LabTarget.standard(of:)) ?? LabTarget.everyEngine
         if let targets { options.targets = LabTarget.fleet(count: targets, blackHoles: blackHole, engine: wanted ?? .postgresql) }
         options.identityKind = LabOptions.IdentityKind(rawValue: identity) ?? .appService
         options.tokenCheck = LabOptions.TokenCheck(rawValue: tokenCheck) ?? .automatic

@@ -40,6 +40,8 @@ import Testing
             Attack("Password=hunter2;Host=x", hides: "hunter2"), Attack("PWD=hunter2", hides: "hunter2"),
             Attack("X-IDENTITY-HEADER: hunter2", hides: "hunter2"), Attack("IDENTITY_HEADER=hunter2", hides: "hunter2"),
             Attack("Authorization: Basic aHVudGVyMg==", hides: "aHVudGVyMg"), Attack("IDENTIFIED BY PASSWORD '*hunter2'", hides: "hunter2"),
+            Attack("(using password: YES hunter2", hides: "YES"), Attack("(using password: YESunter2)", hides: "unter2"),
+            Attack("(using password= NO)", hides: "NO"), Attack("password: NO)", hides: "NO"),
             Attack("client_assertion=hunter2", hides: "hunter2"), Attack("client_\u{200B}secret=hunter2", hides: "hunter2"),
         ])
     func secretsAreHidden(attack: Attack) {
@@ -54,6 +56,8 @@ import Testing
             "no pg_hba.conf entry for host \"10.0.0.4\"",
             "CN=orders.postgres.database.azure.com, O=Microsoft", "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
             "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "Größe → 10 µs",
+            "Access denied for user 'aad_shop'@'10.0.0.4' (using password: YES)",
+            "Access denied for user 'aad_shop'@'10.0.0.4' (using password: NO)",
         ])
     func wordsStay(text: String) { #expect(Redactor.scrub(text) == text) }
 

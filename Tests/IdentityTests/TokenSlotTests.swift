@@ -313,6 +313,28 @@ import Testing
         #expect((1...6).map { seconds($0, renewIn: nil) } == [30, 60, 120, 240, 300, 300])
     }
 
+    @Test("A success after a failure is confirmed half a minute later, once")
+    func confirmation() {
+        var slot = slot(expires: 86_400)
+        func due(_ after: Double) -> Double? {
+            slot.lastEnded.map { ended in
+                let next = RenewalPlan.next(
+                    after: ended, failuresInRow: slot.failuresInRow, isRecovery: slot.isRecovery, renewAt: slot.held?.renewAt,
+                    now: moment(after), random: 0.5)
+                return ((next - ended).seconds * 1000).rounded() / 1000
+            }
+        }
+        #expect(due(0) == 300)
+        #expect(slot.renewalDue(until: deadline(310), at: moment(300)))
+        _ = slot.failed(Self.refusal, retryAfter: nil, at: moment(301))
+        #expect(due(301) == 30)
+        for (asked, expected) in [(331.0, 30.0), (362, 300)] {
+            #expect(slot.renewalDue(until: deadline(asked + 10), at: moment(asked)))
+            _ = slot.acquired(held(received: asked, expires: 86_400), at: moment(asked))
+            #expect(due(asked) == expected)
+        }
+    }
+
     @Test("The first questions of many identities are spread over a minute")
     func offsets() {
         #expect((0..<4).map { RenewalPlan.offset(index: $0, count: 4) } == [.zero, .seconds(15), .seconds(30), .seconds(45)])

@@ -127,6 +127,30 @@ import Testing
         }
     }
 
+    @Test("Azure SQL has its names: public, private and a worker's, but none that a redirect invents", .timeLimit(.minutes(1)))
+    func azureSQL() async throws {
+        var options = LabOptions()
+        options.targets = LabTarget.standardAzureSQL + [LabTarget(name: "open", engine: .azuresql, database: "ledger", role: "app")]
+        try await withLab(options) { lab in
+            for (name, alias) in [
+                ("ledger", "ledger.privatelink.database.windows.net"), ("open", "open.lab1-a.control.database.windows.net"),
+            ] {
+                let target = try #require(lab.target(name))
+                let reply = try await Self.reply(lab, Self.query("\(name).database.windows.net"))
+                #expect(reply.aliases == [alias])
+                #expect(reply.addresses == [lab.endpoint(of: target).host])
+            }
+            let worker = "w1.tr1.lab1-a.worker.database.windows.net"
+            #expect(try await Self.reply(lab, Self.query(worker)).addresses == [lab.block.azureSQLWorker])
+            let six = try await Self.reply(lab, Self.query(worker, type: 28))
+            #expect(six.code == 0 && six.addresses.isEmpty)
+            #expect(try await Self.reply(lab, Self.query("gone.tr1.lab1-a.worker.database.windows.net")).code == 3)
+            // The agent's configuration has the target once the agent knows the engine, and no user for it.
+            #expect(lab.configurationYAML.contains("engine: azuresql") == LabTarget.isAzureSQLProbed)
+            #expect(!lab.configurationYAML.contains("user: app"))
+        }
+    }
+
     @Test("Every fault of the name service concerns its target only and is gone when it is off", .timeLimit(.minutes(1)))
     func faults() async throws {
         try await withLab(IdentityEndpointTests.tokensOnly) { lab in

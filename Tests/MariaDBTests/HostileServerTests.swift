@@ -181,6 +181,68 @@ import Testing
         #expect(failure.phase == .login)
     }
 
+    private static let denied = FakeScript.Payload.bytes(
+        FakeScript.refusal(1045, "Access denied for user 'aad_shop'@'h' (using password: NO)", sqlState: "28000"))
+    private static func asks(_ plugin: String) -> FakeScript.Payload { .bytes(FakeScript.asks(for: plugin)) }
+
+    struct Switch: Sendable {
+        var name: String
+        var answers: [[FakeScript.Payload]]
+        var cause: Cause
+        var phase = Phase.login
+        var getsToken = true
+        var evidence: String
+        /// Whether the connection stays open behind the answers.
+        var isSilent = false
+    }
+
+    @Test(arguments: [
+        Switch(
+            name: "the token, then native, then a refusal", answers: [[asksForToken], [asks("mysql_native_password")], [denied]],
+            cause: .loginPrincipalUnknown, evidence: "got the token and then asked for mysql_native_password"),
+        Switch(
+            name: "the token, then sha2, then in, then cut",
+            answers: [[asksForToken], [asks("caching_sha2_password")], [.bytes(FakeScript.ok)], []], cause: .authMethodUnexpected,
+            evidence: "got the token and then asked for caching_sha2_password"),
+        Switch(
+            name: "native or the token, healthy, then cut",
+            answers: [[asks("mysql_native_password")], [asksForToken], [.bytes(FakeScript.ok)], [.bytes(FakeScript.ok)], []],
+            cause: .connectionLost, phase: .query, evidence: ""),
+        Switch(
+            name: "the token, then a plugin that nobody has", answers: [[asksForToken], [asks("dialog")], []],
+            cause: .authMethodUnexpected, evidence: "got the token and then asked for"),
+        Switch(
+            name: "native, then silence", answers: [[asks("mysql_native_password")], []], cause: .probeDeadline, getsToken: false,
+            evidence: "no answer", isSilent: true),
+        Switch(
+            name: "the token twice", answers: [[asksForToken], [asksForToken], []], cause: .protocolViolation,
+            evidence: "asked for the token twice"),
+        Switch(
+            name: "three plugins", answers: [[asks("mysql_native_password")], [asks("caching_sha2_password")], [asksForToken], []],
+            cause: .protocolViolation, getsToken: false, evidence: "more than 2 plugins"),
+        Switch(
+            name: "a plugin that the server itself has not",
+            answers: [[.bytes(FakeScript.refusal(1524, "Plugin 'aad_auth' is not loaded"))]],
+            cause: .entraAuthDisabled, getsToken: false, evidence: "Plugin 'aad_auth' is not loaded"),
+        Switch(
+            name: "a server's own words that begin like the library's",
+            answers: [[.bytes(FakeScript.refusal(1045, "Plugin mysql_native_password could not be loaded"))]],
+            cause: .loginPrincipalUnknown, getsToken: false, evidence: "could not be loaded"),
+    ])
+    func `what a server asks for one after the other decides what its end means`(_ row: Switch) async throws {
+        var script = FakeScript()
+        script.answers = row.answers
+        script.closesAfterAnswers = !row.isSilent
+        let failure = try #require(
+            try await observe(script, timeout: row.isSilent ? .seconds(1) : .seconds(10), getsToken: row.getsToken).failure, "\(row.name)")
+        #expect(failure.cause == row.cause, "\(row.name): \(failure)")
+        #expect(failure.phase == row.phase, "\(row.name): \(failure)")
+        #expect(row.evidence.isEmpty || failure.evidence.contains { $0.text.contains(row.evidence) }, "\(row.name): \(failure)")
+        // The library names plugins out of a buffer that it has written the token to.
+        #expect(!"\(failure)".contains("signature"), "\(row.name): \(failure)")
+        #expect(!row.getsToken || !failure.evidence.contains { $0.text.contains("not sent") }, "\(row.name): \(failure)")
+    }
+
     @Test func `a server that lets everybody in was not asked about the token`() async throws {
         var script = FakeScript()
         script.answers = [[.bytes(FakeScript.ok)]]
@@ -282,6 +344,64 @@ import Testing
                         await group.waitForAll()
                     }
                     #expect(bench.tools.threads.count <= MariaDBThreads.limit)
+                }
+            }
+        }
+    }
+
+    @Test func `forty servers that take the token and never answer a question do not delay a healthy check`() async throws {
+        try await FakeMySQL.run(Self.letsIn([])) { silent in
+            try await FakeMySQL.run(Self.letsIn([.bytes(FakeScript.refusal(3032, "The server is currently in offline mode"))])) { healthy in
+                let bench = try Bench()
+                defer { bench.close() }
+                let authority = try await FakeCertificates.shared().caFile
+                let stalled = (0..<40).map { _ in bench.probe(port: silent.port, caFile: authority) }
+                let probe = bench.probe(port: healthy.port, caFile: authority)
+                #expect(await probe.observe(bench.run())?.failure?.cause == .serverUnavailable)
+                for _ in 0..<2 {
+                    await withTaskGroup(of: Cause?.self) { group in
+                        for stalled in stalled {
+                            group.addTask {
+                                // Nothing, where no thread was left to ask with: then the server is not to blame.
+                                let observation = await stalled.observe(bench.run(.seconds(3)))
+                                #expect(
+                                    observation == nil || observation?.failure?.cause == .queryTimeout, "\(observation.debugDescription)")
+                                return observation?.failure?.cause
+                            }
+                        }
+                        for _ in 0..<10 {
+                            let begin = ContinuousClock.now
+                            #expect(await probe.observe(bench.run(.seconds(3)))?.failure?.cause == .serverUnavailable)
+                            #expect(ContinuousClock.now - begin < .milliseconds(2000))
+                        }
+                        let seen = await group.reduce(into: 0) { $0 += $1 == .queryTimeout ? 1 : 0 }
+                        #expect((1...MariaDBThreads.unprovenLimit).contains(seen))
+                    }
+                    #expect(bench.tools.threads.count <= MariaDBThreads.limit)
+                }
+            }
+        }
+    }
+
+    @Test func `the wait for a thread is no time of the handshake`() async throws {
+        var script = FakeScript()
+        script.tls = .stall
+        try await FakeMySQL.run(script) { stalling in
+            try await FakeMySQL.run(Self.letsIn([.bytes(FakeScript.refusal(3032, "The server is currently in offline mode"))])) { healthy in
+                let bench = try Bench()
+                defer { bench.close() }
+                let authority = try await FakeCertificates.shared().caFile
+                let stalled = (0..<MariaDBThreads.unprovenLimit).map { _ in bench.probe(port: stalling.port, caFile: authority) }
+                let probe = bench.probe(port: healthy.port, caFile: authority)
+                await withTaskGroup(of: Void.self) { group in
+                    for stalled in stalled { group.addTask { _ = await stalled.observe(bench.run(.seconds(3))) } }
+                    while bench.tools.threads.count < MariaDBThreads.unprovenLimit { await Task.yield() }
+                    // Nothing is known of it, so it waits for a place among the twelve.
+                    let observation = await probe.observe(bench.run(.seconds(20)))
+                    #expect(observation?.failure?.cause == .serverUnavailable)
+                    let handshake = observation?.phases.first { $0.phase == .tls }?.duration
+                    #expect(handshake.map { $0 < .milliseconds(1500) } == true, "\(handshake.debugDescription)")
+                    #expect(observation.map { $0.duration > .milliseconds(1500) } == true)
                 }
             }
         }

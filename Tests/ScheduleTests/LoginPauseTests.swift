@@ -158,6 +158,89 @@ import Testing
         }
     }
 
+    private static func mysql(_ name: String = "orders", user: String = "u") -> Target {
+        Target(name: name, engine: .mysql, host: "db.example", port: 3306, database: "a", user: user, identities: ["a", "b", "c"])
+    }
+
+    private static func seen(_ observation: Observation, by identity: String, cause: Cause? = nil, phase: Phase = .login) -> Observation {
+        Observation(
+            check: CheckID(target: "orders", identity: identity), started: observation.started, duration: .zero, phases: [],
+            outcome: cause.map { .failed(Failure($0, during: phase)) } ?? observation.outcome, facts: observation.facts)
+    }
+
+    @Test("Three identities on one account of MySQL share one ladder, and each has its turn")
+    func sharedAccount() {
+        var pauses = LoginPauses()
+        var logins: [(minute: Int, identity: String)] = []
+        for minute in 0..<120 {
+            for (place, identity) in ["a", "b", "c"].enumerated() {
+                let slot = Self.minute(minute) + .seconds(place)
+                let check = CheckID(target: "orders", identity: identity)
+                let mayLogIn = pauses.depth(of: check, on: Self.mysql(), at: slot) == .query
+                if mayLogIn { logins.append((minute, identity)) }
+                let expires = Int64(1000 * (place + 1))
+                let observation = Self.seen(Self.observation(mayLogIn ? .refused : .partial, expires: expires), by: identity)
+                _ = pauses.apply(observation, on: Self.mysql(), slot: slot)
+            }
+        }
+        #expect((8...12).contains(logins.count), "\(logins)")
+        #expect(Set(logins.map(\.identity)) == ["a", "b", "c"])
+        #expect(Set(logins.map(\.minute)).count == logins.count, "\(logins)")
+    }
+
+    @Test("A check that is let in is not held by another one that is refused on the same account, and does not free it")
+    func healthySibling() {
+        var pauses = LoginPauses()
+        var refused = 0
+        for minute in 0..<60 {
+            for identity in ["a", "b"] {
+                let mayLogIn =
+                    pauses.depth(of: CheckID(target: "orders", identity: identity), on: Self.mysql(), at: Self.minute(minute)) == .query
+                if identity == "b", minute > 1 { #expect(mayLogIn, "minute \(minute)") }
+                if identity == "a", mayLogIn { refused += 1 }
+                let seen = Self.observation(!mayLogIn ? .partial : identity == "a" ? .refused : .success)
+                _ = pauses.apply(Self.seen(seen, by: identity), on: Self.mysql(), slot: Self.minute(minute))
+            }
+        }
+        #expect((5...6).contains(refused), "\(refused)")
+    }
+
+    @Test("A new token ends no rest of a login that never sent one")
+    func renewalWithoutToken() {
+        for (cause, depth) in [(Cause.authMethodUnexpected, ProbeRun.Depth.tls), (.loginRefused, .query)] {
+            var pauses = LoginPauses()
+            for minute in [0, 1] {
+                let seen = Self.seen(Self.observation(.refused), by: "a", cause: cause)
+                _ = pauses.apply(seen, on: Self.mysql(), slot: Self.minute(minute))
+            }
+            _ = pauses.apply(Self.seen(Self.observation(.partial, expires: 9000), by: "a"), on: Self.mysql(), slot: Self.minute(2))
+            #expect(pauses.depth(of: CheckID(target: "orders", identity: "a"), on: Self.mysql(), at: Self.minute(3)) == depth, "\(cause)")
+        }
+    }
+
+    @Test("After twenty connections in a day that ended before the login MySQL is let alone, whatever the cause, until a login works")
+    func dailyStrikes() {
+        let check = CheckID(target: "orders", identity: "a")
+        for phase in [Phase.tls, .login] {
+            var pauses = LoginPauses()
+            let failed = Self.seen(Self.observation(.transient), by: "a", cause: .connectionLimit, phase: phase)
+            var attempts = 0
+            for minute in 0..<(23 * 60) where pauses.depth(of: check, on: Self.mysql(), at: Self.minute(minute)) == .query {
+                attempts += 1
+                _ = pauses.apply(failed, on: Self.mysql(), slot: Self.minute(minute))
+            }
+            #expect(attempts == LoginPauses.dailyStrikes, "\(phase)")
+            #expect(pauses.depth(of: CheckID(target: "x", identity: "b"), on: Self.mysql("x", user: "v"), at: Self.minute(30)) == .tls)
+            #expect(pauses.depth(of: check, on: Self.mysql(), at: Self.minute(24 * 60 + 1)) == .query)
+            pauses.reset(check, on: Self.mysql())
+            #expect(pauses.depth(of: check, on: Self.mysql(), at: Self.minute(30)) == .query)
+            _ = pauses.apply(failed, on: Self.mysql(), slot: Self.minute(30))
+            #expect(pauses.depth(of: check, on: Self.mysql(), at: Self.minute(31)) == .tls)
+            _ = pauses.apply(Self.seen(Self.observation(.success), by: "a"), on: Self.mysql(), slot: Self.minute(32))
+            #expect(pauses.depth(of: check, on: Self.mysql(), at: Self.minute(33)) == .query)
+        }
+    }
+
     @Test("The beginning of a rest is told once")
     func toldOnce() {
         var pauses = LoginPauses()

@@ -45,6 +45,26 @@ extension Classifier {
         return failure
     }
 
+    /// The server took the token, and then asked for a password plugin all the same, which got an answer without any.
+    /// - Parameter number: what it said to that; nil when it let the user in.
+    package static func mysqlTurnedAway(
+        _ plugin: String, number: Int?, sqlState: String? = nil, text: String?, phase: Phase, context: MySQLContext
+    ) -> Failure {
+        let asked = Evidence(.agent, text: "the server got the token and then asked for \(plugin)")
+        if let number, let text, number != 5010, !(2000..<3000).contains(number) {
+            var failure = mysql(number: number, sqlState: sqlState, text: text, phase: phase, context: context)
+            failure.evidence.append(asked)
+            return failure
+        }
+        var failure = Failure(
+            .authMethodUnexpected, during: phase,
+            detail: number == nil
+                ? "The server got the token and then let \(context.user) in without a password (\(plugin)): it was not the token that opened the account."
+                : "The server got the token and then asked for \(plugin): the token did not open the account.", evidence: [asked])
+        if let text { failure.evidence.append(Evidence(.libmariadb, code: number.map(String.init), text: text)) }
+        return failure
+    }
+
     /// `Received error packet before completion of TLS handshake. … cannot be verified: 1040 - Too many connections`.
     private static func wrapped(_ text: String) -> (number: Int, text: String)? {
         guard let inner = ForeignText(text).rest(after: "error packet before completion of tls handshake") else { return nil }

@@ -102,12 +102,14 @@ package struct LabCertificates: Sendable {
     package let authority: CertificateAuthority
     package let postgres: ServerCertificates
     package let mysql: ServerCertificates
+    package let azureSQL: ServerCertificates
 
     init() throws {
         self.authority = try CertificateAuthority(commonName: "Agent Lab Root")
         let stranger = try CertificateAuthority(commonName: "Somebody Else's Root")
         self.postgres = try ServerCertificates(suffix: LabTarget.suffix(of: .postgresql), authority: authority, stranger: stranger)
         self.mysql = try ServerCertificates(suffix: LabTarget.suffix(of: .mysql), authority: authority, stranger: stranger)
+        self.azureSQL = try ServerCertificates(names: AzureSQLServer.names, authority: authority, stranger: stranger)
     }
 }
 
@@ -120,7 +122,11 @@ package struct ServerCertificates: Sendable {
     package let notYetValid: CertifiedKey
 
     init(suffix: String, authority: CertificateAuthority, stranger: CertificateAuthority) throws {
-        let names = ["*.\(suffix)", "*.rs-lab.\(suffix)", "*.privatelink.\(suffix)"]
+        try self.init(
+            names: ["*.\(suffix)", "*.rs-lab.\(suffix)", "*.privatelink.\(suffix)"], authority: authority, stranger: stranger)
+    }
+
+    init(names: [String], authority: CertificateAuthority, stranger: CertificateAuthority) throws {
         self.good = try authority.issue(names: names)
         self.unknownIssuer = try stranger.issue(names: names)
         self.wrongName = try authority.issue(names: ["other.example.net", "www.other.example.net"])

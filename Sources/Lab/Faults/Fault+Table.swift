@@ -41,14 +41,21 @@ extension Fault {
 
     package var row: Row {
         /// The same on every engine of the lab.
+        func all(_ expectation: Expectation) -> [Engine: Expectation] {
+            [.postgresql: expectation, .mysql: expectation, .azuresql: expectation]
+        }
         func both(_ expectation: Expectation) -> [Engine: Expectation] { [.postgresql: expectation, .mysql: expectation] }
         func identity(_ summary: String, _ cause: Cause) -> Row {
-            Row(summary, .identity, both(.failure(cause, .token, exit: 10)))
+            Row(summary, .identity, all(.failure(cause, .token, exit: 10)))
         }
         func names(_ summary: String, _ cause: Cause) -> Row {
-            Row(summary, .names, both(.failure(cause, .dns, exit: 20)))
+            Row(summary, .names, all(.failure(cause, .dns, exit: 20)))
         }
         func proxy(_ summary: String, _ cause: Cause, _ phase: Phase, _ exit: Int) -> Row {
+            Row(summary, .proxy, all(.failure(cause, phase, exit: exit)))
+        }
+        /// With messages that TDS does not have.
+        func older(_ summary: String, _ cause: Cause, _ phase: Phase, _ exit: Int) -> Row {
             Row(summary, .proxy, both(.failure(cause, phase, exit: exit)))
         }
         func postgres(_ summary: String, _ cause: Cause, _ phase: Phase, _ exit: Int) -> Row {
@@ -57,8 +64,15 @@ extension Fault {
         func mysql(_ summary: String, _ cause: Cause, _ phase: Phase, _ exit: Int) -> Row {
             Row(summary, .proxy, [.mysql: .failure(cause, phase, exit: exit)])
         }
+        func azure(_ summary: String, _ cause: Cause, _ phase: Phase, _ exit: Int) -> Row {
+            Row(summary, .proxy, [.azuresql: .failure(cause, phase, exit: exit)])
+        }
+        /// A cause by its code, as far as this version of the agent knows it; otherwise the nearest one that it knows.
+        func known(_ code: String, or nearest: Cause) -> Cause { Cause(rawValue: code) ?? nearest }
+        /// A redirect that must not be followed.
+        let redirected = known("redirect_refused", or: .protocolViolation)
         func server(_ summary: String, _ cause: Cause, _ exit: Int = 40) -> Row {
-            Row(summary, .server, both(.failure(cause, .login, exit: exit)))
+            Row(summary, .server, all(.failure(cause, .login, exit: exit)))
         }
         return switch self {
         case .identityNotFound: identity("no managed identity is assigned: 400 with the platform's words", .identityNotAssigned)
@@ -78,36 +92,47 @@ extension Fault {
         case .identityDribble: identity("one byte of the reply a second", .identityEndpointUnreachable)
         case .issuedWrongAudience: identity("the token is for another service", .tokenWrongAudience)
         // Foretold by the claims, confirmed by the server: only a wrong audience ends a probe before the login.
-        case .issuedExpired: Row("the token has expired an hour ago", .identity, both(.failure(.tokenExpired, .login, exit: 10)))
+        case .issuedExpired: Row("the token has expired an hour ago", .identity, all(.failure(.tokenExpired, .login, exit: 10)))
         case .issuedNotYetValid:
-            Row("the token becomes valid in an hour", .identity, both(.failure(.tokenNotYetValid, .login, exit: 10)))
-        case .issuedLarge: Row("a token of nine kilobytes", .identity, both(.healthy), value: ("bytes", 9_000))
+            Row("the token becomes valid in an hour", .identity, all(.failure(.tokenNotYetValid, .login, exit: 10)))
+        case .issuedLarge: Row("a token of nine kilobytes", .identity, all(.healthy), value: ("bytes", 9_000))
 
         case .dnsNXDomain: names("the name does not exist", .dnsNotFound)
         case .dnsNoData: names("the name exists and has no address", .dnsNotFound)
         case .dnsServfail: names("the name service fails: SERVFAIL", .dnsResolverError)
         case .dnsSilent: names("the name service does not answer", .dnsResolverError)
         case .dnsGarbage: names("the name service answers with a broken message", .dnsResolverError)
-        case .dnsTruncated: Row("the answer does not fit into UDP, TCP has it", .names, both(.healthy))
-        case .deadAddress: Row("three addresses, the first of which drops everything", .names, both(.healthy))
+        case .dnsTruncated: Row("the answer does not fit into UDP, TCP has it", .names, all(.healthy))
+        case .deadAddress: Row("three addresses, the first of which drops everything", .names, all(.healthy))
 
         case .tcpRefused: proxy("nothing listens on the server's port", .tcpRefused, .tcp, 20)
         case .tcpDropped: proxy("packets to the server are dropped", .tcpTimeout, .tcp, 20)
         case .tcpReset: proxy("every connection is reset at once", .tcpReset, .negotiate, 20)
         case .silentAfterAccept: proxy("connections are accepted and never answered", .probeDeadline, .negotiate, 30)
         case .plaintextServer: proxy("the server does not offer TLS and asks for the token in the clear", .tlsNotNegotiated, .negotiate, 30)
-        case .notPostgres: postgres("a web server answers on the port", .peerNotDatabase, .negotiate, 30)
+        case .notPostgres:
+            Row(
+                "a web server answers on the port", .proxy,
+                [
+                    .postgresql: .failure(.peerNotDatabase, .negotiate, exit: 30),
+                    .azuresql: .failure(.peerNotDatabase, .negotiate, exit: 30),
+                ])
         case .stuffedBeforeTLS:
-            proxy("bytes stuffed between the agreement on TLS and the handshake", .protocolViolation, .negotiate, 40)
-        case .delay: Row("every piece from the server comes late", .proxy, both(.healthy), value: ("milliseconds", 50))
+            Row(
+                "bytes stuffed between the agreement on TLS and the handshake", .proxy,
+                [
+                    .postgresql: .failure(.protocolViolation, .negotiate, exit: 40),
+                    .mysql: .failure(.protocolViolation, .negotiate, exit: 40), .azuresql: .failure(.peerNotDatabase, .negotiate, exit: 30),
+                ])
+        case .delay: Row("every piece from the server comes late", .proxy, all(.healthy), value: ("milliseconds", 50))
         case .dribble:
-            Row("one byte from the server at a time", .proxy, both(.varies), value: ("milliseconds between bytes", 1_000))
+            Row("one byte from the server at a time", .proxy, all(.varies), value: ("milliseconds between bytes", 1_000))
         case .dribbleAfter:
-            Row("the server's bytes come one a second after so many of them", .proxy, both(.varies), value: ("bytes", 1))
-        case .cutAt: Row("the connection is closed after so many bytes from the server", .proxy, both(.varies), value: ("bytes", 1))
-        case .resetAt: Row("the connection is reset after so many bytes from the server", .proxy, both(.varies), value: ("bytes", 1))
+            Row("the server's bytes come one a second after so many of them", .proxy, all(.varies), value: ("bytes", 1))
+        case .cutAt: Row("the connection is closed after so many bytes from the server", .proxy, all(.varies), value: ("bytes", 1))
+        case .resetAt: Row("the connection is reset after so many bytes from the server", .proxy, all(.varies), value: ("bytes", 1))
 
-        case .resetSent: Row("the connection is reset after so many bytes from the client", .proxy, both(.varies), value: ("bytes", 1))
+        case .resetSent: Row("the connection is reset after so many bytes from the client", .proxy, all(.varies), value: ("bytes", 1))
         case .tlsUnknownCA: proxy("a certificate of an authority nobody trusts", .tlsUntrustedIssuer, .tls, 30)
         case .tlsWrongName: proxy("a trusted certificate for another name", .tlsNameMismatch, .tls, 30)
         case .tlsExpired: proxy("a certificate that has expired", .tlsCertValidity, .tls, 30)
@@ -121,49 +146,64 @@ extension Fault {
         case .tokenWrongTenant: postgres("the server belongs to another tenant than the token", .tokenWrongTenant, .login, 10)
         case .tokenGroupMissing: postgres("the token lacks the group that the role is mapped to", .tokenGroupsStale, .login, 10)
         case .tokenType: postgres("the role is mapped to a user, the token is of an application", .loginTokenType, .login, 40)
-        case .identityRecreated: proxy("the role is mapped to another id than the token's", .loginIdentityRecreated, .login, 40)
+        case .identityRecreated: older("the role is mapped to another id than the token's", .loginIdentityRecreated, .login, 40)
         case .serverStarting: postgres("the server is starting up: 57P03", .serverUnavailable, .login, 40)
         case .serverStopping: postgres("the server is shutting down: 57P03", .serverUnavailable, .login, 40)
         case .tooManyClients:
             Row(
-                "all connection slots are taken: 53300 before the login, 1040 before TLS", .proxy,
-                [.postgresql: .failure(.connectionLimit, .login, exit: 40), .mysql: .failure(.connectionLimit, .negotiate, exit: 40)])
+                "all connection slots are taken: 53300 before the login, 1040 before TLS, 10928 for sessions", .proxy,
+                [
+                    .postgresql: .failure(.connectionLimit, .login, exit: 40),
+                    .mysql: .failure(.connectionLimit, .negotiate, exit: 40), .azuresql: .failure(.connectionLimit, .login, exit: 40),
+                ])
         case .loginSilent: proxy("the server takes the token and says nothing", .probeDeadline, .login, 40)
         case .loginCut: proxy("the server takes the token and closes the connection", .serverUnavailable, .login, 40)
-        case .startupSilent: proxy("the server says nothing after TLS is up", .probeDeadline, .login, 40)
+        case .startupSilent: older("the server says nothing after TLS is up", .probeDeadline, .login, 40)
         case .md5Asked: postgres("the server asks for an MD5 password", .authMethodUnexpected, .login, 40)
         case .gssAsked: postgres("the server asks for Kerberos", .authMethodUnexpected, .login, 40)
-        case .unknownAuthAsked: proxy("the server asks for a method that does not exist", .authMethodUnexpected, .login, 40)
+        case .unknownAuthAsked: older("the server asks for a method that does not exist", .authMethodUnexpected, .login, 40)
         case .garbageLength:
             Row(
-                "a message after TLS with an impossible length", .proxy, both(.failure(.protocolViolation, .login, exit: 40)),
+                "a message after TLS with an impossible length", .proxy, all(.failure(.protocolViolation, .login, exit: 40)),
                 value: ("the length field", 0x7FFF_FFFF))
         case .garbageMessage: proxy("a message after TLS of a type that does not exist", .protocolViolation, .login, 40)
         case .hugeMessage:
             Row(
                 "an error message of sixteen megabytes instead of a question for the token", .proxy,
-                both(.failure(.protocolViolation, .login, exit: 40)), value: ("bytes", 16 << 20))
+                all(.failure(.protocolViolation, .login, exit: 40)), value: ("bytes", 16 << 20))
         case .badText:
             proxy("a refusal in bytes that are no text: bad UTF-8, control characters, escapes", .loginPrincipalUnknown, .login, 40)
-        case .endlessNotices: postgres("notices without end after the login", .protocolViolation, .login, 40)
+        case .endlessNotices:
+            Row(
+                "notices without end after the login", .proxy,
+                [
+                    .postgresql: .failure(.protocolViolation, .login, exit: 40),
+                    .azuresql: .failure(.protocolViolation, .login, exit: 40),
+                ])
         case .endlessRows: proxy("rows without end for any statement", .protocolViolation, .query, 40)
         case .endlessColumns: proxy("rows of sixty-five thousand columns for any statement", .protocolViolation, .query, 40)
         case .querySilent: proxy("statements are never answered", .queryTimeout, .query, 60)
-        case .querySlow: proxy("statements run into the client's own time limit: 57014, 3024", .queryTimeout, .query, 60)
+        case .querySlow: older("statements run into the client's own time limit: 57014, 3024", .queryTimeout, .query, 60)
         case .queryCut: proxy("the session is ended by an administrator, in MySQL without a word", .connectionLost, .query, 60)
 
         case .roleUnknown: server("the role does not exist on the server", .loginPrincipalUnknown)
         case .databaseWrong: server("the database does not exist on the server", .databaseUnknown)
         case .hbaRefused:
             Row(
-                "the client's address is not admitted: no pg_hba.conf entry; 1130 before TLS", .proxy,
-                [.postgresql: .failure(.firewallDenied, .login, exit: 20), .mysql: .failure(.firewallDenied, .negotiate, exit: 20)])
+                "the client's address is not admitted: no pg_hba.conf entry; 1130 before TLS; 40615", .proxy,
+                [
+                    .postgresql: .failure(.firewallDenied, .login, exit: 20),
+                    .mysql: .failure(.firewallDenied, .negotiate, exit: 20), .azuresql: .failure(.firewallDenied, .login, exit: 20),
+                ])
         case .scramAsked: postgres("the server asks for SCRAM instead of a token", .authMethodUnexpected, .login, 40)
-        case .roleNoLogin: server("the role may not log in", .loginDisabled)
-        case .connectionLimit: server("the role has no connections left", .connectionLimit)
+        case .roleNoLogin: Row("the role may not log in", .server, both(.failure(.loginDisabled, .login, exit: 40)))
+        case .connectionLimit: Row("the role has no connections left", .server, both(.failure(.connectionLimit, .login, exit: 40)))
         case .noConnect: server("the right to connect to the database is revoked", .databaseAccessDenied)
 
-        case .notMySQL: mysql("an SSH server answers on the port", .peerNotDatabase, .negotiate, 30)
+        case .notMySQL:
+            Row(
+                "an SSH server answers on the port", .proxy,
+                [.mysql: .failure(.peerNotDatabase, .negotiate, exit: 30), .azuresql: .failure(.peerNotDatabase, .negotiate, exit: 30)])
         case .mysqlGreetingGarbage: mysql("a greeting that is none", .peerNotDatabase, .negotiate, 30)
         case .mysqlGreetingOld: mysql("a server of the last century: protocol 9", .peerNotDatabase, .negotiate, 30)
         case .mysqlGreetingEndless: mysql("packets of 16 MB instead of a greeting", .peerNotDatabase, .negotiate, 30)
@@ -205,6 +245,79 @@ extension Fault {
         case .mysqlMustChangePassword:
             Row("the login works and every statement fails: 1820", .server, [.mysql: .failure(.loginDisabled, .login, exit: 40)])
         case .mysqlReadOnly: Row("the server is read-only", .server, [.mysql: .healthy])
+
+        case .azurePreloginClosed: azure("the connection is closed instead of an answer to PRELOGIN", .tcpReset, .negotiate, 20)
+        case .azurePreloginGarbage: azure("an answer to PRELOGIN without options", .peerNotDatabase, .negotiate, 30)
+        case .azurePreloginOffset: azure("an option of PRELOGIN that lies outside the message", .peerNotDatabase, .negotiate, 30)
+        case .azurePreloginLength: azure("an answer to PRELOGIN of 65,535 bytes", .protocolViolation, .negotiate, 40)
+        case .azureEncryptionOff: azure("encryption is talked down to the login alone", .tlsNotNegotiated, .negotiate, 30)
+        case .azureEncryptionMissing: azure("the answer to PRELOGIN leaves encryption out", .tlsNotNegotiated, .negotiate, 30)
+        case .azureFederationUnknown: azure("FEDAUTHREQUIRED has a value that does not exist", .protocolViolation, .negotiate, 40)
+        case .azureTLSRefused: azure("TLS is refused by an alert after PRELOGIN agreed on it", .tlsHandshakeAborted, .tls, 30)
+        case .azureTLSGarbage: azure("text where packets of the handshake belong", .protocolViolation, .tls, 40)
+
+        case .azureVNetRule: azure("the client's subnet has no rule: 40914", .firewallDenied, .login, 20)
+        case .azurePublicAccess:
+            azure("public access is switched off: 47073", known("public_access_disabled", or: .firewallDenied), .login, 20)
+        case .azureTLSPolicy: azure("the server wants a newer TLS: 47072 after the login", .tlsProtocolMismatch, .login, 30)
+        case .azureServerName: azure("the gateway knows no server of that name: 40532", .databaseUnknown, .login, 40)
+        case .azureBlocked: azure("the address is blocked after too many failures: 40635", .clientBlocked, .login, 40)
+        case .azureFreeLimit: azure("the month's free allowance is used up: 42119", .serverStopped, .login, 40)
+        case .azureUnavailable: azure("the database is not available: 40613", .serverUnavailable, .login, 40)
+        case .azureAsleep:
+            Row(
+                "a serverless database wakes up: so many logins are answered with 40613, then it is up", .proxy, [.azuresql: .varies],
+                value: ("logins", 2))
+        case .azureFailover: azure("a failover: 40197 with a code in the text", .serverUnavailable, .login, 40)
+        case .azureGateway: azure("a gateway's trouble with a tracing id: 40608 and 40143", .serverUnavailable, .login, 40)
+        case .azureSecondary: azure("the readable secondary is not ready: 4221", .serverUnavailable, .login, 40)
+        case .azureThrottled: azure("the service is busy: 40501", .serviceThrottled, .login, 40)
+        case .azureWorkers: azure("all workers are taken: 10928 with resource 1", .serviceThrottled, .login, 40)
+        case .azureNoResources: azure("not enough resources: 49918", .serviceThrottled, .login, 40)
+        case .azureTokenExpired: azure("the server calls the token expired: 18456 state 233", .tokenExpired, .login, 10)
+        case .azureWrongTenant:
+            azure("the server belongs to another tenant: 18456 state 235, and FEDAUTHINFO names it", .tokenWrongTenant, .login, 10)
+        case .azureNoAdmin:
+            azure("the server has no Entra admin: 18456 state 235 in the token's own tenant", .entraAuthDisabled, .login, 40)
+        case .azureTokenInvalid: azure("the server calls a token invalid that fits by its claims: 18456", .loginRefused, .login, 40)
+        case .azureRefused: azure("the server's own trouble with Entra: 18456 state 105", .loginRefused, .login, 40)
+        case .azureDisabled: azure("the account is disabled: 18470", .loginDisabled, .login, 40)
+
+        case .azureNonce: Row("the server wants its nonce back behind the token", .proxy, [.azuresql: .healthy])
+        case .azureSmallPackets: Row("packets of 512 bytes, seven bytes a TLS record", .proxy, [.azuresql: .healthy])
+        case .azureNotAcknowledged: azure("the login is accepted, the token is not acknowledged", .protocolViolation, .login, 40)
+        case .azureWrongFeature: azure("a feature is acknowledged that nobody asked for", .protocolViolation, .login, 40)
+        case .azureNoLogin: azure("the login is neither accepted nor refused", .protocolViolation, .login, 40)
+        case .azureUnasked: azure("the issuer is named to a client that has sent its token", .protocolViolation, .login, 40)
+        case .azureOldVersion: azure("the server wants TDS 7.1", .protocolViolation, .login, 40)
+        case .azurePacketSize: azure("the server wants packets of 64 bytes", .protocolViolation, .login, 40)
+        case .azureShortPacket: azure("a packet that is shorter than its header", .protocolViolation, .login, 40)
+        case .azurePacketType: azure("a packet of a type that does not exist", .protocolViolation, .login, 40)
+        case .azureTokenCut: azure("a message that ends within a token", .protocolViolation, .login, 40)
+        case .azureErrorLength: azure("an error that is longer than its length", .protocolViolation, .login, 40)
+        case .azureEmptyReply: azure("an empty message instead of an answer", .protocolViolation, .login, 40)
+
+        case .azureRedirect: Row("the gateway sends the client to a worker on another port", .proxy, [.azuresql: .healthy])
+        case .azureRedirectRefused:
+            azure("nothing listens where the redirect leads", known("redirect_blocked", or: .tcpRefused), .login, 20)
+        case .azureRedirectDropped:
+            azure("packets to where the redirect leads are dropped", known("redirect_blocked", or: .tcpTimeout), .login, 20)
+        case .azureRedirectLoop: azure("the worker redirects to itself", redirected, .login, 40)
+        case .azureRedirectForeign: azure("the redirect leads to a host outside the service", redirected, .login, 40)
+        case .azureRedirectAddress: azure("the redirect leads to a bare address", redirected, .login, 40)
+        case .azureRedirectPort: azure("the redirect leads to port 0", redirected, .login, 40)
+        case .azureRedirectNoName: azure("the redirect names no server", redirected, .login, 40)
+        case .azureRedirectTransport: azure("the redirect wants a transport that is not TCP", redirected, .login, 40)
+        case .azureRedirectUnknown: azure("the name that the redirect leads to does not exist", .dnsNotFound, .dns, 20)
+        case .azureRedirectName: azure("the worker's certificate is for another name", .tlsNameMismatch, .tls, 30)
+        case .azureRedirectSilent: azure("the worker accepts connections and never answers", .probeDeadline, .negotiate, 30)
+
+        case .azureQueryFailed: azure("every statement fails: 208", .queryFailed, .query, 60)
+        case .azureQueryFailover: azure("a failover ends the session: 40197 in a statement", .connectionLost, .query, 60)
+        case .azureSessionExpired: azure("the token expires within the session: 37396", .tokenExpired, .query, 10)
+        case .azureRowGarbage: azure("a value that is longer than its column", .protocolViolation, .query, 40)
+        case .azureTypeUnknown: azure("a column of a type that does not exist", .protocolViolation, .query, 40)
+        case .azureRowFirst: azure("a row before its columns", .protocolViolation, .query, 40)
         }
     }
 }

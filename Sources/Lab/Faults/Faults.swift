@@ -10,18 +10,20 @@ package actor Faults {
     private let identity: IdentityServer
     private let postgres: PostgresServer?
     private let mysql: MySQLServer?
+    private let azureSQL: AzureSQLService?
     private let proxies: [FaultProxy]
     private let turnstile = Turnstile()
 
     init(
         targets: [LabTarget], board: FaultBoard, identity: IdentityServer, postgres: PostgresServer?, mysql: MySQLServer?,
-        proxies: [FaultProxy]
+        azureSQL: AzureSQLService?, proxies: [FaultProxy]
     ) {
         self.targets = targets
         self.board = board
         self.identity = identity
         self.postgres = postgres
         self.mysql = mysql
+        self.azureSQL = azureSQL
         self.proxies = proxies
     }
 
@@ -73,6 +75,7 @@ package actor Faults {
     /// Lets the parts that hold sockets follow the board.
     private func follow() async throws {
         try await identity.setListening(board.playing(.identity)?.fault != .identityRefused)
+        azureSQL?.follow()
         for proxy in proxies { try await proxy.follow() }
     }
 
@@ -85,6 +88,7 @@ package actor Faults {
             switch engine {
             case .postgresql: try await postgres?.play(fault, roles: roles, databases: databases, isOn: isOn)
             case .mysql: try await mysql?.play(fault, accounts: roles, databases: databases, isOn: isOn)
+            // Looks at the board itself.
             case .azuresql: break
             }
         }
@@ -110,11 +114,19 @@ package actor Faults {
             guard value >= 0 else { throw LabError("The value of \(fault.name) cannot be negative.") }
         }
         let engines = target.flatMap { name in targets.first { $0.name == name } }.map { [$0.engine] } ?? Array(fault.row.expects.keys)
-        if fault.part == .server, !engines.contains(where: { $0 == .mysql ? mysql != nil : postgres != nil }) {
+        if fault.part == .server, !engines.contains(where: hasServer) {
             throw LabError("\(fault.name) needs the real server, and this lab was started without it.")
         }
         if fault.part == .proxy || fault == .deadAddress, proxies.isEmpty {
             throw LabError("\(fault.name) is played by the proxy, and this lab was started without it (direct).")
+        }
+    }
+
+    private func hasServer(of engine: Engine) -> Bool {
+        switch engine {
+        case .postgresql: postgres != nil
+        case .mysql: mysql != nil
+        case .azuresql: azureSQL != nil
         }
     }
 

@@ -1,8 +1,12 @@
 // The names of the lab: public names, the aliases that Azure puts behind them, and the addresses at the end.
 
+import Diagnosis
+
 /// What the name service knows.
 struct Zone: Sendable {
     private var entries: [String: Entry] = [:]
+    /// Names that belong to no target, with their address.
+    private var others: [String: String] = [:]
 
     struct Entry: Sendable {
         var target: LabTarget
@@ -17,10 +21,15 @@ struct Zone: Sendable {
         entries[Self.alias(of: entry.target)] = entry
     }
 
+    /// A name of its own, without alias.
+    mutating func add(_ name: String, address: String) { others[name] = address }
+
     /// The canonical name behind the public one. Source: Azure Database for PostgreSQL and for MySQL, networking: a name of the
-    /// service's own, or one under `privatelink`.
+    /// service's own, or one under `privatelink`. Azure SQL: azure-sql-tds.md 6.1, names of the gateways.
     static func alias(of target: LabTarget) -> String {
-        "\(target.name).\(target.privateLink ? "privatelink" : "rs-lab").\(LabTarget.suffix(of: target.engine))"
+        let suffix = LabTarget.suffix(of: target.engine)
+        if target.privateLink { return "\(target.name).privatelink.\(suffix)" }
+        return target.engine == .azuresql ? "\(target.name).lab1-a.control.\(suffix)" : "\(target.name).rs-lab.\(suffix)"
     }
 
     static let suffixes = [".database.azure.com", ".database.windows.net"]
@@ -29,6 +38,15 @@ struct Zone: Sendable {
 
     /// The answer of a healthy name service.
     func answer(to question: DNSQuestion, deadFirst: Bool) -> DNSAnswer {
+        if let address = others[question.name] {
+            var answer = DNSAnswer()
+            if question.type == DNSQuestion.typeA {
+                answer.records.append(.address(question.name, address))
+            } else {
+                answer.isNegative = true
+            }
+            return answer
+        }
         guard let entry = entries[question.name] else {
             let isOurs = Self.suffixes.contains { question.name.hasSuffix($0) }
             return DNSAnswer(code: isOurs ? .nameError : .refused, isNegative: isOurs)

@@ -50,7 +50,9 @@ struct Route: Sendable {
             let (value, context) = (entry?.value ?? 0, tls.context(for: fault))
             switch engine {
             case .mysql: try await ScriptedMySQL(fault: fault, value: value, tls: context) { isInsideTLS = true }.play(on: connection)
-            case .postgresql, .azuresql:
+            // Played by the lab's own server at the other end.
+            case .azuresql: try await relay(connection)
+            case .postgresql:
                 try await ScriptedPostgres(fault: fault, value: value, tls: context) { isInsideTLS = true }.play(on: connection)
             }
         }

@@ -18,8 +18,9 @@ package struct WireRecord: Sendable, Hashable {
     /// Whether the client gave away `secret`, in the clear or inside TLS.
     package func contains(_ secret: Secret<String>) -> Bool {
         secret.reveal { text in
-            let wanted = Array(text.utf8)
-            return beforeTLS.firstRange(of: wanted) != nil || insideTLS.firstRange(of: wanted) != nil
+            // As the database clients of Azure send it, and as TDS does: UTF-16, low byte first.
+            let forms = [Array(text.utf8), text.utf16.flatMap { [UInt8($0 & 0xFF), UInt8($0 >> 8)] }]
+            return forms.contains { beforeTLS.firstRange(of: $0) != nil || insideTLS.firstRange(of: $0) != nil }
         }
     }
 }

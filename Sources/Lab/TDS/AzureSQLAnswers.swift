@@ -1,4 +1,5 @@
 // Statements that the lab's Azure SQL server answers on its own: one for each thing a client must be able to read.
+import Diagnosis
 package import TDS
 
 extension AzureSQLScript {
@@ -51,6 +52,46 @@ extension AzureSQLScript {
             return rows(one, (0..<count).map { [.integer(Int64($0))] })
         default: return unknownStatement(sql)
         }
+    }
+
+    /// What a user is told who asks about the session itself and about rights: one who has all that is asked for.
+    ///
+    /// No SQL is understood here: the questions of the agent are known by the functions they call. Nil for other statements.
+    static func sessionAnswer(_ sql: String, user: Principal, database: String, objective: String) -> [ReplyToken]? {
+        let text = ColumnType(.nVarChar, size: 256)
+        let number = ColumnType(.intN, size: 8)
+        func row(_ values: [(ColumnType, TDSValue)]) -> [ReplyToken] {
+            rows(values.enumerated().map { TDSColumn("c\($0.offset)", $0.element.0, flags: 0x0009) }, [values.map(\.1)])
+        }
+        if sql.contains("'ServiceObjective'") {
+            return row([
+                (text, .text("\(user.clientID)@\(Principal.tenant)")), (text, .text(user.name)), (text, .text(database)),
+                (text, "READ_WRITE"), (text, .text(objective)), (number, .integer(Int64(Timestamp.now.seconds * 1000))),
+            ])
+        }
+        // A summary of rights: two of the fixed roles, three tables that can be read and written.
+        if sql.contains("sys.fn_my_permissions") {
+            let words: [(ColumnType, TDSValue)] = [
+                (text, .text(user.name)), (text, .null), (text, .null), (text, "[\"db_datareader\",\"db_datawriter\"]"), (text, .null),
+                (text, "f"),
+            ]
+            let counts: [Int64] = [0, 3, 3, 3, 0, 0]
+            return row(words + counts.map { (number, .integer($0)) })
+        }
+        // A list of rights: who asks, and then nothing that is wrong, in as many result sets as there are statements.
+        if sql.hasPrefix("SELECT -1, N'self'") {
+            let types = Array(repeating: text, count: 8) + [number, number]
+            let columns = types.enumerated().map { TDSColumn("c\($0.offset)", $0.element, flags: 0x0009) }
+            let me: [TDSValue] = ["-1", "self", "role", .null, .text(user.name), .null, .null, .null, 1, 1]
+            let count = sql.split(separator: "\n").count
+            return (0..<count).flatMap { index -> [ReplyToken] in
+                var set = rows(columns, index == 0 ? [me] : [])
+                let status: Done.Status = index + 1 < count ? [.count, .more] : [.count]
+                set[set.count - 1] = .done(Done(status, command: Done.selectCommand, rowCount: index == 0 ? 1 : 0))
+                return set
+            }
+        }
+        return nil
     }
 
     /// Every type that the client reads, once with a value and once NULL where that is possible.

@@ -36,6 +36,12 @@ package struct AzureSQLScript: Sendable {
     package var issuer = FederatedAuthenticationInfo(
         stsURL: "https://login.windows.net/\(Principal.tenant)", spn: "https://database.windows.net/")
     package var answer: Answer = { sql, _ in AzureSQLScript.unknownStatement(sql) }
+    /// Asked first, with the login that the session began with; nil leaves the statement to `answer`.
+    package var answerAbout: @Sendable (_ login: AzureSQLLogin, _ sql: String) -> [ReplyToken]? = { _, _ in nil }
+    /// What comes right behind the answer to PRELOGIN, in the clear and in the same piece.
+    package var stuffing: [UInt8] = []
+    /// Changes what a login that is admitted is answered with.
+    package var welcome: @Sendable ([ReplyToken]) -> [ReplyToken] = { $0 }
     /// What goes wrong, by step.
     package var troubles: [Step: Trouble] = [:]
 
@@ -55,6 +61,8 @@ package struct AzureSQLScript: Sendable {
         case reply([UInt8])
         /// Rows until somebody hangs up or asks for an end.
         case endlessRows
+        /// The same with this part of a reply, again and again.
+        case endless([UInt8])
     }
 
     /// **Source**: Microsoft Learn, Database engine errors, 2812 and 208.

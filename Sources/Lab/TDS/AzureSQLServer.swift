@@ -21,7 +21,14 @@ package final class AzureSQLServer: Sendable {
         async throws
         -> AzureSQLServer
     {
-        let tls = try AzureSQLTLS(certificate)
+        let behavior = AzureSQLBehavior(script: script, tls: try AzureSQLTLS(certificate))
+        return try await start(on: address, port: port) { behavior }
+    }
+
+    /// The same with a behaviour that is chosen for each connection as it comes in.
+    static func start(on address: String, port: Int = 0, behavior: @escaping @Sendable () -> AzureSQLBehavior) async throws
+        -> AzureSQLServer
+    {
         let children = Children()
         let seen = LoginLog()
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
@@ -30,8 +37,9 @@ package final class AzureSQLServer: Sendable {
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelInitializer { channel in
                 children.add(channel)
+                let now = behavior()
                 return channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(AzureSQLSession(script, tls) { seen.add($0) })
+                    try channel.pipeline.syncOperations.addHandler(AzureSQLSession(now.script, now.tls) { seen.add($0) })
                 }
             }
             .bind(host: address, port: port).get()
@@ -49,6 +57,8 @@ package final class AzureSQLServer: Sendable {
     /// Every login that was read, refused ones included.
     package var logins: [AzureSQLLogin] { seen.all }
 
+    func forgetLogins() { seen.clear() }
+
     /// Returns when every client that is connected now has gone.
     package func drained() async { await children.allClosed() }
 
@@ -59,30 +69,46 @@ package final class AzureSQLServer: Sendable {
     }
 }
 
+/// How one connection is treated.
+struct AzureSQLBehavior: Sendable {
+    var script: AzureSQLScript
+    var tls: AzureSQLTLS
+}
+
 /// What this server presents. In TDS 7.4 TLS 1.2 is the most: a server's tickets of TLS 1.3 come after the moment at which wrapping ends.
 struct AzureSQLTLS: Sendable {
     var wrapped: NIOSSLContext
     var strict: NIOSSLContext
 
-    init(_ pair: CertifiedKey) throws {
+    /// - Parameter newest: what both ways of connecting are held down to, for a server that is too old.
+    init(_ pair: CertifiedKey, newest: TLSVersion? = nil) throws {
         let chain = try pair.certificates.map {
             NIOSSLCertificateSource.certificate(try NIOSSLCertificate(bytes: Array($0.utf8), format: .pem))
         }
         var configuration = TLSConfiguration.makeServerConfiguration(
             certificateChain: chain, privateKey: .privateKey(try NIOSSLPrivateKey(bytes: Array(pair.key.utf8), format: .pem)))
-        configuration.minimumTLSVersion = .tlsv12
+        configuration.minimumTLSVersion = newest == nil ? .tlsv12 : .tlsv1
+        configuration.maximumTLSVersion = newest
         var strict = configuration
         strict.applicationProtocols = ["tds/8.0"]
         self.strict = try NIOSSLContext(configuration: strict)
-        configuration.maximumTLSVersion = .tlsv12
+        configuration.maximumTLSVersion = newest ?? .tlsv12
         wrapped = try NIOSSLContext(configuration: configuration)
     }
 }
 
-/// Logins in the order in which they came.
+/// Logins in the order in which they came, the last 10,000 of them.
 final class LoginLog: Sendable {
     private let logins = Mutex<[AzureSQLLogin]>([])
-    func add(_ login: AzureSQLLogin) { logins.withLock { $0.append(login) } }
+
+    func add(_ login: AzureSQLLogin) {
+        logins.withLock { logins in
+            if logins.count >= 10_000 { logins.removeFirst(5_000) }
+            logins.append(login)
+        }
+    }
+
+    func clear() { logins.withLock { $0 = [] } }
     var all: [AzureSQLLogin] { logins.withLock { $0 } }
 }
 

@@ -27,6 +27,8 @@ final class AzureSQLSession: ChannelInboundHandler {
     private var message: [UInt8] = []
     private var framer: HandshakeFramer?
     private var pending: AzureSQLLogin?
+    /// Whose session it is.
+    private var admitted: AzureSQLLogin?
     private var isStopped = false
 
     init(_ script: AzureSQLScript, _ tls: AzureSQLTLS, noteLogin: @escaping (AzureSQLLogin) -> Void) {
@@ -125,8 +127,9 @@ final class AzureSQLSession: ChannelInboundHandler {
             options.append(Prelogin.Option(.federatedAuthenticationRequired, [required]))
         }
         if let nonce = script.nonce { options.append(Prelogin.Option(.nonce, nonce)) }
-        write(Prelogin(options: options).encode(), context)
-        if isStrict {
+        write(Prelogin(options: options).encode(), context, followedBy: script.stuffing)
+        // Without encryption the login comes in the clear: what a careless client sends is read.
+        if isStrict || script.encryption == nil || script.encryption == Prelogin.Encryption.notSupported.rawValue {
             stage = .login
             return
         }
@@ -176,8 +179,9 @@ final class AzureSQLSession: ChannelInboundHandler {
                 ], context)
         }
         if let errors = script.admit(login) { return refuse(errors, context) }
+        admitted = login
         stage = .ready
-        reply(welcome(login), context)
+        reply(script.welcome(welcome(login)), context)
         if script.route != nil {
             stage = .over
             context.close(promise: nil)
@@ -186,7 +190,7 @@ final class AzureSQLSession: ChannelInboundHandler {
 
     private func refuse(_ errors: [TDSServerMessage], _ context: ChannelHandlerContext) {
         stage = .over
-        reply(errors.map(ReplyToken.error) + [.done(Done([.error]))], context)
+        reply(errors.map { $0.class > 10 ? .error($0) : .info($0) } + [.done(Done([.error]))], context)
         context.close(promise: nil)
     }
 
@@ -225,7 +229,7 @@ final class AzureSQLSession: ChannelInboundHandler {
     private func answer(_ sql: String, _ parameters: [ProcedureCall.Parameter], isCall: Bool, _ context: ChannelHandlerContext) {
         isStopped = false
         if script.troubles[.query] != nil { return misbehave(.query, context) }
-        var tokens = script.answer(sql, parameters)
+        var tokens = admitted.flatMap { script.answerAbout($0, sql) } ?? script.answer(sql, parameters)
         // No answer at all, until the client loses patience.
         if tokens.isEmpty { return }
         if isCall, case .done(var done)? = tokens.last {
@@ -249,9 +253,9 @@ final class AzureSQLSession: ChannelInboundHandler {
         }
     }
 
-    private func write(_ payload: [UInt8], _ context: ChannelHandlerContext) {
+    private func write(_ payload: [UInt8], _ context: ChannelHandlerContext, followedBy more: [UInt8] = []) {
         for packet in Packet.split(payload, as: .reply, size: min(script.packetSize, 4_096), spid: 51) {
-            let bytes = packet.bytes
+            let bytes = packet.bytes + (packet.isLast ? more : [])
             let piece = max(1, script.portion ?? bytes.count)
             for start in stride(from: 0, to: bytes.count, by: piece) {
                 context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: bytes[start..<min(bytes.count, start + piece)])), promise: nil)
@@ -282,6 +286,7 @@ final class AzureSQLSession: ChannelInboundHandler {
             guard let first = try? ReplyToken.encode([.columns(columns)]) else { return }
             send(first, context)
             sendRows(from: 0, columns, context)
+        case .endless(let piece): repeatedly(piece, context)
         }
     }
 
@@ -303,6 +308,17 @@ final class AzureSQLSession: ChannelInboundHandler {
         loop.scheduleTask(in: .milliseconds(1)) {
             let (session, context) = bound.value
             session.sendRows(from: number &+ 200, columns, context)
+        }
+    }
+
+    private func repeatedly(_ piece: [UInt8], _ context: ChannelHandlerContext) {
+        guard !isStopped, context.channel.isActive else { return }
+        send(piece, context)
+        let loop = context.eventLoop
+        let bound = NIOLoopBound((self, context), eventLoop: loop)
+        loop.scheduleTask(in: .milliseconds(1)) {
+            let (session, context) = bound.value
+            session.repeatedly(piece, context)
         }
     }
 }
