@@ -48,19 +48,25 @@ package struct CheckStatus: Sendable, Hashable {
     }
 
     /// Takes an observation into account.
+    ///
+    /// One that was under way already when the last one started is counted and changes nothing else.
     /// - Returns: the change of verdict, or of cause while down; nil when everything stays as it was.
     package mutating func apply(_ observation: Observation) -> StateChange? {
+        let isOlder = last.map { observation.span.isOlder(than: $0.span) } ?? false
         guard !observation.isPartial else {
+            guard !isOlder else { return nil }
             lastPartial = observation
             return fallAsleep(observation)
         }
+        probes += 1
+        if observation.failure != nil { failures += 1 }
+        guard !isOlder else { return nil }
+        let isSimultaneous = last.map { $0.failure != nil && observation.span.overlaps($0.span) } ?? false
         last = observation
         lastPartial = nil
-        probes += 1
         let before = (state, cause)
         if let failure = observation.failure {
-            failures += 1
-            consecutiveFailures += 1
+            if !isSimultaneous { consecutiveFailures += 1 }
             (state, cause, phase) = (.down, failure.cause, failure.phase)
             if let lastGoodFacts {
                 changes = FactsComparison.changes(from: lastGoodFacts, to: observation.facts, at: observation.started, known: changes)

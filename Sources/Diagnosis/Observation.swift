@@ -49,6 +49,21 @@ package struct Observation: Sendable, Hashable {
         if case .partial = outcome { true } else { false }
     }
     package var ended: Timestamp { started + duration }
+    package var span: Span { Span(started: started, ended: ended) }
+
+    /// From when to when a probe ran: probes of the schedule and those on demand may run at once and end in any order.
+    package struct Span: Sendable, Hashable {
+        package var started: Timestamp
+        package var ended: Timestamp
+
+        /// Whether it was under way already when the other one started, so that the other one's word is the newer one.
+        ///
+        /// A start before the other's alone does not say so: a wall clock that was put back gives one to every probe after it.
+        package func isOlder(than other: Span) -> Bool { started < other.started && ended >= other.started }
+
+        /// Whether both ran at one time: two failures of the same moment are no two failures in a row.
+        package func overlaps(_ other: Span) -> Bool { started < other.ended && ended > other.started }
+    }
 }
 
 /// One timed step of a probe.

@@ -12,7 +12,12 @@ import Testing
             #expect(text.first?.isUppercase == true)
         }
         #expect(row.means != row.hint)
-        #expect(!row.next.isEmpty)
+        for engine in Engine.allCases {
+            for source in TokenSourceKind.allCases {
+                #expect(!row.next(engine: engine, source: source).isEmpty, "\(engine) \(source)")
+                #expect(row.hint(engine: engine, source: source).hasSuffix("."), "\(engine) \(source)")
+            }
+        }
     }
 
     @Test("The words of no two causes are the same")
@@ -31,6 +36,30 @@ import Testing
                 #expect(kinds[...lastLook].allSatisfy { $0 == .look }, "\(engine) \(source)")
             }
         }
+    }
+
+    @Test("A person with MySQL is told nothing that only PostgreSQL has", arguments: Cause.allCases)
+    func nothingOfAnotherProduct(cause: Cause) {
+        let texts = [cause.row.hint(engine: .mysql, source: nil)] + cause.row.next(engine: .mysql, source: nil)
+        for word in [
+            "database postgres", "pgaadauth", "PgBouncer", "row-level security", "default privileges", "ON ALL TABLES", "without LOGIN",
+        ] {
+            for text in texts { #expect(!text.contains(word), "\(text)") }
+        }
+    }
+
+    @Test("A silent endpoint is told by its source: no link-local address and no assignment for one that is not IMDS")
+    func endpointBySource() {
+        let row = Cause.identityEndpointUnreachable.row
+        func words(_ source: TokenSourceKind) -> String {
+            let remedies = row.remedies.filter { $0.applies(to: .postgresql, source: source) }.map { $0.filled(from: RemedyValues()).text }
+            return ([row.hint(engine: nil, source: source)] + row.next(engine: nil, source: source) + remedies).joined(separator: "\n")
+        }
+        #expect(words(.imds).contains("169.254.169.254") && words(.imds).contains("Not on Azure"))
+        for source in TokenSourceKind.allCases where source != .imds {
+            for word in ["169.254.169.254", "Not on Azure", "identity assign"] { #expect(!words(source).contains(word), "\(source)") }
+        }
+        #expect(words(.appService).contains("IDENTITY_ENDPOINT"))
     }
 
     @Test("With everything known, the only gaps left are those that no probe can fill", arguments: Cause.allCases)

@@ -186,3 +186,52 @@ struct TrackerRow: Sendable, CustomTestStringConvertible {
                 """)
     }
 }
+
+@Suite struct SimultaneousProbesTests {
+    private func probe(_ letter: Character, from start: Int64, to end: Int64) -> Observation {
+        var probe = observation(letter, at: 0)
+        probe.started = Timestamp(milliseconds: start)
+        probe.duration = .milliseconds(end - start)
+        return probe
+    }
+
+    @Test("A probe that was under way when the last one started is counted and changes neither verdict nor incident")
+    func older() {
+        var (status, tracker) = (CheckStatus(id: check, target: Fixture.target()), IncidentTracker(check))
+        for (probe, change, step) in [
+            (probe("r", from: 0, to: 10), true, false), (probe(".", from: 5000, to: 5010), true, false),
+            // It hung while the schedule's own one found the check up.
+            (probe("l", from: 4000, to: 9000), false, false),
+        ] {
+            #expect((status.apply(probe) != nil) == change)
+            #expect((tracker.apply(probe, mayOpen: true) != nil) == step)
+        }
+        #expect((status.state, status.probes, status.failures, status.consecutiveFailures) == (.up, 3, 2, 0))
+        #expect(tracker.open == nil)
+    }
+
+    @Test("Two failures of one moment are no two in a row")
+    func simultaneous() {
+        var (status, tracker) = (CheckStatus(id: check, target: Fixture.target()), IncidentTracker(check))
+        for probe in [probe("r", from: 0, to: 3000), probe("r", from: 100, to: 3100)] {
+            _ = status.apply(probe)
+            #expect(tracker.apply(probe, mayOpen: true) == nil)
+        }
+        #expect((status.consecutiveFailures, status.failures) == (1, 2))
+        let third = probe("r", from: 4000, to: 7000)
+        _ = status.apply(third)
+        #expect(tracker.apply(third, mayOpen: true)?.incident.failures == 3)
+        #expect(status.consecutiveFailures == 2)
+    }
+
+    @Test("A wall clock that was put back does not silence a check")
+    func clockPutBack() {
+        var (status, tracker) = (CheckStatus(id: check, target: Fixture.target()), IncidentTracker(check))
+        for probe in [probe(".", from: 3_600_000, to: 3_600_010), probe("l", from: 1000, to: 1010)] {
+            _ = status.apply(probe)
+            _ = tracker.apply(probe, mayOpen: true)
+        }
+        #expect(status.state == .down)
+        #expect(tracker.open != nil)
+    }
+}

@@ -236,6 +236,20 @@ import Testing
         #expect(report.json["checks"]?[0]?["changes"]?.items?.compactMap { $0["name"]?.text } == ["addresses", "object_id"])
     }
 
+    @Test("A certificate of the same issuer and end differs by its subject, its names, or at least the head of its hash")
+    func certificateChange() {
+        let old = Fixture.certificate()
+        func phrases(_ change: (inout CertificateFacts) -> Void) -> [String] {
+            var new = old
+            new.sha256 = "1f2e3d4c" + String(repeating: "0", count: 56)
+            change(&new)
+            return FactsComparison.Change(name: "certificate", before: old.json, after: new.json, time: noon).phrases
+        }
+        #expect(phrases { _ in } == ["certificate \(old.sha256.prefix(8)) → 1f2e3d4c"])
+        #expect(phrases { $0.subject = "CN=other" } == ["certificate's subject \(old.subject) → CN=other"])
+        #expect(phrases { $0.names = ["b.example"] } == ["certificate's names \(old.names.joined(separator: ", ")) → b.example"])
+    }
+
     @Test("Facts that are equal, unknown or in another order are no change")
     func noChange() {
         var old = Fixture.facts()

@@ -199,6 +199,28 @@ import Testing
         #expect(words(slot.failed(Self.refusal, retryAfter: nil, at: moment(51))) == [2: "entra_unavailable"])
         #expect(word(slot.asked(4, until: deadline(60), isFresh: false, at: moment(52))) == "cached, ill")
     }
+
+    @Test("A success after a failure is confirmed half a minute later, once")
+    func confirmation() {
+        var slot = slot(expires: 86_400)
+        func due(_ after: Double) -> Double? {
+            slot.lastEnded.map { ended in
+                let next = RenewalPlan.next(
+                    after: ended, failuresInRow: slot.failuresInRow, isRecovery: slot.isRecovery, renewAt: slot.held?.renewAt,
+                    now: moment(after), random: 0.5)
+                return ((next - ended).seconds * 1000).rounded() / 1000
+            }
+        }
+        #expect(due(0) == 300)
+        #expect(slot.renewalDue(until: deadline(310), at: moment(300)))
+        _ = slot.failed(Self.refusal, retryAfter: nil, at: moment(301))
+        #expect(due(301) == 30)
+        for (asked, expected) in [(331.0, 30.0), (362, 300)] {
+            #expect(slot.renewalDue(until: deadline(asked + 10), at: moment(asked)))
+            _ = slot.acquired(held(received: asked, expires: 86_400), at: moment(asked))
+            #expect(due(asked) == expected)
+        }
+    }
 }
 
 @Suite struct ScheduleOfRequestsTests {
@@ -311,28 +333,6 @@ import Testing
         #expect(seconds(0, renewIn: 100) == 100)
         #expect(seconds(0, renewIn: -5) == 30, "never a loop")
         #expect((1...6).map { seconds($0, renewIn: nil) } == [30, 60, 120, 240, 300, 300])
-    }
-
-    @Test("A success after a failure is confirmed half a minute later, once")
-    func confirmation() {
-        var slot = slot(expires: 86_400)
-        func due(_ after: Double) -> Double? {
-            slot.lastEnded.map { ended in
-                let next = RenewalPlan.next(
-                    after: ended, failuresInRow: slot.failuresInRow, isRecovery: slot.isRecovery, renewAt: slot.held?.renewAt,
-                    now: moment(after), random: 0.5)
-                return ((next - ended).seconds * 1000).rounded() / 1000
-            }
-        }
-        #expect(due(0) == 300)
-        #expect(slot.renewalDue(until: deadline(310), at: moment(300)))
-        _ = slot.failed(Self.refusal, retryAfter: nil, at: moment(301))
-        #expect(due(301) == 30)
-        for (asked, expected) in [(331.0, 30.0), (362, 300)] {
-            #expect(slot.renewalDue(until: deadline(asked + 10), at: moment(asked)))
-            _ = slot.acquired(held(received: asked, expires: 86_400), at: moment(asked))
-            #expect(due(asked) == expected)
-        }
     }
 
     @Test("The first questions of many identities are spread over a minute")

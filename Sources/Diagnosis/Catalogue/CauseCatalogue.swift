@@ -75,14 +75,14 @@ extension Cause {
     package var severity: Severity { row.severity }
     package var hint: String { row.hint }
 
-    /// The hint where the phase makes it another one.
-    package func hint(during phase: Phase) -> String {
+    /// The hint where the phase, the product or the source of tokens makes it another one.
+    package func hint(during phase: Phase, engine: Engine? = nil, source: TokenSourceKind? = nil) -> String {
         switch (self, phase) {
         case (.probeDeadline, .token):
             "The source of tokens took longer than the probe has: look at the identity, the database was not asked."
         case (.probeDeadline, .negotiate):
             "Something takes the connection and never says a word: a proxy or middlebox, or a server that hangs."
-        default: row.hint
+        default: row.hint(engine: engine, source: source)
         }
     }
 }

@@ -33,6 +33,11 @@ extension CauseRow {
         .login, retry: .no,
         means: "The principal in the database belongs to another object than the token, though the name is the same.",
         hint: "An identity that was deleted and made again has a new object id; map the role anew and its grants stay.",
+        hints: [
+            .only(
+                "The account was made with the object id where MySQL wants the client id, or the identity was made again and has a new one.",
+                for: .mysql)
+        ],
         remedies: [
             .look("SELECT * FROM pgaadauth_list_principals(false);  -- in database postgres", for: .postgresql),
             .look("SELECT user, host, authentication_string FROM mysql.user WHERE plugin = 'aad_auth';", for: .mysql),
@@ -51,7 +56,8 @@ extension CauseRow {
                 for: .mysql),
         ],
         next: [
-            "a role that was made with the client id where the object id was wanted",
+            .only("a role that was made with the client id where the object id was wanted", for: .postgresql),
+            .only("the id in authentication_string against the token's app id, as agent token prints it", for: .mysql),
             "several service principals of one display name: az ad sp list --display-name",
         ])
 
@@ -75,6 +81,7 @@ extension CauseRow {
         .login, retry: .no,
         means: "The principal exists and may not log in now.",
         hint: "Role without LOGIN, locked or expired; group roles lose LOGIN on purpose when group sync is on.",
+        hints: [.only("The account is locked, for good or after failed logins, or has expired.", for: .mysql)],
         remedies: [
             .look("SELECT rolname, rolcanlogin, rolvaliduntil FROM pg_roles WHERE rolname = \(literal: .user);", for: .postgresql),
             .look("SELECT user, account_locked, password_expired FROM mysql.user WHERE user = \(literal: .user);", for: .mysql),
@@ -82,7 +89,10 @@ extension CauseRow {
             .repair("ALTER ROLE \(identifier: .user) LOGIN;  -- as Entra administrator", for: .postgresql),
             .repair("ALTER USER \(literal: .user)@'%' ACCOUNT UNLOCK;", for: .mysql),
         ],
-        next: ["who took the right away: the server's audit log", "pgaadauth.enable_group_sync, when the role is a group's"])
+        next: [
+            "who took the right away: the server's audit log",
+            .only("pgaadauth.enable_group_sync, when the role is a group's", for: .postgresql),
+        ])
 
     static let clientBlocked = CauseRow(
         .login, retry: .yes,
@@ -139,9 +149,14 @@ extension CauseRow {
         .login, retry: .no,
         means: "The server refused the login and its message does not say why.",
         hint: "The reason is in the server's log; of what can be seen here, compare the token's object id with the role's.",
+        hints: [
+            .only(
+                "The reason is in the server's log; of what can be seen here, compare the token's app id with the account's.", for: .mysql)
+        ],
         remedies: [
             .look("agent token \(word: .identity)"),
             .look("SELECT * FROM pgaadauth_list_principals(false);  -- in database postgres", for: .postgresql),
+            .look("SELECT user, host, authentication_string FROM mysql.user WHERE plugin = 'aad_auth';", for: .mysql),
             .look("az postgres flexible-server server-logs list -g \(word: .resourceGroup) -s \(word: .server) -o table", for: .postgresql),
             .look("az mysql flexible-server server-logs list -g \(word: .resourceGroup) -s \(word: .server) -o table", for: .mysql),
         ],

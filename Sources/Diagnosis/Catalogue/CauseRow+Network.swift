@@ -129,6 +129,7 @@ extension CauseRow {
         .tcp, retry: .maybe,
         means: "The host is reachable and refuses the connection: nothing listens on that port, or a firewall rejects it.",
         hint: "Server stopped or restarting, wrong port (6432 needs PgBouncer switched on), or a rejecting firewall.",
+        hints: [.only("Server stopped or restarting, wrong port, or a rejecting firewall.", for: .mysql)],
         remedies: [
             .look("az postgres flexible-server show -g \(word: .resourceGroup) -n \(word: .server) --query state -o tsv", for: .postgresql),
             .look("az mysql flexible-server show -g \(word: .resourceGroup) -n \(word: .server) --query state -o tsv", for: .mysql),

@@ -18,6 +18,7 @@ extension CauseRow {
         .session, retry: .no,
         means: "The login works; the database is closed to it.",
         hint: "Grant access to the database, or open the database again where it takes no connections.",
+        hints: [.only("Grant the account a right in the database: without any it may not enter it.", for: .mysql)],
         remedies: [
             .look("SELECT datname, datallowconn, datacl FROM pg_database WHERE datname = \(literal: .database);", for: .postgresql),
             .look("SHOW GRANTS FOR \(literal: .user)@'%';", for: .mysql),
@@ -28,7 +29,12 @@ extension CauseRow {
                 """, for: .postgresql),
             .widens("GRANT SELECT, INSERT, UPDATE, DELETE ON \(backtick: .database).* TO \(literal: .user)@'%';", for: .mysql),
         ],
-        next: ["a login to database postgres with the same identity: it proves the login itself"])
+        next: [
+            .only("a login to database postgres with the same identity: it proves the login itself", for: .postgresql),
+            .only("a login to information_schema with the same identity: it proves the login itself", for: .mysql),
+            .only("whether the user was made in this database rather than in master", for: .azuresql),
+            "the case of the database's name",
+        ])
 
     static let connectionLimit = CauseRow(
         .session, retry: .yes,
@@ -120,6 +126,7 @@ extension CauseRow {
         .privilege, retry: .no,
         means: "A right that is needed is absent or not active.",
         hint: "Grant what is named here, as the owner of the object; the right to use the schema is asked for first.",
+        hints: [.only("Grant what is named here, as an account that has it with GRANT OPTION.", for: .mysql)],
         remedies: [
             .look(
                 """
@@ -136,12 +143,19 @@ extension CauseRow {
                 "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA \(identifier: .schema) TO \(identifier: .user);",
                 for: .postgresql),
         ],
-        next: ["who owns the object", "row-level security, when rows are missing and no error is shown"])
+        next: [
+            .only("who owns the object", for: .postgresql), .only("who owns the object", for: .azuresql),
+            .only("row-level security, when rows are missing and no error is shown", for: .postgresql),
+            .only("row-level security, when rows are missing and no error is shown", for: .azuresql),
+            .only("whether the login met the account that is meant: SELECT CURRENT_USER()", for: .mysql),
+            .only("partial revokes, which take away what a wider grant gives", for: .mysql),
+        ])
 
     static let privilegeFutureObjects = CauseRow(
         .privilege, severity: .warning, retry: .no,
         means: "The objects of today are covered, those that are made tomorrow are not.",
         hint: "GRANT ON ALL TABLES is a snapshot: add default privileges for every role that makes objects.",
+        hints: [.only("A right on single tables covers no new ones: grant it on the database.", for: .mysql)],
         remedies: [
             .look(
                 """

@@ -8,9 +8,21 @@ extension CauseRow {
         means: "The identity endpoint of this host does not answer.",
         hint:
             """
-            Not on Azure compute, metadata access blocked here, or a proxy catches the request. Do not restart: a cached \
-            token would be lost.
+            Nothing listens there, the way to it is blocked on this host, or a proxy catches the request. Do not restart: a \
+            cached token would be lost.
             """,
+        hints: [
+            .only(
+                """
+                Not on Azure compute, metadata access blocked here, or a proxy catches the request. Do not restart: a cached \
+                token would be lost.
+                """, from: .imds),
+            .only(
+                """
+                The platform's endpoint beside the app is silent: this instance is unwell, IDENTITY_ENDPOINT is not the \
+                platform's, or a proxy catches the request. Do not restart at once: a cached token would be lost.
+                """, from: .appService),
+        ],
         remedies: [
             .look("agent token \(word: .identity)"),
             .look(
@@ -21,11 +33,13 @@ extension CauseRow {
                 from: .imds),
             .look("az webapp identity show -g \(word: .resourceGroup) -n \(word: .compute)", from: .appService),
             .repair("export NO_PROXY=169.254.169.254", from: .imds),
-            .repair("az webapp identity assign -g \(word: .resourceGroup) -n \(word: .compute)", from: .appService),
         ],
         next: [
-            "network policies and iptables rules towards 169.254.169.254", "proxy variables of the agent's process",
-            "another instance of the same app: if only this one fails, it is the instance",
+            .only("network policies and iptables rules towards 169.254.169.254", from: .imds),
+            .only("IDENTITY_ENDPOINT of the agent's process against that of the app's own", from: .appService),
+            "proxy variables of the agent's process",
+            .only("another machine of the same network: if only this one fails, it is the machine", from: .imds),
+            .only("another instance of the same app: if only this one fails, it is the instance", from: .appService),
         ])
 
     static let identityNotAssigned = CauseRow(
@@ -195,9 +209,10 @@ extension CauseRow {
         .token, retry: .no,
         means: "The token is longer than something on the way takes.",
         hint: "Many groups make a token long: go to port 5432 instead of PgBouncer, or use an identity with few groups.",
+        hints: [.only("Many groups make a token long: use an identity with few groups.", for: .mysql)],
         remedies: [
             .look("agent token \(word: .identity)"),
             .look("az ad sp show --id \(word: .clientID) --query id -o tsv"),
         ],
-        next: ["length of the token, as agent token prints it", "port of the target: 6432 is PgBouncer"])
+        next: ["length of the token, as agent token prints it", .only("port of the target: 6432 is PgBouncer", for: .postgresql)])
 }

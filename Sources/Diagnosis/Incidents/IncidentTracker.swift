@@ -9,6 +9,10 @@ package struct IncidentTracker: Sendable, Hashable {
     private var state = State.quiet
     /// Successes in a row since the last failure, and when the first of them started. Nil after a failure and before everything.
     private var recovery: Recovery?
+    /// Failures since the last success; those that ran at one time count once.
+    private var failuresInRow = 0
+    /// When the last probe ran that was taken into account.
+    private var last: Observation.Span?
 
     private enum State: Sendable, Hashable {
         case quiet
@@ -44,14 +48,16 @@ package struct IncidentTracker: Sendable, Hashable {
         if case .open(let incident) = state { incident } else { nil }
     }
 
-    /// Takes an observation into account; what stopped on purpose says nothing about failing.
+    /// Takes an observation into account; what stopped on purpose says nothing about failing, and what was under way already when the
+    /// last one started says nothing new.
     /// - Parameter mayOpen: false in the first minute of the service.
     package mutating func apply(_ observation: Observation, mayOpen: Bool) -> Step? {
-        switch observation.outcome {
-        case .partial: nil
-        case .succeeded: succeeded(observation.started)
-        case .failed(let failure): failed(failure, observation.started, mayOpen: mayOpen)
-        }
+        let span = observation.span
+        guard !observation.isPartial, !(last.map { span.isOlder(than: $0) } ?? false) else { return nil }
+        let isNext = !(last.map { span.overlaps($0) } ?? false)
+        last = span
+        if let failure = observation.failure { return failed(failure, observation.started, isNext: isNext, mayOpen: mayOpen) }
+        return succeeded(observation.started, isNext: isNext)
     }
 
     /// Takes up an incident that an earlier run of the service left open.
@@ -70,9 +76,12 @@ package struct IncidentTracker: Sendable, Hashable {
         }
     }
 
-    private mutating func succeeded(_ started: Timestamp) -> Step? {
-        let recovery = Recovery(count: (recovery?.count ?? 0) + 1, since: recovery?.since ?? started)
+    /// - Parameter isNext: the probe did not run at the same time as the one before it.
+    private mutating func succeeded(_ started: Timestamp, isNext: Bool) -> Step? {
+        let count = recovery.map { $0.count + (isNext ? 1 : 0) } ?? 1
+        let recovery = Recovery(count: count, since: recovery?.since ?? started)
         self.recovery = recovery
+        failuresInRow = 0
         if case .suspected = state { state = .quiet }
         return closeIfRecovered(recovery)
     }
@@ -85,8 +94,9 @@ package struct IncidentTracker: Sendable, Hashable {
         return .closed(incident)
     }
 
-    private mutating func failed(_ failure: Failure, _ started: Timestamp, mayOpen: Bool) -> Step? {
+    private mutating func failed(_ failure: Failure, _ started: Timestamp, isNext: Bool, mayOpen: Bool) -> Step? {
         recovery = nil
+        if isNext || failuresInRow == 0 { failuresInRow += 1 }
         switch state {
         case .open(var incident):
             let isNew = incident.add(failure, started: started)
@@ -101,7 +111,7 @@ package struct IncidentTracker: Sendable, Hashable {
     }
 
     private mutating func suspect(_ incident: Incident, _ failure: Failure, mayOpen: Bool) -> Step? {
-        guard mayOpen, incident.failures >= 2 || !failure.cause.isTransient else {
+        guard mayOpen, failuresInRow >= 2 || !failure.cause.isTransient else {
             state = .suspected(incident)
             return nil
         }

@@ -16,6 +16,13 @@ package enum FactsChange {
         if old.certificate?.sha256 != new.certificate?.sha256 {
             compare("certificate's issuer", old.certificate?.issuer, new.certificate?.issuer)
             compare("certificate's end", old.certificate?.notAfter.dateAndMinute, new.certificate?.notAfter.dateAndMinute)
+            compare("certificate's subject", old.certificate?.subject, new.certificate?.subject)
+            if let before = old.certificate?.names, let after = new.certificate?.names, Set(before) != Set(after) {
+                let (gone, come) = (before.filter { !after.contains($0) }, after.filter { !before.contains($0) })
+                // Only what sets the two apart, or all of it where one side merely has more.
+                let isExchange = !gone.isEmpty && !come.isEmpty
+                compare("certificate's names", names(isExchange ? gone : before), names(isExchange ? come : after))
+            }
         }
         compare("token's tenant", old.tenant, new.tenant)
         compare("token's app id", old.appID, new.appID)
@@ -33,6 +40,10 @@ package enum FactsChange {
             case .loopback, nil: address
             }
         }.joined(separator: ", ")
+    }
+
+    private static func names(_ all: [String]) -> String {
+        all.prefix(3).joined(separator: ", ") + (all.count > 3 ? " and \(all.count - 3) more" : "")
     }
 
     private static func role(_ facts: Facts) -> String? { facts.isInRecovery.map { $0 ? "replica" : "primary" } }

@@ -29,9 +29,9 @@ enum PrivilegeFindings {
                     Cause.privilegeMissing.rawValue, row.severity,
                     "\(role) lacks \(listed(objects, of: missing.reduce(0) { $0 + $1.broken })). The login works and the check stays up."
                         + inactive(report),
-                    rows.map(evidence), row.hint,
+                    rows.map(evidence), row.hint(engine: report.engine, source: nil),
                     looks(row.remedies, report.engine, values)
-                        + grants(rows, missing, report), row.next))
+                        + grants(rows, missing, report), row.next(engine: report.engine, source: nil)))
         }
         let future = report.entries.filter { $0.demand == .require && $0.rows.contains { $0.kind == .future } }
         if !future.isEmpty {
@@ -46,10 +46,10 @@ enum PrivilegeFindings {
                 finding(
                     Cause.privilegeFutureObjects.rawValue, row.severity,
                     "\(role) will lack rights on what is made from now on: \(listed(makers, of: rows.first?.1.total ?? makers.count)).",
-                    rows.map { evidence($0.1) }, row.hint,
+                    rows.map { evidence($0.1) }, row.hint(engine: report.engine, source: nil),
                     looks(row.remedies, report.engine, values)
                         + futureGrants(rows, report),
-                    row.next))
+                    row.next(engine: report.engine, source: nil)))
         }
         let held = report.entries.filter { !$0.isPassed && $0.demand == .deny }
         if !held.isEmpty {
@@ -141,7 +141,8 @@ enum PrivilegeFindings {
         return Finding(
             id: "", code: problem.cause.rawValue, severity: .warning, phase: .privileges, certainty: problem.certainty, affects: [],
             detail: "The rights could not be looked at, so there is no verdict on them: \(problem.detail ?? row.means)",
-            evidence: problem.evidence, hint: row.hint, remedies: filled(row.remedies, engine, values), next: row.next)
+            evidence: problem.evidence, hint: row.hint(engine: engine, source: nil), remedies: filled(row.remedies, engine, values),
+            next: row.next(engine: engine, source: nil))
     }
 
     // MARK: Statements

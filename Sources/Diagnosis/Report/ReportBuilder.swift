@@ -243,8 +243,9 @@ struct ReportBuilder {
             finding: Finding(
                 id: "", code: failure.cause.rawValue, severity: severity, phase: failure.phase, certainty: failure.certainty,
                 affects: [], detail: failure.detail ?? row.means, evidence: evidence(of: failure, facts),
-                hint: failure.cause.hint(during: failure.phase),
-                remedies: remedies(row.remedies, values, engine: engine, source: source), next: row.next))
+                hint: failure.cause.hint(during: failure.phase, engine: engine, source: source),
+                remedies: remedies(row.remedies, values, engine: engine, source: source),
+                next: row.next(engine: engine, source: source)))
     }
 
     /// The failure's evidence, and what the probe saw of addresses and certificate where the cause is about them.

@@ -74,9 +74,11 @@ package struct TokenReport: Sendable, Hashable, JSONRepresentable {
             "source": source, "endpoint": endpoint, "duration_seconds": duration, "cached": isCached, "expires": expires,
             "length_bytes": length, "claims": claims, "chain": chain, "cause": failure?.cause,
             "detail": failure.map { $0.detail ?? $0.cause.row.means },
-            "evidence": failure?.evidence ?? [], "hint": failure?.cause.hint, "remedies": remedies,
+            "evidence": failure?.evidence ?? [], "hint": hint, "remedies": remedies,
         ]
     }
+
+    fileprivate var hint: String? { failure?.cause.row.hint(engine: nil, source: source) }
 
     fileprivate var remedies: [Remedy] {
         guard let failure else { return [] }
@@ -116,7 +118,7 @@ package enum TokenText {
             lines += style.paragraph(
                 "  ", "\(failure.cause.rawValue), \(failure.certainty.rawValue): \(failure.detail ?? failure.cause.row.means)")
             for evidence in failure.evidence.prefix(3) { lines += style.paragraph("  saw  ", evidence.line) }
-            lines += style.paragraph("  hint ", failure.cause.hint)
+            lines += style.paragraph("  hint ", report.hint ?? failure.cause.hint)
             lines += report.remedies.map { "  mend [\($0.kind.rawValue)] \($0.text)" }
         }
         if !report.chain.isEmpty {
