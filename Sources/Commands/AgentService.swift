@@ -84,7 +84,11 @@ final class AgentService: Sendable {
         self.onDemand = onDemand
         diagnosis = InsideDiagnosis(
             InsideDiagnosis.Sources(
-                targets: { running.workbench.configuration.targets }, board: { board },
+                targets: { running.workbench.configuration.targets },
+                identities: { running.workbench.configuration.identities.map(\.name) },
+                ask: { name, deadline in
+                    try? await running.workbench.identities.acquire(named: name, for: .ossrdbms, fresh: true, until: deadline)
+                }, board: { board },
                 report: { snapshot in
                     Self.report(
                         snapshot, running.workbench.configuration, store.status, [verdict, listening].compactMap(\.failure))
@@ -232,14 +236,9 @@ final class AgentService: Sendable {
     private static func report(
         _ snapshot: Board.Snapshot, _ configuration: Configuration, _ status: StoreStatus, _ troubles: [Failure]
     ) -> Report {
-        var notices: [Notice] = []
-        if status.mode == .memory || !status.isUp {
-            let reason = status.message ?? "no file is configured"
-            notices.append(Notice(.storeNotPersistent, during: .internal, detail: "History is kept in memory only: \(reason)."))
-        }
         return Report.make(
             snapshot: snapshot, identities: configuration.identities, mode: .inside, host: Terminal.hostName,
-            version: AgentVersion.current, now: .now, cloud: configuration.cloud, troubles: troubles, notices: notices)
+            version: AgentVersion.current, now: .now, cloud: configuration.cloud, troubles: troubles, notices: status.notices)
     }
 
     /// What is wrong with the agent itself while it goes on: the file it was given, the place it should listen at.

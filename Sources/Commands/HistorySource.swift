@@ -19,12 +19,50 @@ struct HistorySource {
     /// Asks and prints.
     func answer(_ question: HistoryQuestion, as output: OutputFormat) async throws {
         if file == nil, let agent = InsideAgent(options), await answer(question, as: output, from: agent) { return }
-        let path = if let file { file } else { try options.load().history.path }
+        let path: String
+        var configured: Set<String> = []
+        if let file {
+            path = file
+        } else {
+            let configuration = try options.load()
+            path = configuration.history.path
+            let checks = configuration.targets.flatMap { [$0.name] + $0.checks.map(\.description) }
+            configured = Set(checks + configuration.identities.map { CheckID(watching: $0.name).description })
+        }
         let answer = try await read(question, path)
         switch output {
         case .json: Terminal.print(answer.json.pretty)
         case .text: Terminal.print(answer.text(place: path, now: .now, style: Terminal.style))
         }
+        await doubt(question, configured) { try? await read($0, path).json["items"]?.items?.count }
+    }
+
+    /// Says that a name is unknown: nothing is configured under it and nothing was ever recorded. An empty answer alone would look like health.
+    /// - Parameter count: how much there is to a question; nil when that cannot be found out.
+    private func doubt(_ question: HistoryQuestion, _ configured: Set<String>, _ count: (HistoryQuestion) async -> Int?) async {
+        let (check, target) = question.subject
+        guard let name = check?.description ?? target, !configured.contains(name) else { return }
+        let everything: [HistoryQuestion] = [
+            .observations(HistoryQuery(check: check, target: target, limit: 1)),
+            .sums(RollupQuery(.day, check: check, target: target, limit: 1)),
+            .incidents(IncidentQuery(check: check, target: target, limit: 1)),
+        ]
+        for question in everything {
+            guard let number = await count(question), number == 0 else { return }
+        }
+        let known = configured.sorted().prefix(20).map(Redactor.scrub).joined(separator: ", ")
+        Terminal.note(
+            "agent: nothing is configured or recorded under '\(Redactor.scrub(name))'\(known.isEmpty ? "" : ". Known: \(known)")")
+    }
+
+    /// What the running agent works on.
+    private func configured(_ agent: InsideAgent) async -> Set<String>? {
+        guard let reply = try? await agent.send(.get, "/api/v1/status", within: .seconds(5)), reply.status == 200,
+            let document = JSON(parsing: String(decoding: reply.body, as: UTF8.self)), let checks = document["checks"]?.items
+        else { return nil }
+        let ids = checks.compactMap { $0["id"]?.text.flatMap { CheckID($0) } }
+        let identities = document["identities"]?.items?.compactMap { $0["identity"]?.text } ?? []
+        return Set(ids.flatMap { [$0.target, $0.description] } + identities.map { CheckID(watching: $0).description })
     }
 
     /// - Returns: whether the agent answered; otherwise it was said why, where there is something to say.
@@ -36,6 +74,12 @@ struct HistorySource {
             let reply = try await agent.send(.get, uri, accept: accept, within: .seconds(10))
             if reply.status == 200 {
                 agent.show(reply)
+                if question.subject != (nil, nil), let configured = await configured(agent) {
+                    await doubt(question, configured) { question in
+                        guard let reply = try? await agent.send(.get, question.uri, within: .seconds(5)), reply.status == 200 else { return nil }
+                        return JSON(parsing: String(decoding: reply.body, as: UTF8.self))?["items"]?.items?.count
+                    }
+                }
                 await agent.close()
                 return true
             }

@@ -27,7 +27,7 @@ struct InsideAgent: Sendable {
         isOwn = owner == me
     }
 
-    /// The socket that the configuration names, or the usual one when the file cannot be read: an agent that runs goes on with what it read
+    /// The socket that the configuration names, also when the rest of the file cannot be read, or else the usual one: an agent that runs goes on with what it read
     /// before somebody edited the file badly.
     init?(_ options: ConfigurationOptions) {
         let environment = Surroundings.variables
@@ -35,7 +35,8 @@ struct InsideAgent: Sendable {
             if case .success(let configuration, _) = Configuration.load(path: options.config, environment: environment) {
                 configuration.server.socket
             } else {
-                Configuration.defaultSocket(environment)
+                Configuration.places(path: options.config, environment: environment).map(\.server.socket)
+                    ?? Configuration.defaultSocket(environment)
             }
         guard let socket else { return nil }
         self.init(path: socket.path)

@@ -3,6 +3,7 @@
 // Probes go through `OnDemand`: they belong to the service, so a command that goes away ends its waiting and nothing else, and the stop ends
 // everything. Commands share a few places, so that however many people type at once nothing piles up.
 import Diagnosis
+import Identity
 import Schedule
 import ServiceLifecycle
 import StatusServer
@@ -19,6 +20,10 @@ final class InsideDiagnosis: Diagnosing, Service {
     /// What it asks; closures, because the configuration may be another one the next time.
     struct Sources: Sendable {
         var targets: @Sendable () -> [Target]
+        /// Names of all identities, also of those that no target uses.
+        var identities: @Sendable () -> [String]
+        /// Asks for a new token of an identity; nil when nobody waits for it any more.
+        var ask: @Sendable (String, Deadline) async -> TokenAcquisition?
         var board: @Sendable () -> Board
         /// The report over a state of everything.
         var report: @Sendable (Board.Snapshot) -> Report
@@ -54,7 +59,7 @@ final class InsideDiagnosis: Diagnosing, Service {
             let checks = targets.flatMap(\.checks)
             let underWay = onDemand.underWay
             return DiagnosePlan(
-                version: AgentVersion.current, checks: checks, limit: Self.limit(targets), underWay: checks.filter(underWay.contains))
+                version: AgentVersion.current, checks: checks, limit: limit(names, targets), underWay: checks.filter(underWay.contains))
         }
     }
 
@@ -69,24 +74,40 @@ final class InsideDiagnosis: Diagnosing, Service {
 
     private func diagnose(_ question: DiagnoseQuestion, _ targets: [Target]) async -> DiagnoseReply {
         let checks = targets.flatMap(\.checks)
-        let deadline = Deadline.in(question.timeout ?? Self.limit(targets))
+        let deadline = Deadline.in(question.timeout ?? limit(question.names, targets))
         let (ends, end) = AsyncStream<End>.makeStream()
         guard let run = state.withLock({ $0.begin(question.run, end) }) else { return .closed }
         defer { state.withLock { $0.runs[run] = nil } }
         let seen = Seen()
-        let ending = await perform(question, checks, deadline, ends, seen)
+        let ending = await perform(question, targets, deadline, ends, seen)
         guard let ending else { return .closed }
         let answers = seen.answers.withLock { $0 }
         // Over the web one check was asked about, and why there is no answer is the answer.
         if !question.isCommand, let refusal = checks.compactMap({ Self.refusal(answers[$0]) }).first { return refusal }
-        return .report(report(question, Set(checks), answers, seen.medians.withLock { $0 }, ending))
+        return .report(report(question, Set(checks), answers, seen, ending))
     }
 
     /// As long as it may take by itself: the probes one after the other in the places there are.
-    private static func limit(_ targets: [Target]) -> Duration {
+    private func limit(_ names: [String], _ targets: [Target]) -> Duration {
         let checks = targets.reduce(0) { $0 + $1.identities.count }
-        let rounds = (checks + atOnce - 1) / atOnce
-        return (targets.map(\.timeout).max() ?? .seconds(1)) * max(1, rounds) + .seconds(2)
+        let rounds = (checks + Self.atOnce - 1) / Self.atOnce
+        let probes = (targets.map(\.timeout).max() ?? .seconds(1)) * max(1, rounds)
+        return max(probes, Self.patience(for: involved(names, targets).count, targets)) + .seconds(2)
+    }
+
+    /// The identities that are asked beside the probes: those of the checks, and all when everything is asked about.
+    private func involved(_ names: [String], _ targets: [Target]) -> [String] {
+        if names.isEmpty { return sources.identities() }
+        let used = Set(targets.flatMap(\.identities))
+        return sources.identities().filter(used.contains)
+    }
+
+    /// How long requests for so many tokens may take: five a second leave, so the last ones wait for their turn.
+    ///
+    /// What the person leaves for the command has no part in it: a request that is given up early says nothing about the identity, and
+    /// everybody would take it for an answer.
+    private static func patience(for identities: Int, _ targets: [Target]) -> Duration {
+        max(.seconds(5), targets.map(\.timeout).max() ?? .seconds(15)) + .milliseconds(200) * identities
     }
 
     private static func refusal(_ answer: OnDemand.Answer?) -> DiagnoseReply? {
@@ -107,6 +128,7 @@ final class InsideDiagnosis: Diagnosing, Service {
     private final class Seen: Sendable {
         let answers = Mutex<[CheckID: OnDemand.Answer]>([:])
         let medians = Mutex<[CheckID: PhaseMedians]>([:])
+        let tokens = Mutex<[String: TokenAcquisition]>([:])
     }
 
     private enum Event: Sendable {
@@ -116,11 +138,21 @@ final class InsideDiagnosis: Diagnosing, Service {
 
     /// - Returns: nil when the agent stops.
     private func perform(
-        _ question: DiagnoseQuestion, _ checks: [CheckID], _ deadline: Deadline, _ ends: AsyncStream<End>, _ seen: Seen
+        _ question: DiagnoseQuestion, _ targets: [Target], _ deadline: Deadline, _ ends: AsyncStream<End>, _ seen: Seen
     ) async -> End? {
-        await withTaskGroup(of: Event.self) { group in
+        let checks = targets.flatMap(\.checks)
+        // Over the web nobody makes the agent ask for tokens.
+        let identities = question.isCommand ? involved(question.names, targets) : []
+        return await withTaskGroup(of: Event.self) { group in
             group.addTask {
                 await withDiscardingTaskGroup { probes in
+                    // A probe takes the token that is held, so only a new request tells whether there will be a next one.
+                    let latest = Deadline.in(Self.patience(for: identities.count, targets))
+                    for name in identities {
+                        probes.addTask {
+                            if let told = await self.sources.ask(name, latest) { seen.tokens.withLock { $0[name] = told } }
+                        }
+                    }
                     for check in checks { probes.addTask { await self.probe(check, question.isCommand, deadline, seen) } }
                 }
                 return .end(.finished)
@@ -181,8 +213,7 @@ final class InsideDiagnosis: Diagnosing, Service {
     // MARK: the report
 
     private func report(
-        _ question: DiagnoseQuestion, _ chosen: Set<CheckID>, _ answers: [CheckID: OnDemand.Answer], _ medians: [CheckID: PhaseMedians],
-        _ end: End
+        _ question: DiagnoseQuestion, _ chosen: Set<CheckID>, _ answers: [CheckID: OnDemand.Answer], _ seen: Seen, _ end: End
     ) -> Report {
         // The board may know it already, and newer things as well: what the person asked for is what is told.
         var snapshot = sources.board().snapshot
@@ -190,6 +221,8 @@ final class InsideDiagnosis: Diagnosing, Service {
         for index in snapshot.checks.indices where chosen.contains(snapshot.checks[index].id) {
             if case .observed(let observation)? = answers[snapshot.checks[index].id] {
                 if snapshot.checks[index].last != observation { _ = snapshot.checks[index].apply(observation) }
+                // A probe of the schedule that stopped before its login is older than the login made for the person, or learnt less.
+                if !observation.isPartial { snapshot.checks[index].lastPartial = nil }
             } else {
                 let known = snapshot.checks[index]
                 snapshot.checks[index] = CheckStatus(id: known.id, target: known.target)
@@ -198,10 +231,12 @@ final class InsideDiagnosis: Diagnosing, Service {
                 if end == .finished { end = .timedOut }
             }
         }
+        take(seen.tokens.withLock { $0 }, &snapshot)
         var report = sources.report(snapshot)
         // Who names nothing asks for everything, identities without a target included.
         if !question.names.isEmpty { report = report.narrowed(to: chosen) }
-        report.medians = medians
+        report.medians = seen.medians.withLock { $0 }
+        if question.isCommand { report.notAsked = Set(report.identities.map(\.status.name)).subtracting(seen.tokens.withLock { $0.keys }) }
         report.failOn = question.failOn
         report.ending =
             switch end {
@@ -210,6 +245,19 @@ final class InsideDiagnosis: Diagnosing, Service {
             case .interrupted: .interrupted
             }
         return report
+    }
+
+    /// What the board has not heard: a request that goes on was not over for whoever asked.
+    private func take(_ told: [String: TokenAcquisition], _ snapshot: inout Board.Snapshot) {
+        for index in snapshot.identities.indices {
+            guard let story = told[snapshot.identities[index].name], case .failed(let failure) = story.outcome else { continue }
+            guard snapshot.identities[index].state != .down else { continue }
+            snapshot.identities[index].apply(
+                .request(
+                    TokenRequestResult(
+                        identity: story.identity, resource: .ossrdbms, source: story.source, time: .now, duration: story.duration,
+                        outcome: .failed(failure))))
+        }
     }
 
     private struct State {

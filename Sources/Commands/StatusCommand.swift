@@ -2,7 +2,6 @@
 import ArgumentParser
 import Curl
 import Diagnosis
-import FoundationEssentials
 import Settings
 
 struct StatusCommand: AsyncParsableCommand {
@@ -29,49 +28,62 @@ struct StatusCommand: AsyncParsableCommand {
     @Option(help: "text or json.", transform: outputFormat)
     var output = OutputFormat.text
 
+    /// For the whole command: whoever watches the agent with it has a limit of their own.
+    private static let limit = Duration.seconds(5)
+
     func run() async throws {
+        let deadline = Deadline.in(Self.limit)
         if address == nil, let agent = InsideAgent(options) {
             do {
-                let alive = try await agent.send(.get, "/livez", within: InsideAgent.greeting)
-                let status = try await agent.send(.get, "/api/v1/status", within: .seconds(5))
+                // Half of the time is left for HTTP, should nobody answer here.
+                let alive = try await agent.send(.get, "/livez", within: Self.limit / 2)
+                let uri = "/api/v1/status?" + agent.look
+                let status = try await agent.send(.get, uri, accept: accept, within: deadline.remaining)
                 await agent.close()
-                return try show(alive, status, agent.path)
+                return try show(alive, status, agent.path) { agent.show($0) }
             } catch let trouble as InsideAgent.Trouble {
                 await agent.close()
                 if let why = trouble.message(agent.path) { Terminal.note("agent: \(why); asking over HTTP") }
             }
         }
-        let place: String
-        if let address { place = address } else { place = configuredPlace }
+        let (place, unreadable) = address.map { ($0, nil) } ?? configuredPlace
         let http = CurlClient()
         do {
-            let alive = try await http.send(HTTPRequest(url: "http://\(place)/livez"), until: .in(.seconds(5)))
+            let alive = try await http.send(HTTPRequest(url: "http://\(place)/livez"), until: deadline)
             let status = try await http.send(
-                HTTPRequest(url: "http://\(place)/api/v1/status", bodyLimit: 16 << 20), until: .in(.seconds(5)))
+                HTTPRequest(
+                    url: "http://\(place)/api/v1/status", headers: [HTTPRequest.Header("Accept", accept)], bodyLimit: 16 << 20),
+                until: deadline)
             await http.close()
-            try show(alive, status, place)
+            try show(alive, status, place) { Terminal.print(Redactor.harmless(String(decoding: $0.body, as: UTF8.self))) }
         } catch let failure as CurlFailure {
             await http.close()
-            throw unhealthy("No agent answers at \(place): \(failure).")
+            let why = failure.kind == .deadline ? "no answer within \(Span.short(Self.limit))" : failure.text
+            let doubt = unreadable.map { "\n  \($0) cannot be read (agent config check), so the agent may listen elsewhere." } ?? ""
+            throw unhealthy("No agent answers at \(place): \(why).\(doubt)")
         }
     }
 
-    private func show(_ alive: HTTPReply, _ status: HTTPReply, _ place: String) throws {
+    private var accept: String { output == .json ? "application/json" : "text/plain" }
+
+    private func show(_ alive: HTTPReply, _ status: HTTPReply, _ place: String, _ print: (HTTPReply) -> Void) throws {
         guard alive.status == 200, status.status == 200 else {
             throw unhealthy("The agent at \(place) answers, but its scheduler does not tick (HTTP \(alive.status), \(status.status)).")
         }
-        switch output {
-        case .json: Terminal.print(String(decoding: status.body, as: UTF8.self))
-        case .text: Terminal.print(try summary(status.body, place))
-        }
+        let isJSON = status.body.first == UInt8(ascii: "{")
+        guard isJSON == (output == .json) else { throw unhealthy("What answers at \(place) is not an agent of this version.") }
+        print(status)
     }
 
-    /// Where the file says, or the default: a file that has been edited badly says nothing about the agent that runs.
-    private var configuredPlace: String {
-        guard case .success(let configuration, _) = Configuration.load(path: options.config, environment: Surroundings.variables) else {
-            return "127.0.0.1:9745"
+    /// Where the file says, or the default, and the file when it cannot be read: then it may say nothing about the agent that runs.
+    private var configuredPlace: (place: String, unreadable: String?) {
+        let fallback = "127.0.0.1:9745"
+        switch Configuration.load(path: options.config, environment: Surroundings.variables) {
+        case .success(let configuration, _): return (configuration.server.listen.first.map(reachable) ?? fallback, nil)
+        case .failure(let issues):
+            let known = Configuration.places(path: options.config, environment: Surroundings.variables)
+            return (known?.server.listen.first.map(reachable) ?? fallback, issues.first?.file)
         }
-        return configuration.server.listen.first.map(reachable) ?? "127.0.0.1:9745"
     }
 
     /// An agent that listens everywhere is asked on loopback.
@@ -87,50 +99,4 @@ struct StatusCommand: AsyncParsableCommand {
         Terminal.note("agent: \(message)")
         return ExitCode(ExitStatus.internal.rawValue)
     }
-
-    private func summary(_ body: [UInt8], _ place: String) throws -> String {
-        guard let answer = try? JSONDecoder().decode(Answer.self, from: Data(body)) else {
-            throw unhealthy("What answers at \(place) is not an agent of this version.")
-        }
-        let counts = Dictionary(grouping: answer.checks, by: \.state).map { "\($0.value.count) \($0.key)" }.sorted().joined(separator: ", ")
-        var lines = ["agent \(answer.version) on \(answer.host) at \(place), \(answer.time): \(counts.isEmpty ? "no checks" : counts)"]
-        let width = answer.checks.map(\.id.count).max() ?? 0
-        for check in answer.checks {
-            let mark = check.state == "up" ? "√" : check.state == "down" ? "×" : "·"
-            let name = check.id + String(repeating: " ", count: width - check.id.count)
-            let why = [check.cause, check.phase.map { "in \($0)" }, check.since.map { "since \($0)" }].compactMap { $0 }.joined(
-                separator: " ")
-            lines.append("\(mark) \(name)  \(check.state)  \(why)")
-        }
-        for identity in answer.identities where identity.state != "up" {
-            lines.append("· identity \(identity.identity)  \(identity.state)  \(identity.cause ?? "")")
-        }
-        return Redactor.lines(lines)
-    }
-
-    /// What is read of `/api/v1/status`; the contract has more.
-    private struct Answer: Decodable {
-        struct Check: Decodable {
-            var id: String
-            var state: String
-            var cause: String?
-            var phase: String?
-            var since: String?
-        }
-        struct Identity: Decodable {
-            var identity: String
-            var state: String
-            var cause: String?
-        }
-        var version: String
-        var time: String
-        var host: String
-        var checks: [Check]
-        var identities: [Identity]
-    }
-}
-
-extension Redactor {
-    /// Lines that came from another process, each made safe to print.
-    static func lines(_ lines: [String]) -> String { lines.map(scrub).joined(separator: "\n") }
 }

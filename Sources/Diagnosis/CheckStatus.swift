@@ -139,6 +139,8 @@ package struct IdentityStatus: Sendable, Hashable {
     package var failure: Failure?
     package var source: TokenSourceKind?
     package var since: Timestamp?
+    /// When its source was asked last; nil before the first answer.
+    package var asked: Timestamp?
     package var tokens: [TokenResource: TokenStatus] = [:]
     package var lookups: UInt64 = 0
     package var cacheHits: UInt64 = 0
@@ -166,6 +168,7 @@ package struct IdentityStatus: Sendable, Hashable {
         case .throttled: break
         case .request(let result):
             source = result.source
+            asked = result.time
             requests[result.source, default: 0] += 1
             let before = (state, cause)
             switch result.outcome {

@@ -111,12 +111,21 @@ package struct Notice: Sendable, Hashable {
     package var phase: Phase
     package var detail: String
     package var evidence: [Evidence]
+    /// Where the particulars make it worse than its code usually is.
+    package var severity: Severity?
+    /// Where the usual hint of its code would mislead.
+    package var hint: String?
 
-    package init(_ code: FindingCode, during phase: Phase, detail: String, evidence: [Evidence] = []) {
+    package init(
+        _ code: FindingCode, during phase: Phase, detail: String, evidence: [Evidence] = [], severity: Severity? = nil,
+        hint: String? = nil
+    ) {
         self.code = code
         self.phase = phase
         self.detail = Redactor.scrub(detail)
         self.evidence = evidence
+        self.severity = severity
+        self.hint = hint
     }
 }
 

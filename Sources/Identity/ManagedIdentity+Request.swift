@@ -14,7 +14,8 @@ extension ManagedIdentity {
         state.withLock { $0.attempts[resource] = [] }
         while let deadline = state.withLock({ $0.slots[resource]?.flightDeadline }) {
             do throws(RequestPace.Refusal) {
-                try await pace.enter(until: deadline) { onEvent(.throttled(source: endpoint.source)) }
+                let isInsistent = state.withLock { $0.slots[resource]?.isForPerson ?? false }
+                try await pace.enter(until: deadline, isInsistent: isInsistent) { onEvent(.throttled(source: endpoint.source)) }
             } catch {
                 switch error {
                 case .cancelled: return abandon(resource)

@@ -36,13 +36,15 @@ final class RequestPace: Sendable {
     init(time: IdentityTime) { self.time = time }
 
     /// Waits for a place and for its moment; every success is paired with one ``leave()``.
-    /// - Parameter onHold: called once when the request has to wait.
+    /// - Parameters:
+    ///   - isInsistent: a person wants to know how it is now, so what was found out a moment ago does not do.
+    ///   - onHold: called once when the request has to wait.
     /// **Throws**: `deadline` when the moment would come too late, and then at once if that is known.
-    func enter(until deadline: Deadline, onHold: () -> Void) async throws(Refusal) {
+    func enter(until deadline: Deadline, isInsistent: Bool = false, onHold: () -> Void) async throws(Refusal) {
         let now = time.instant()
         let (visitor, outage, granted) = state.withLock { state in
             state.lastVisitor += 1
-            let outage = state.outage(at: now)
+            let outage = isInsistent ? nil : state.outage(at: now)
             return (state.lastVisitor, outage, outage == nil ? state.pace.enteredIfFree(at: now) : nil)
         }
         if let outage { throw .outage(outage) }

@@ -143,6 +143,9 @@ struct TokenSlot: Sendable {
     /// By when the request must be over: the latest deadline of all who asked for it. Nil when there is none.
     var flightDeadline: Deadline? { flight?.deadline }
 
+    /// Whether somebody waits for whom only a new reply of the source will do.
+    var isForPerson: Bool { flight?.waiters.values.contains(where: \.isFresh) ?? false }
+
     mutating func queued() { flight?.stage = .queued }
     mutating func sent(at now: Moment) { flight?.stage = .asking(since: now.instant) }
 

@@ -70,6 +70,14 @@ package final class MariaDBThreads: Sendable {
     /// Threads there are now, working or idle.
     package var count: Int { state.withLock(\.threads) }
 
+    /// Whether a job of this standing would begin at once.
+    package func hasRoom(for standing: Standing) -> Bool {
+        state.withLock { state in
+            let waiting = state.proven.count + (standing == .proven ? 0 : state.unknown.count + state.stalled.count)
+            return state.mayRun(standing) && waiting < state.idle + Self.limit - state.threads
+        }
+    }
+
     /// Runs `body` on a thread when one is free.
     func submit(_ standing: Standing, _ body: @escaping @Sendable () -> Void) {
         enum Step { case wake, spawn, wait }

@@ -5,6 +5,7 @@
 import Certificates
 import Diagnosis
 import MariaDB
+import Readiness
 import Synchronization
 
 struct MySQLRun: TokenRun {
@@ -25,9 +26,8 @@ struct MySQLRun: TokenRun {
         let addresses = try await resolve()
         // A connection without a login would be counted against this host.
         guard run.depth == .query else { return }
-        let connection = try await connect(to: addresses)
-        defer { connection.close() }
-        // From here on the probe counts against the cap, until its connection is closed.
+        // From here on the probe counts against the cap, until its connection is closed. Who waits, waits before the greeting: a server
+        // counts a client that hangs up behind it.
         if let gate = run.gate {
             do {
                 try await gate.enter(until: run.deadline)
@@ -36,6 +36,9 @@ struct MySQLRun: TokenRun {
             }
         }
         defer { run.gate?.leave() }
+        try await awaitThread()
+        let connection = try await connect(to: addresses)
+        defer { connection.close() }
         try await logIn(connection, token)
         try await ask(connection)
         settle(nil)
@@ -50,6 +53,22 @@ struct MySQLRun: TokenRun {
         default: probe.standing.withLock { $0 = .proven }
         }
     }
+
+    /// Looks until a thread could take the login. **Throws**: `cancelled` when none came free in time to ask anything.
+    private func awaitThread() async throws(ProbeEnd) {
+        let standing = probe.standing.withLock { $0 }
+        while !tools.threads.hasRoom(for: standing) {
+            guard run.deadline.instant - .now > Self.turn * 4 else { throw .cancelled }
+            do {
+                try await tools.reactor.sleep(until: .in(Self.turn))
+            } catch {
+                throw .cancelled
+            }
+        }
+    }
+
+    /// How often it is looked whether a thread is free.
+    private static let turn = Duration.milliseconds(50)
 
     // MARK: tcp, negotiate
 

@@ -36,11 +36,13 @@ struct RenderCaches: Sendable {
     let metrics: RenderCache
     let openMetrics: RenderCache
     let status: RenderCache
+    let statusText: RenderCache
 
     init(lifetime: Duration) {
         page = RenderCache(lifetime: lifetime)
         metrics = RenderCache(lifetime: lifetime)
         openMetrics = RenderCache(lifetime: lifetime)
         status = RenderCache(lifetime: lifetime)
+        statusText = RenderCache(lifetime: lifetime)
     }
 }

@@ -88,7 +88,7 @@ struct Routes: Sendable {
         case .metrics: return await exposition(request)
         case .livez, .healthz: return Health.livez(sources.liveness(), isVerbose: target.has("verbose"))
         case .readyz: return Health.readyz(sources.readiness(), isVerbose: target.has("verbose"))
-        case .status: return varied(await caches.status.value(coding(request)) { .json(sources.report().json) })
+        case .status: return await status(target, request)
         case .history, .incidents, .changes:
             let answer = await HistoryRoute(history: sources.history).answer(handler, target, request)
             return varied(answer.coded(coding(request)), on: "Accept, Accept-Encoding")
@@ -100,6 +100,24 @@ struct Routes: Sendable {
         case .discovery: return TargetsRoute.answer(sources.targets())
         case .other: return .error(404, "not_found", "there is nothing at this path; see /")
         }
+    }
+
+    /// JSON, or the text of `agent status` for whoever names it.
+    private func status(_ target: RequestTarget, _ request: RequestFacts) async -> Answer {
+        var target = target
+        let look = Presentation(takenFrom: &target, isLocal: request.isLocal)
+        let isText = look.prefersText(request.accept)
+        let answer: Answer
+        if request.isLocal {
+            // A command has a look of its own, and there are few of them.
+            let report = sources.report()
+            answer = (isText ? .text(StatusText.render(report, style: look.style)) : look.json(report.json)).coded(coding(request))
+        } else if isText {
+            answer = await caches.statusText.value(coding(request)) { .text(StatusText.render(sources.report())) }
+        } else {
+            answer = await caches.status.value(coding(request)) { .json(sources.report().json) }
+        }
+        return varied(answer, on: "Accept, Accept-Encoding")
     }
 
     private func exposition(_ request: RequestFacts) async -> Answer {

@@ -62,6 +62,41 @@ import Testing
         #expect(GrantStatement.statements(in: text).isEmpty)
     }
 
+    struct Unread: Sendable {
+        var text: String
+        var isUnread: Bool
+    }
+
+    @Test(arguments: [
+        Unread(text: "GRANT SELECT ON `" + String(repeating: "x", count: 16_400) + "`.* TO `u`@`%`", isUnread: true),
+        Unread(text: "REVOKE SELECT ON `shop`.* FROM `u`@`%` ;", isUnread: true),
+        Unread(text: "grant select on", isUnread: true),
+        Unread(text: "GRANT PROXY ON ``@`` TO `u`@`%` WITH GRANT OPTION", isUnread: false),
+        Unread(text: "GRANT EXECUTE ON PACKAGE `a`.`b` TO `u`@`%`", isUnread: false),
+        Unread(text: "SET DEFAULT ROLE NONE FOR `u`@`%`", isUnread: false),
+        Unread(text: "GRANT SELECT ON `shop`.* TO `u`@`%`", isUnread: false),
+    ])
+    func `a row that is not understood leaves no verdict, with the reason`(_ row: Unread) throws {
+        let rules = PrivilegeRules(require: [PrivilegeRule(object: .table(schema: "shop", name: "orders"), rights: [.select])])
+        let grants = set(["GRANT USAGE ON *.* TO `u`@`%`", row.text])
+        #expect(grants.unread == (row.isUnread ? 1 : 0))
+        let report = try #require(MySQLPrivileges(rules: rules, grants: grants, account: "u@%", database: "shop").report([]))
+        #expect((report.problem != nil) == row.isUnread)
+        #expect(report.entries.isEmpty == row.isUnread)
+        if row.isUnread { #expect(report.problem?.evidence.first?.text.contains("could not be read") == true) }
+    }
+
+    @Test func `what is revoked in one database leaves nothing there`() {
+        let rows = [
+            "GRANT SELECT, INSERT ON *.* TO `u`@`%`", "REVOKE SELECT, INSERT ON `secret`.* FROM `u`@`%`",
+            "REVOKE SELECT ON `half`.* FROM `u`@`%`",
+        ]
+        let grants = set(rows)
+        #expect(grants.anythingIn("secret").isEmpty)
+        #expect(!grants.anythingIn("half").isEmpty)
+        #expect(!grants.anythingIn("shop").isEmpty)
+    }
+
     @Test func `a name that reads like a grant stays a name`() {
         let grants = set(["GRANT SELECT ON `x`.* TO `u`@`%`", "GRANT USAGE ON *.* TO `GRANT ALL PRIVILEGES ON *.* TO ``u```@`%`"])
         #expect(grants.administrator == nil)

@@ -52,10 +52,24 @@ import Testing
             text.hasPrefix(
                 "2 checks, identity app   inside agent, vm-orders-2, 12:00:00Z   exit 0 (1 with --fail-on warning)\n‼ token  identity_endpoint_unreachable, certain"
             ))
-        #expect(text.contains("Nothing is down yet: the cached token is good until 2026-11-22T14:48:00.000Z (2 h 48 min)."))
+        #expect(text.contains("Nothing is down yet: 2 of 2 log in with the cached token, which is good until 2026-11-22T14:48:00.000Z (2 h 48 min)."))
         #expect(text.contains("concerns: orders/app, crm/app"))
         #expect(!text.contains("users: new connections fail"))
         #expect(text.contains("√ orders/app"))
+    }
+
+    @Test("An endpoint that fails beside servers that fail shows no phases of theirs, and counts who still logs in")
+    func warningBesideFailures() throws {
+        let failure = Failure(.identityEndpointUnreachable, during: .token)
+        let report = Fixture.report(
+            [
+                Fixture.status(Fixture.target(), failure: Self.refused), Fixture.status(Fixture.target("crm"), failure: Self.refused),
+                Fixture.status(Fixture.target("ledger", host: "ledger.example")),
+            ], [Fixture.identity(failure: failure)])
+        let blocks = ReportText.render(report, style: TextStyle(width: 400)).split(separator: "\n\n")
+        let block = try #require(blocks.first { $0.contains("identity_endpoint_unreachable") })
+        #expect(block.contains("1 of 3 log in with the cached token, which is good until") && !block.contains("Nothing is down"), "\(block)")
+        #expect(!block.contains(" · tcp ") && !block.contains("not: "), "\(block)")
     }
 
     @Test("Findings that a root explains are told under it")
@@ -129,6 +143,12 @@ import Testing
         #expect(lines[1] == "× crm/app     down  tcp_refused in tcp  since 11:59:00Z (1 min)  82 ms")
         #expect(lines[2].hasPrefix("√ orders/app  up"))
         #expect(lines[3].hasPrefix("√ identity app  up  app_service"))
+        #expect(lines[4].hasPrefix("× tcp_refused: "))
+        let waiting = Report.make(
+            snapshot: Board.Snapshot(checks: [], identities: []), identities: [], mode: .inside, host: "vm", version: "0.1.0", now: noon,
+            failures: [Failure(.configInvalid, during: .config, detail: "agent.yaml:3: no such key")])
+        let text = StatusText.render(waiting, style: TextStyle(width: 200))
+        #expect(text.contains(": no checks\n× config_invalid: agent.yaml:3: no such key\n  hint "), "\(text)")
     }
 
     @Test("The history is a table, and an empty one says so")

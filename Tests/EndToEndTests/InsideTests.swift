@@ -248,7 +248,7 @@ extension AgentBench.Service {
             let attributes = try FileManager.default.attributesOfItem(atPath: path)
             #expect(attributes[.posixPermissions] as? Int == 0o600)
             #expect(try await bench.run(["diagnose", "orders"]).output.contains("inside agent"))
-            #expect(try await bench.run(["status"]).output.contains("at \(path), "))
+            #expect(try await bench.run(["status"]).output.contains(", agent "))
             let second = try await bench.run(["run", "--no-stay", "--listen", "127.0.0.1:0"])
             #expect(second.status == 78)
             #expect(
@@ -319,6 +319,31 @@ extension AgentBench.Service {
             #expect(result.errors.contains("cannot be read now (agent config check)"), "\(result.errors)")
             #expect(await program.stop().status == 0)
             #expect(try await agent.run(["diagnose", "orders", "--config", bench.configurationPath]).status == 78)
+        }
+    }
+
+    @Test("A dead identity endpoint is found at once although every check logs in with a cached token, and no longer told once it is mended")
+    func deadEndpoint() async throws {
+        try await withAgentBench { bench in
+            let service = try await bench.startWithHistory()
+            try await bench.lab.faults.turnOn(.identityFailing)
+            let broken = try await bench.run(["diagnose", "orders", "--fail-on", "warning"])
+            #expect(broken.status == 1, "\(broken.output)\(broken.errors)")
+            #expect(broken.output.contains("identity app") && broken.output.contains("log in with the cached token"), "\(broken.output)")
+            let status = try await bench.run(["status"])
+            #expect(status.status == 0 && status.output.contains("\n‼ "), "\(status.output)")
+            try await bench.lab.faults.turnOffAll()
+            let mended = try await bench.run(["diagnose", "orders", "--fail-on", "warning"])
+            #expect(mended.status == 0 && !mended.output.contains("cached token,"), "\(mended.output)")
+
+            let unknown = try await bench.run(["history", "nope"])
+            #expect(unknown.status == 0 && unknown.errors.contains("under 'nope'. Known: "), "\(unknown.errors)")
+            #expect(unknown.errors.contains("orders/app"), "\(unknown.errors)")
+            #expect(try await bench.run(["incidents", "orders"]).errors.isEmpty)
+            _ = await service.program.stop()
+            #expect(try await bench.run(["changes", "nope/app"]).errors.contains("under 'nope/app'"))
+            let dead = try await bench.run(["status", "--address", service.address])
+            #expect(dead.status == 70 && !dead.errors.contains("CurlFailure"), "\(dead.errors)")
         }
     }
 }

@@ -407,6 +407,36 @@ import Testing
         }
     }
 
+    /// A gate that lets nobody in.
+    private struct ShutGate: ProbeGate {
+        func enter(until deadline: Deadline) async throws(WaitFailure) { throw .deadline }
+        func leave() {}
+    }
+
+    @Test func `who finds no place does not hang up behind the greeting of a server`() async throws {
+        var script = FakeScript()
+        script.tls = .stall
+        try await FakeMySQL.run(script) { stalling in
+            try await FakeMySQL.run(FakeScript()) { healthy in
+                let bench = try Bench()
+                defer { bench.close() }
+                let authority = try await FakeCertificates.shared().caFile
+                let probe = bench.probe(port: healthy.port, caFile: authority)
+                var run = bench.run()
+                run.gate = ShutGate()
+                #expect(await probe.observe(run) == nil)
+                let stalled = (0..<MariaDBThreads.unprovenLimit).map { _ in bench.probe(port: stalling.port, caFile: authority) }
+                await withTaskGroup(of: Void.self) { group in
+                    for stalled in stalled { group.addTask { _ = await stalled.observe(bench.run(.seconds(3))) } }
+                    while bench.tools.threads.hasRoom(for: .unknown) { await Task.yield() }
+                    #expect(await probe.observe(bench.run(.seconds(1))) == nil)
+                    await group.waitForAll()
+                }
+                #expect(healthy.log.connections == 0)
+            }
+        }
+    }
+
     @Test func `a cancelled probe gives no observation, at once`() async throws {
         var script = FakeScript()
         script.tls = .stall

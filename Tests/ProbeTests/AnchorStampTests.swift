@@ -7,7 +7,7 @@ import Testing
     @Test("An anchor that was vouched for before the store changed is not trusted after it")
     func changedMeanwhile() throws {
         let path = "/tmp/anchors-\(getpid())-\(UInt64.random(in: 0...UInt64.max)).pem"
-        defer { _ = unlink(path) }
+        defer { _ = unsafe unlink(path) }
         func write(_ text: String, at second: Int) {
             let file = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
             _ = unsafe text.withCString { unsafe Glibc.write(file, $0, strlen($0)) }

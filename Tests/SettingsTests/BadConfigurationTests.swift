@@ -1,4 +1,6 @@
 // Every way a file can be wrong, with the line that a person reads.
+import Diagnosis
+import Foundation
 import Testing
 
 @testable import Settings
@@ -56,6 +58,35 @@ private func identity(_ yaml: String) -> String {
         let result = Configuration.parse(Array(row.yaml.utf8), file: "agent.yaml", environment: ["HOME": "/nonexistent"])
         #expect(result.issues.map(\.description) == row.issues)
         if case .success = result { #expect(row.issues.allSatisfy { $0.contains(": warning: ") }) }
+    }
+
+    struct Spoilt: Sendable {
+        var text: String
+        var socket: String?
+        var listen: Endpoint?
+    }
+
+    @Test(
+        "Where the agent is reached is read out of a file that is wrong elsewhere",
+        arguments: [
+            Spoilt(
+                text: "server: {listen: [\"127.0.0.1:7\"], socket: /a.sock}\ntargets: [", socket: "/a.sock",
+                listen: Endpoint(host: "127.0.0.1", port: 7)),
+            Spoilt(text: "targets: [}\nhistory:\n  path: /h/history.db\n", socket: "/h/agent.sock"),
+            Spoilt(text: "nonsense: 1\nserver: {socket: off}\n"),
+            Spoilt(text: "{nonsense: 1, server: {socket: /a.sock}}", socket: "/a.sock"),
+        ])
+    func places(row: Spoilt) throws {
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("agent-\(UUID().uuidString).yaml").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try row.text.write(toFile: path, atomically: true, encoding: .utf8)
+        guard case .failure = Configuration.load(path: path, environment: [:]) else {
+            Issue.record("the file is good")
+            return
+        }
+        let places = try #require(Configuration.places(path: path, environment: [:]))
+        #expect(places.server.socket?.path == row.socket)
+        if let listen = row.listen { #expect(places.server.listen == [listen]) }
     }
 }
 

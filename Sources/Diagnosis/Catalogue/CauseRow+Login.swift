@@ -164,7 +164,8 @@ extension CauseRow {
 
     static let authMethodUnexpected = CauseRow(
         .login, retry: .no,
-        means: "The peer asked for something other than the token in clear text inside TLS, so nothing was sent.",
+        means:
+            "The peer asked for something other than the token in clear text inside TLS. Nothing is sent then, and to MySQL an empty password.",
         hint: "The role is a local one with a password, Entra authentication is off, or this is not the server it should be.",
         remedies: [
             .look("SELECT * FROM pgaadauth_list_principals(false);  -- in database postgres", for: .postgresql),

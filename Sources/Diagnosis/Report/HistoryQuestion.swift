@@ -31,6 +31,16 @@ package enum HistoryQuestion: Sendable, Hashable {
         }
     }
 
+    /// The check or the target that it is about; neither when it is about everything.
+    package var subject: (check: CheckID?, target: String?) {
+        switch self {
+        case .observations(let query): (query.check, query.target)
+        case .sums(let query): (query.check, query.target)
+        case .incidents(let query): (query.check, query.target)
+        case .changes(let check), .facts(let check, _): (check, nil)
+        }
+    }
+
     /// Path and query by which a running agent is asked the same.
     package var uri: String {
         switch self {

@@ -39,7 +39,7 @@ extension Notice {
             guard let end = facts.certificate?.chainNotAfter else { return code.row.severity }
             return end - now < Self.certificateLimits.error ? .error : .warning
         case .clockSkew: return abs(facts.clockSkew ?? 0) > Self.skewLimits.error ? .error : .warning
-        default: return code.row.severity
+        default: return severity ?? code.row.severity
         }
     }
 }

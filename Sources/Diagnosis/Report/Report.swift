@@ -18,6 +18,8 @@ package struct Report: Sendable, Hashable {
     package var others: [CheckStatus] = []
     /// How long the phases of a check usually take, where that is known.
     package var medians: [CheckID: PhaseMedians] = [:]
+    /// Identities that were to be asked for a new token and gave no answer in time: what is told of them is from before.
+    package var notAsked: Set<String> = []
     /// From which severity on the report ends with a number other than 0.
     package var failOn = Severity.error
     /// The number of a command that ended for a reason of its own: its deadline, an interruption.

@@ -54,6 +54,7 @@ struct ReportBuilder {
         for failure in failures { add(failure, severity: failure.cause.row.severity) }
         for trouble in troubles { add(trouble, severity: .warning) }
         for index in snapshot.identities.indices { addIdentity(index) }
+        for index in drafts.indices { addCachedTokens(toDraft: index) }
         for index in snapshot.checks.indices { addFailure(ofCheck: index) }
         for index in snapshot.checks.indices { addPrivileges(ofCheck: index) }
         for index in snapshot.checks.indices { addNotices(ofCheck: index) }
@@ -91,8 +92,9 @@ struct ReportBuilder {
             var named = values
             named[.identity] = status.name
             var new = draft(failure, severity: severity, values: named, engine: nil, source: status.source, facts: nil)
-            if severity == .warning, let end = status.expires {
-                new.finding.detail += " Nothing is down yet: the cached token is good until \(end.description) (\(Span.long(end - now)))."
+            // Only what is older than a question of just now needs its age.
+            if let asked = status.asked, now - asked >= .seconds(30) {
+                new.finding.detail += " Asked last at \(asked.near(now)), \(Span.long(now - asked)) ago."
             }
             new.finding.since = status.since
             position = drafts.count
@@ -103,6 +105,21 @@ struct ReportBuilder {
         drafts[position].checks += severity == .warning ? users : broken
         explained.formUnion(severity == .warning ? users : broken)
         for check in broken where snapshot.checks[check].cause != failure.cause { addChild(check, of: position) }
+    }
+
+    /// Who goes on with the token that is held, and for how long at least, while its source is ill.
+    private mutating func addCachedTokens(toDraft index: Int) {
+        let identities = drafts[index].identities.map { snapshot.identities[$0] }
+        guard let end = identities.flatMap(\.tokens.values).map(\.expires).filter({ $0 > now }).min() else { return }
+        let users = identities.flatMap { checksOfIdentity[$0.name] ?? [] }.map { snapshot.checks[$0] }
+        let well = users.count { $0.state == .up }
+        let until = "\(end.description) (\(Span.long(end - now)))"
+        guard !users.isEmpty else {
+            drafts[index].finding.detail += " The cached token is good until \(until)."
+            return
+        }
+        let who = "\(well) of \(users.count) log in with the cached token, which is good until \(until)."
+        drafts[index].finding.detail += well == users.count ? " Nothing is down yet: \(who)" : " \(who)"
     }
 
     /// A check whose own words differ from those of the identity that explains it.
@@ -212,7 +229,7 @@ struct ReportBuilder {
         let finding = Finding(
             id: "", code: notice.code.rawValue, severity: notice.severity(facts: facts, now: now), phase: notice.phase,
             certainty: .certain, affects: [], detail: notice.detail.isEmpty ? row.means : notice.detail, evidence: notice.evidence,
-            hint: row.hint, remedies: remedies(row.remedies, values, engine: status?.target.engine, source: nil), next: row.next)
+            hint: notice.hint ?? row.hint, remedies: remedies(row.remedies, values, engine: status?.target.engine, source: nil), next: row.next)
         draftOfKey[key] = drafts.count
         drafts.append(Draft(finding: finding, checks: check.map { [$0] } ?? []))
     }

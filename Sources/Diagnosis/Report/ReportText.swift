@@ -26,6 +26,17 @@ package struct ReportText {
         blocks += report.checks.map(\.status).filter { !explained.contains($0.id) }.map(block)
         let notes = report.findings.filter { $0.isRoot && $0.severity == .info }
         if !notes.isEmpty { blocks.append(notes.flatMap { style.paragraph("\(style.mark(.info)) ", "\($0.code): \($0.detail)") }) }
+        let old = report.identities.map(\.status).filter { report.notAsked.contains($0.name) }
+        if !old.isEmpty {
+            blocks.append(
+                old.map { identity in
+                    let known = identity.asked.map {
+                        "\(identity.state.rawValue) when asked last at \($0.near(report.time)), \(Span.long(report.time - $0)) ago"
+                    }
+                    let name = Redactor.scrub(identity.name)
+                    return "\(style.mark(.info)) identity \(name) gave no answer yet; \(known ?? "it was never asked before")"
+                })
+        }
         if blocks.isEmpty { blocks = [["no checks"]] }
         blocks[0][0] += "   " + style.paint(origin, .faint)
         return blocks.map { $0.joined(separator: "\n") }.joined(separator: "\n\n") + "\n"
@@ -44,11 +55,12 @@ package struct ReportText {
     private func block(_ finding: Finding) -> [String] {
         let hit = finding.affects.compactMap { status[$0] }
         var lines = [style.paint(title(finding, hit), .strong), verdict(finding, hit)]
-        let sample = hit.first { $0.cause?.rawValue == finding.code } ?? hit.first
+        // Whom something else fails shows nothing of this finding: the cached token of a dead endpoint may lead to a server that refuses.
+        let sample = hit.first { $0.cause?.rawValue == finding.code }
         if let probe = sample?.last { lines += style.list("  ", PhaseLine.parts(probe), " · ") + norm(probe) }
         if let partial = sample?.lastPartial { lines += style.list("  now  ", PhaseLine.parts(partial), " · ") }
         lines += style.paragraph("  ", finding.detail)
-        if finding.severity == .error, let sample { lines += changed(sample) }
+        if finding.severity == .error, let sample = sample ?? hit.first { lines += changed(sample) }
         for evidence in finding.evidence.prefix(3) { lines += style.paragraph("  saw  ", Self.seen(evidence)) }
         for child in report.findings where child.parent == finding.id {
             lines += style.paragraph("  also ", "\(list(child.affects)): \(child.code), \(child.detail)")

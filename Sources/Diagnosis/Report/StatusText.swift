@@ -26,6 +26,11 @@ package enum StatusText {
                     status.expires.map { "token ends \($0.near(report.time))" } ?? "",
                 ]
             })
+        for finding in report.findings where finding.isRoot && finding.severity > .info {
+            lines += style.paragraph("\(style.mark(finding.severity)) ", "\(finding.code): \(finding.detail)")
+            // What concerns no check concerns the agent itself, and nothing else here says what to do.
+            if finding.affects.isEmpty { lines += style.paragraph("  hint ", finding.hint) }
+        }
         return lines.map(TextStyle.withoutFinalBlanks).joined(separator: "\n") + "\n"
     }
 

@@ -23,6 +23,8 @@ package struct GrantSet: Sendable, Hashable {
     private let activeRoles: Set<String>
     /// Whether `_` and `%` in database names are themselves (`partial_revokes`).
     private let isLiteral: Bool
+    /// Rows that grant or revoke something and were not understood.
+    package let unread: Int
 
     /// - Parameters:
     ///   - rows: SHOW GRANTS for the session.
@@ -36,6 +38,7 @@ package struct GrantSet: Sendable, Hashable {
         self.user = user
         self.activeRoles = Set(activeRoles).union(own.map(\.grantee)).subtracting([user, Self.everybody])
         self.isLiteral = isLiteral
+        unread = rows.count(where: GrantStatement.isUnread) + rowsWithRoles.count(where: GrantStatement.isUnread)
     }
 
     /// Roles that were granted and are not active, so that nothing of what they bring counts. **Shape**: sorted, without doubles.
@@ -91,15 +94,18 @@ package struct GrantSet: Sendable, Hashable {
     /// On everything in a database, also what is made later.
     func onDatabase(_ database: String, _ privilege: String) -> [Holding] {
         // A partial revoke takes from what is global, in that one database.
-        let isRestricted = statements.contains { statement in
-            guard statement.isRevoke, case .database(let name) = statement.level, name == database else { return false }
-            return statement.privileges.contains { Self.covers($0.name, privilege) }
-        }
-        return (isRestricted ? [] : globally(privilege))
+        (isRevoked(privilege, in: database) ? [] : globally(privilege))
             + databaseGrants(for: database).compactMap { statement in
                 guard case .database(let pattern) = statement.level else { return nil }
                 return holding(privilege, in: statement, at: "on `\(pattern)`.*")
             }
+    }
+
+    private func isRevoked(_ privilege: String, in database: String) -> Bool {
+        statements.contains { statement in
+            guard statement.isRevoke, case .database(let name) = statement.level, name == database else { return false }
+            return statement.privileges.contains { Self.covers($0.name, privilege) }
+        }
     }
 
     func onTable(_ database: String, _ table: String, _ privilege: String) -> [Holding] {
@@ -120,7 +126,10 @@ package struct GrantSet: Sendable, Hashable {
 
     /// Whether anything at all is held in a database: then the session may use it and see what it has rights on.
     func anythingIn(_ database: String) -> [Holding] {
-        let whole = statements.filter { $0.level == .global && !$0.isRevoke && $0.privileges.contains { Self.opensDatabases($0.name) } }
+        let whole = statements.filter { statement in
+            statement.level == .global && !statement.isRevoke
+                && statement.privileges.contains { Self.opensDatabases($0.name) && !isRevoked($0.name, in: database) }
+        }
         let parts = statements.filter { statement in
             switch statement.level {
             case .table(let name, _), .routine(let name, _): name == database

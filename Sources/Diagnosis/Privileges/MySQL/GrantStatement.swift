@@ -44,6 +44,19 @@ struct GrantStatement: Sendable, Hashable {
         return reader.statements() ?? []
     }
 
+    /// Whether a row grants or revokes something and was not understood: what it says is unknown, so a verdict without it would be a guess.
+    /// Rows about proxies and packages are understood to concern no rule.
+    static func isUnread(_ text: String) -> Bool {
+        let verb = text.utf8.prefix(7).map { (0x61...0x7A).contains($0) ? $0 - 0x20 : $0 }
+        guard verb.starts(with: "GRANT ".utf8) || verb.starts(with: "REVOKE ".utf8) else { return false }
+        guard text.utf8.count <= limit, let tokens = tokens(of: text) else { return true }
+        var reader = Reader(tokens[...])
+        guard reader.statements() == nil else { return false }
+        return
+            !(tokens.dropFirst().first == .word("PROXY")
+            || zip(tokens, tokens.dropFirst()).contains { $0 == .word("ON") && $1 == .word("PACKAGE") })
+    }
+
     // MARK: Tokens
 
     fileprivate enum Token: Hashable {

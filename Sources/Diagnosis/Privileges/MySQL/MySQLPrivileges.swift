@@ -115,6 +115,12 @@ package struct MySQLPrivileges: Sendable {
         if let administrator = grants.administrator {
             return PrivilegeReport(role: account, administrator: administrator, engine: .mysql)
         }
+        if grants.unread > 0 {
+            let problem = Failure(
+                .protocolViolation, during: .privileges, detail: "Rows of SHOW GRANTS were not understood, and what they say may decide.",
+                evidence: [Evidence(.agent, code: grants.unread, text: "rows that grant or revoke something and could not be read")])
+            return PrivilegeReport(role: account, problem: problem, engine: .mysql)
+        }
         var seen: [Int: [Seen]] = [:]
         for row in answer {
             guard row.count == 5, let index = row[0].flatMap({ Int($0) }), rules.entries.indices.contains(index), let sort = row[1],
