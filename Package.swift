@@ -51,7 +51,7 @@ let package = Package(
 
         // What the product does.
         .target(name: "Identity", dependencies: ["Diagnosis", "Curl", .log]),
-        .target(name: "Probes", dependencies: ["Diagnosis", "Identity", "Readiness", "Certificates", "Postgres", "MariaDB", .log]),
+        .target(name: "Probes", dependencies: ["Diagnosis", "Identity", "Readiness", "Certificates", "Postgres", "MariaDB", "TDS", .log]),
         .target(name: "Schedule", dependencies: ["Diagnosis", .log, .lifecycle]),
         .target(name: "Store", dependencies: ["Diagnosis", .log, .product(name: "GRDB", package: "GRDB.swift")]),
         .target(name: "Telemetry", dependencies: ["Diagnosis", .log]),
@@ -95,7 +95,7 @@ let package = Package(
         .testTarget(name: "IdentityTests", dependencies: ["Identity", "Curl", "Diagnosis", "TestSupport", .log]),
         .testTarget(
             name: "ProbeTests",
-            dependencies: ["Probes", "Postgres", "Certificates", "Identity", "Readiness", "Lab", "TestSupport"]),
+            dependencies: ["Probes", "Postgres", "Certificates", "Diagnosis", "Identity", "Readiness", "TDS", "Lab", "TestSupport", .log]),
         .testTarget(
             name: "MariaDBTests",
             dependencies: [

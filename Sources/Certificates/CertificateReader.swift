@@ -19,6 +19,20 @@ enum CertificateReader {
         return unsafe facts(of: leaf, chain: (0..<min(count, 16)).map { unsafe copenssl_chain_member(context, $0) })
     }
 
+    /// Facts of a certificate by itself, as it came (DER); nil when it is none. Nothing is known of its chain.
+    static func facts(der: [UInt8]) -> CertificateFacts? {
+        let leaf = unsafe der.withUnsafeBufferPointer { bytes -> OpaquePointer? in
+            var start = bytes.baseAddress
+            return unsafe d2i_X509(nil, &start, bytes.count)
+        }
+        guard let leaf = unsafe leaf else {
+            ERR_clear_error()
+            return nil
+        }
+        defer { unsafe X509_free(leaf) }
+        return unsafe facts(of: leaf, chain: [])
+    }
+
     private static func facts(of leaf: OpaquePointer, chain: [OpaquePointer?]) -> CertificateFacts {
         let notAfter = unsafe time(X509_get0_notAfter(leaf))
         var chainEnd = notAfter

@@ -141,6 +141,11 @@ package final class TrustAnchors: Sendable {
         return bytes
     }
 
+    /// The file of OpenSSL's own store (`SSL_CERT_FILE` names another); nil where the store is a directory only, as on Debian.
+    package static var storeFile: String? {
+        CertificateLook.storePaths.first.flatMap { path in unsafe access(path, R_OK) == 0 ? path : nil }
+    }
+
     /// What a verdict of the whole store has to be stamped with; taken before the store is read.
     ///
     /// A few calls of `stat`, as cheap as those of ``file``.

@@ -49,13 +49,19 @@ struct DiagnoseCommand: AsyncParsableCommand {
     @Flag(help: "Probe in this process, also when an agent runs.")
     var local = false
 
+    @Flag(
+        help: ArgumentHelp(
+            "Log in to a serverless Azure SQL database although it may sleep, in this process. It wakes it and is billed: as a rule for an hour."
+        )
+    )
+    var wake = false
+
     // Of the contract, still to come; named here so that they are refused with a clear word.
     @Option(help: .hidden) var only: String?
     @Option(help: .hidden) var skip: String?
     @Option(help: .hidden) var suppress: String?
     @Option(help: .hidden) var fixScript: String?
     @Option(help: .hidden) var every: String?
-    @Flag(help: .hidden) var wake = false
 
     enum FailOn: String, ExpressibleByArgument, CaseIterable { case warning, error }
 
@@ -68,11 +74,11 @@ struct DiagnoseCommand: AsyncParsableCommand {
     func run() async throws {
         let pending = [
             ("--only", only != nil), ("--skip", skip != nil), ("--suppress", suppress != nil), ("--fix-script", fixScript != nil),
-            ("--every", every != nil), ("--wake", wake),
+            ("--every", every != nil),
         ]
         if let option = pending.first(where: \.1) { throw notInThisVersion("agent diagnose \(option.0)") }
         let began = ContinuousClock.now
-        if !local, let exit = try await inside() { throw ExitCode(exit) }
+        if !local, !wake, let exit = try await inside() { throw ExitCode(exit) }
         // Whoever waited for the agent in vain has less time left.
         let left = timeout.map { max(.milliseconds(100), Duration.seconds(fraction: $0) - (ContinuousClock.now - began)) }
         var configuration = try options.load()
@@ -172,7 +178,7 @@ struct DiagnoseCommand: AsyncParsableCommand {
                         if index >= atOnce { await running.next() }
                         running.addTask {
                             // The time of a probe begins when it begins, not while it waits for its turn.
-                            let run = ProbeRun(deadline: .in(probe.target.timeout), logger: logger)
+                            let run = ProbeRun(deadline: .in(probe.target.timeout), logger: logger, explains: true, wakes: wake)
                             if let observation = await probe.observe(run) { _ = workbench.board.record(observation) }
                         }
                     }

@@ -45,7 +45,7 @@ struct Workbench: Sendable {
         tools = ProbeTools(
             reactor: reactor, lookup: try NameLookup(reactor: reactor, servers: configuration.nameServers),
             nameServers: configuration.nameServers, cloud: configuration.cloud, applicationName: AgentVersion.applicationName,
-            lastGood: { board.lastGoodFacts(of: $0) })
+            lastGood: { board.lastGoodFacts(of: $0) }, wakeLedger: { board.wakeLedger(of: $0) })
         (probes, anchors) = Self.probes(of: configuration, identities: identities, tools: tools)
     }
 
@@ -96,13 +96,13 @@ struct Workbench: Sendable {
             anchors[key] = shared
             return target.identities.compactMap { name -> (any Probe)? in
                 if let probe = kept[CheckID(target: target.name, identity: name)] { return probe }
-                // `Settings` has refused unknown identities and engines without a probe.
+                // `Settings` has refused unknown identities.
                 guard let definition = definitions[name], let tokens = identities.source(named: name) else { return nil }
                 switch target.engine {
                 case .postgresql:
                     return PostgresProbe(target: target, identity: definition, tokens: tokens, anchors: shared, tools: tools)
                 case .mysql: return MySQLProbe(target: target, identity: definition, tokens: tokens, anchors: shared, tools: tools)
-                case .azuresql: return nil
+                case .azuresql: return AzureSQLProbe(target: target, identity: definition, tokens: tokens, anchors: shared, tools: tools)
                 }
             }
         }

@@ -17,6 +17,8 @@ package enum Cause: String, Sendable, Hashable, Codable, CaseIterable, JSONRepre
     case tcpUnreachable = "tcp_unreachable"
     case tcpReset = "tcp_reset"
     case firewallDenied = "firewall_denied"
+    case publicAccessDisabled = "public_access_disabled"
+    case redirectBlocked = "redirect_blocked"
     // tls
     case tlsNotNegotiated = "tls_not_negotiated"
     case tlsUntrustedIssuer = "tls_untrusted_issuer"
@@ -60,6 +62,7 @@ package enum Cause: String, Sendable, Hashable, Codable, CaseIterable, JSONRepre
     case connectionLimit = "connection_limit"
     case serverUnavailable = "server_unavailable"
     case serverStopped = "server_stopped"
+    case databaseResuming = "database_resuming"
     case serviceThrottled = "service_throttled"
     // privilege
     case privilegeMissing = "privilege_missing"

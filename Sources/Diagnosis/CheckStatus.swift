@@ -37,6 +37,8 @@ package struct CheckStatus: Sendable, Hashable {
     package var lastPartial: Observation?
     /// What differs from the last successful probe, each with the time at which it was seen first; empty while up.
     package var changes: [FactsComparison.Change] = []
+    /// Logins to a database that may sleep, from before this process.
+    private(set) var pastWake: WakeLedger?
     /// Since when it failed, by cause, before this process began: for the first failure that it sees.
     private var failingSince: [Cause: Timestamp] = [:]
 
@@ -52,8 +54,9 @@ package struct CheckStatus: Sendable, Hashable {
     package mutating func apply(_ observation: Observation) -> StateChange? {
         let isOlder = last.map { observation.span.isOlder(than: $0.span) } ?? false
         guard !observation.isPartial else {
-            if !isOlder { lastPartial = observation }
-            return nil
+            guard !isOlder else { return nil }
+            lastPartial = observation
+            return fallAsleep(observation)
         }
         probes += 1
         if observation.failure != nil { failures += 1 }
@@ -80,9 +83,21 @@ package struct CheckStatus: Sendable, Hashable {
         return StateChange(check: id, from: before.0, to: state, cause: cause, phase: phase, time: observation.started)
     }
 
+    /// Nobody logs in, so that the database may sleep: neither up nor down, unless the last login has failed, which still stands.
+    private mutating func fallAsleep(_ observation: Observation) -> StateChange? {
+        guard observation.outcome == .partial(.asleep), state != .asleep else { return nil }
+        if state == .down, let phase, [.login, .query, .privileges].contains(phase) { return nil }
+        let before = state
+        (state, cause, phase) = (.asleep, nil, nil)
+        consecutiveFailures = 0
+        since = observation.started
+        return StateChange(check: id, from: before, to: state, cause: nil, phase: nil, time: observation.started)
+    }
+
     /// Takes in what history knows from before this process. What was seen since then stands.
     package mutating func adopt(_ past: CheckPast) {
         failingSince = past.failingSince
+        pastWake = past.wake
         if state == .down, let cause, let earlier = past.failingSince[cause] { since = min(since ?? earlier, earlier) }
         guard lastGood == nil else { return }
         (lastGood, lastGoodFacts, changes) = (past.lastGood, past.facts, past.changes)
@@ -101,11 +116,14 @@ package struct CheckPast: Sendable, Hashable {
     package var failingSince: [Cause: Timestamp]
     /// What was found different since the last successful probe.
     package var changes: [FactsComparison.Change]
+    /// Logins of the last day to a database that may sleep, failed ones included.
+    package var wake: WakeLedger?
 
     package init(
         lastGood: Timestamp? = nil, facts: Facts? = nil, failingSince: [Cause: Timestamp] = [:],
-        changes: [FactsComparison.Change] = []
+        changes: [FactsComparison.Change] = [], wake: WakeLedger? = nil
     ) {
+        self.wake = wake
         self.lastGood = lastGood
         self.facts = facts
         self.failingSince = failingSince

@@ -29,6 +29,8 @@ package struct Evidence: Sendable, Hashable, Codable, JSONRepresentable {
         case mysql
         /// What libmariadb says by itself, with its number.
         case libmariadb
+        /// The number of an error of SQL Server or of Azure SQL's gateway; its state and class stand in the text.
+        case tds
         /// What a claim of the token says.
         case claim
         case certificate, address

@@ -38,6 +38,8 @@ package struct Observation: Sendable, Hashable {
     package enum PartialReason: String, Sendable, Hashable, Codable, JSONRepresentable {
         /// Logins of this check pause after a failure that repeating cannot mend.
         case loginPaused = "login_paused"
+        /// A serverless database sleeps, or may sleep: nobody logs in, so that it is not woken and billed.
+        case asleep
     }
 
     package var failure: Failure? {
@@ -144,6 +146,16 @@ package struct Facts: Sendable, Hashable, JSONRepresentable {
     package var sessionUser: String?
     package var currentUser: String?
     package var database: String?
+    /// The tier of an Azure SQL database: `GP_S_Gen5_1`.
+    package var serviceObjective: String?
+    /// Where a gateway sent the client, `host:port`.
+    package var redirectedTo: String?
+    /// The steps on the server that a gateway sent the client to; their time is part of `login`.
+    package var redirectPhases: [PhaseResult] = []
+    /// The logins of the last day, while the database may sleep: so that the budget outlives a restart.
+    package var wake: WakeLedger?
+    /// The id under which the service's own logs know the last connection.
+    package var traceID: String?
     /// Whether the server is a replica or still recovering.
     package var isInRecovery: Bool?
     /// The server's clock minus ours, half the round trip taken off. **Unit**: seconds.
@@ -166,6 +178,8 @@ package struct Facts: Sendable, Hashable, JSONRepresentable {
             "certificate": certificate, "tls_version": tlsVersion, "tls_cipher": tlsCipher,
             "server_version": serverVersion.map(Redactor.scrub), "session_user": sessionUser.map(Redactor.scrub),
             "current_user": currentUser.map(Redactor.scrub), "database": database.map(Redactor.scrub), "in_recovery": isInRecovery,
+            "service_objective": serviceObjective.map(Redactor.scrub), "redirected_to": redirectedTo.map(Redactor.scrub),
+            "redirect_phases": redirectPhases, "trace_id": traceID.map(Redactor.scrub),
             "clock_skew_seconds": clockSkew,
             "token_expires": tokenExpires, "principal": principal, "object_id": objectID, "app_id": appID, "tenant_id": tenant,
             "privileges": privileges, "rights": rights,

@@ -22,8 +22,16 @@ package struct ProbeRun: Sendable {
     /// Counts probes from `tls` on; nil when nobody counts.
     package var gate: (any ProbeGate)?
     package var logger: Logger
+    /// A person waits for the answer: a second connection may be made to explain a refusal.
+    package var explains: Bool
+    /// A person has said that a sleeping database may be woken, whatever that costs.
+    package var wakes: Bool
 
-    package init(deadline: Deadline, depth: Depth = .query, gate: (any ProbeGate)? = nil, logger: Logger) {
+    package init(
+        deadline: Deadline, depth: Depth = .query, gate: (any ProbeGate)? = nil, logger: Logger, explains: Bool = false, wakes: Bool = false
+    ) {
+        self.explains = explains
+        self.wakes = wakes
         self.deadline = deadline
         self.depth = depth
         self.gate = gate

@@ -18,11 +18,13 @@ package struct Target: Sendable, Hashable {
     package var caFile: String?
     /// Rights that the identities must have and must not have.
     package var privileges: PrivilegeRules
+    /// Whether logins may keep a serverless database awake; Azure SQL alone has such.
+    package var wake: WakeMode
 
     package init(
         name: String, engine: Engine, host: String, port: Int, database: String, user: String?, identities: [String],
         interval: Duration = .seconds(60), timeout: Duration = .seconds(15), caFile: String? = nil,
-        privileges: PrivilegeRules = PrivilegeRules()
+        privileges: PrivilegeRules = PrivilegeRules(), wake: WakeMode = .auto
     ) {
         self.name = name
         self.engine = engine
@@ -35,6 +37,7 @@ package struct Target: Sendable, Hashable {
         self.timeout = timeout
         self.caFile = caFile
         self.privileges = privileges
+        self.wake = wake
     }
 
     package var checks: [CheckID] { identities.map { CheckID(target: name, identity: $0) } }

@@ -14,15 +14,20 @@ package struct ProbeTools: Sendable {
     package var look: CertificateLook
     /// For libmariadb, which blocks.
     package var threads: MariaDBThreads
+    /// For the TDS client, whose TLS is not OpenSSL's.
+    let trust = AzureSQLTrust()
     package var cloud: Cloud
     /// What sessions call themselves: `agent/VERSION`.
     package var applicationName: String
     /// What the last successful probe of a check saw, where that is known: a failure is read in its light.
     package var lastGood: @Sendable (CheckID) -> Facts?
+    /// What history knows of logins to a database that may sleep.
+    package var wakeLedger: @Sendable (CheckID) -> WakeLedger?
 
     package init(
         reactor: Reactor, lookup: NameLookup, nameServers: [Endpoint], cloud: Cloud, applicationName: String,
-        lastGood: @escaping @Sendable (CheckID) -> Facts? = { _ in nil }
+        lastGood: @escaping @Sendable (CheckID) -> Facts? = { _ in nil },
+        wakeLedger: @escaping @Sendable (CheckID) -> WakeLedger? = { _ in nil }
     ) {
         self.reactor = reactor
         self.lookup = lookup
@@ -32,6 +37,7 @@ package struct ProbeTools: Sendable {
         self.cloud = cloud
         self.applicationName = applicationName
         self.lastGood = lastGood
+        self.wakeLedger = wakeLedger
     }
 }
 

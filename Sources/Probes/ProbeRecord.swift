@@ -63,9 +63,11 @@ struct ProbeRecord {
         let phases = Phase.probed.map { phase -> PhaseResult in
             guard let result = record.outcomes[phase] else {
                 let reason =
-                    if unasked.contains(phase) { PhaseResult.nothingConfigured } else if case .partial = outcome { "logins pause" } else {
-                        "not reached"
-                    }
+                    if unasked.contains(phase) { PhaseResult.nothingConfigured } else if outcome == .partial(.asleep) {
+                        "the database may sleep"
+                    } else if case .partial = outcome {
+                        "logins pause"
+                    } else { "not reached" }
                 return PhaseResult(phase, .skipped(reason))
             }
             let isCached = record.cached.contains(phase)

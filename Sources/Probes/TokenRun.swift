@@ -12,6 +12,7 @@ protocol TokenProbe: Probe {
 
 extension PostgresProbe: TokenProbe {}
 extension MySQLProbe: TokenProbe {}
+extension AzureSQLProbe: TokenProbe {}
 
 /// The state of one run. Throws the failure of the phase that ended it.
 protocol TokenRun {

@@ -79,17 +79,24 @@ enum ConfigurationShape {
 
     static let target: [ShapeKey] = [
         ShapeKey("name", .text(pattern: namePattern), isRequired: true, "The label of metrics and history."),
-        ShapeKey("engine", .choice(["postgresql", "mysql"]), isRequired: true, "What the server is."),
+        ShapeKey("engine", .choice(Engine.allCases.map(\.rawValue)), isRequired: true, "What the server is."),
         ShapeKey("host", .text(pattern: "^[^\\s/?@,]+$"), isRequired: true, "The server's public name, also behind a private endpoint."),
         ShapeKey("port", .integer(1...65535), default: 5432, "Where the server listens."),
         ShapeKey("database", .text(), isRequired: true, "The database."),
-        ShapeKey("user", .text(), isRequired: true, "The role that belongs to the identity."),
+        ShapeKey("user", .text(), "The role that belongs to the identity; required except for azuresql, where the token names it."),
         ShapeKey(
             "identities", .list(of: .text(pattern: namePattern), least: 1), isRequired: true,
             "Names out of identities; each makes one check."),
         interval(of: nil), timeout(of: nil),
         ShapeKey("tls", .mapping(tls), "Trust beside the system's."),
         ShapeKey("privileges", .mapping(privileges, least: 1), "Rights that have to be there, or must not be."),
+        ShapeKey(
+            "wake", .either([.choice(["auto", "always", "never"]), .mapping(wake, least: 1)]), default: nil,
+            "Azure SQL: whether logins may keep a serverless database awake."),
+    ]
+
+    static let wake: [ShapeKey] = [
+        ShapeKey("budget", .text(pattern: "^[0-9]{1,4} per day$"), isRequired: true, "Logins a day, as in 6 per day.")
     ]
 
     static let tls: [ShapeKey] = [ShapeKey("ca_file", .text(), "A PEM file with further trust anchors.")]

@@ -24,6 +24,8 @@ package struct ConfigurationSummary: Sendable, Hashable, JSONRepresentable {
         package var interval: Duration
         package var timeout: Duration
         package var loginsPerDay: Int
+        /// Azure SQL: whether logins may keep the database awake; `auto` has fewer of them where it is serverless.
+        package var wake: WakeMode?
         package var peakConnections: Int
         /// Entries under `privileges`, each a verdict per probe of every check.
         package var privileges: Int
@@ -31,7 +33,7 @@ package struct ConfigurationSummary: Sendable, Hashable, JSONRepresentable {
         package var json: JSON {
             [
                 "target": name, "engine": engine, "host": endpoint.host, "port": endpoint.port, "checks": checks,
-                "interval_seconds": interval, "timeout_seconds": timeout, "logins_per_day": loginsPerDay,
+                "interval_seconds": interval, "timeout_seconds": timeout, "logins_per_day": loginsPerDay, "wake": wake?.text,
                 "peak_connections": peakConnections, "privileges": privileges,
             ]
         }
@@ -47,7 +49,8 @@ package struct ConfigurationSummary: Sendable, Hashable, JSONRepresentable {
             TargetLoad(
                 name: target.name, engine: target.engine, endpoint: Endpoint(host: target.host, port: target.port),
                 checks: target.identities.count, interval: target.interval, timeout: target.timeout,
-                loginsPerDay: Int((86400 / target.interval.seconds * Double(target.identities.count * instances)).rounded()),
+                loginsPerDay: Self.loginsPerDay(target) * instances,
+                wake: target.engine == .azuresql ? target.wake : nil,
                 peakConnections: min(target.identities.count, configuration.limits.concurrency) * instances,
                 privileges: target.privileges.entries.count)
         }
@@ -57,6 +60,13 @@ package struct ConfigurationSummary: Sendable, Hashable, JSONRepresentable {
         }
         self.peakConnections = min(checks, configuration.limits.concurrency) * instances
         self.unusedIdentities = configuration.identities.map(\.name).filter { !used.contains($0) }
+    }
+
+    /// Of all checks of the target, in one instance.
+    private static func loginsPerDay(_ target: Target) -> Int {
+        let probes = 86400 / target.interval.seconds
+        let logins = target.wake.loginsPerDay(isServerless: nil).map { min(Double($0), probes) } ?? probes
+        return Int((logins * Double(target.identities.count)).rounded())
     }
 
     package var json: JSON {
@@ -73,6 +83,9 @@ package struct ConfigurationSummary: Sendable, Hashable, JSONRepresentable {
             "\(target.name): \(target.engine.rawValue) \(target.endpoint), \(counted(target.checks, "check"))"
                 + " every \(Durations.text(target.interval)), \(counted(target.loginsPerDay, "login")) a day,"
                 + " at most \(counted(target.peakConnections, "connection"))"
+                + (target.wake == .auto
+                    ? " (if the database is serverless, \(WakeMode.autoBudget) logins a day and check)"
+                    : target.wake.map { " (wake: \($0.text))" } ?? "")
                 + Self.rights(target.privileges)
         }
         if !unusedIdentities.isEmpty { lines.append("watched without a target: \(unusedIdentities.joined(separator: ", "))") }

@@ -86,6 +86,13 @@ package struct EffectiveConfiguration: Sendable {
             ("identities", .array(target.identities.map { .string($0) })), ("interval", .string(Durations.text(target.interval))),
             ("timeout", .string(Durations.text(target.timeout))), ("tls", target.caFile.map { ["ca_file": $0] as JSON }),
         ]
+        if target.engine == .azuresql, target.wake != .auto {
+            if case .budget = target.wake {
+                members.append(("wake", ["budget": target.wake.text]))
+            } else {
+                members.append(("wake", .string(target.wake.text)))
+            }
+        }
         if !target.privileges.isEmpty {
             let lists = [("require", target.privileges.require), ("deny", target.privileges.deny)].filter { !$0.1.isEmpty }
             members.append(("privileges", .object(lists.map { JSON.Member(key: $0, value: .array($1.map(privilege))) })))

@@ -94,7 +94,7 @@ struct PrivilegeReader {
     private func taken<Value>(_ result: Result<Value, PrivilegeGrammar.Problem>, at place: Placed<String>) -> Value? {
         switch result {
         case .success(let value):
-            guard engine == .mysql, let problem = Self.unknownToMySQL(value) else { return value }
+            guard let problem = unknown(value) else { return value }
             issues.error(place.path, at: place.position, "\"\(printable(place.value))\": \(problem)")
             return nil
         case .failure(let problem):
@@ -103,6 +103,23 @@ struct PrivilegeReader {
                 suggestion: Guess.nearest(to: place.value, among: problem.guesses))
             return nil
         }
+    }
+
+    private func unknown<Value>(_ value: Value) -> String? {
+        switch engine {
+        case .postgresql: nil
+        case .mysql: Self.unknownToMySQL(value)
+        case .azuresql: Self.unknownToAzureSQL(value)
+        }
+    }
+
+    /// What the grammar knows and SQL Server has nothing of.
+    private static func unknownToAzureSQL<Value>(_ value: Value) -> String? {
+        let rule = value as? PrivilegeRule
+        let strange: [PrivilegeRight] = [.createdb, .replication, .bypassrls, .temporary, .maintain]
+        // Where `all` stands for everything there is, the rest of it counts.
+        let rights = rule?.rights ?? (value as? [PrivilegeRight]).map { $0.count == 1 ? $0 : [] } ?? []
+        return rights.first(where: strange.contains).map { "Azure SQL has no right that \($0.rawValue) could stand for" }
     }
 
     /// What the grammar knows and MySQL has nothing of.

@@ -10,9 +10,7 @@ struct TargetReader {
     /// Folder that relative file names start from.
     let base: String
 
-    static let laterKeys = [
-        "wake": "waking of serverless databases", "query": "queries of one's own",
-    ]
+    static let laterKeys = ["query": "queries of one's own"]
     static let intervalRange: ClosedRange<Duration> = .seconds(1) ... .seconds(86400)
     static let timeoutRange: ClosedRange<Duration> = .seconds(1) ... .seconds(120)
 
@@ -49,10 +47,6 @@ struct TargetReader {
             issues.error(fields.path, at: fields.position, "the key \"engine\" is missing, as in engine: postgresql")
         } else if let choice = fields.choice("engine", of: Engine.self) {
             engine = choice.value
-            if choice.value == .azuresql {
-                issues.error(
-                    choice.path, at: choice.position, "the engine azuresql: not in this version, which has postgresql and mysql")
-            }
         }
         let host = required("host", fields, like: "host: orders.postgres.database.azure.com")
         if let host { check(host: host, engine: engine ?? .postgresql) }
@@ -64,10 +58,22 @@ struct TargetReader {
                 issues.error(database.path, at: database.position, "is longer than the 63 bytes that PostgreSQL keeps of a name")
             case .mysql? where database.value.count > 64:
                 issues.error(database.path, at: database.position, "is longer than the 64 characters that MySQL takes for a name")
+            case .azuresql?: check(database: database)
             default: break
             }
         }
-        let user = engine == .azuresql ? nil : required("user", fields, like: "user: aad_orders")
+        let user: Placed<String>?
+        if engine == .azuresql {
+            user = nil
+            if fields.value("user") != nil {
+                issues.error(
+                    fields.path("user"), at: fields.value("user")?.position,
+                    "Azure SQL finds the user by the token alone; remove the key")
+            }
+        } else {
+            user = required("user", fields, like: "user: aad_orders")
+        }
+        let wake = self.wake(fields, engine: engine)
         if let user { check(user: user, host: host?.value, engine: engine ?? .postgresql) }
         let identities = self.identities(fields)
         let interval = fields.duration("interval", in: Self.intervalRange)
@@ -89,7 +95,57 @@ struct TargetReader {
         return Target(
             name: name, engine: engine, host: host.value, port: port?.value ?? engine.defaultPort, database: database.value,
             user: user?.value, identities: identities, interval: effective.interval, timeout: effective.timeout, caFile: caFile,
-            privileges: privileges)
+            privileges: privileges, wake: wake)
+    }
+
+    private func wake(_ fields: Section, engine: Engine?) -> WakeMode {
+        guard let value = fields.value("wake") else { return .auto }
+        let path = fields.path("wake")
+        if engine != .azuresql, engine != nil {
+            issues.error(path, at: value.position, "only Azure SQL has databases that sleep; remove the key")
+            return .auto
+        }
+        if case .mapping = value.content {
+            guard let section = fields.section("wake") else { return .auto }
+            section.allow(ConfigurationShape.wake)
+            guard let budget = section.text("budget") else {
+                if section.value("budget") == nil {
+                    issues.error(path, at: value.position, "the key \"budget\" is missing, as in {budget: 6 per day}")
+                }
+                return .auto
+            }
+            guard let mode = WakeMode.budget(from: budget.value) else {
+                let range = WakeMode.budgetRange
+                issues.error(
+                    budget.path, at: budget.position,
+                    "\"\(printable(budget.value))\" is no budget; it reads as 6 per day, \(range.lowerBound) to \(range.upperBound) of them"
+                )
+                return .auto
+            }
+            return mode
+        }
+        guard let word = fields.text("wake") else { return .auto }
+        switch word.value {
+        case "auto": return .auto
+        case "always": return .always
+        case "never": return .never
+        default:
+            issues.error(
+                word.path, at: word.position, "\"\(printable(word.value))\" is none of auto, always, never, {budget: 6 per day}",
+                suggestion: Guess.nearest(to: word.value, among: ["auto", "always", "never"]))
+            return .auto
+        }
+    }
+
+    /// The gateway would take the login to `master`, whose logins wake every database of the server.
+    private func check(database: Placed<String>) {
+        if database.value.count > 128 {
+            issues.error(database.path, at: database.position, "is longer than the 128 characters that SQL Server takes for a name")
+        } else if database.value.lowercased() == "master" {
+            issues.warning(
+                database.path, at: database.position,
+                "master holds no users of an application, and logins to it are reported to wake the server's other databases")
+        }
     }
 
     private func required(_ key: String, _ fields: Section, like example: String) -> Placed<String>? {

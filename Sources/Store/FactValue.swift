@@ -19,6 +19,9 @@ extension Facts {
         steady.currentUser = currentUser ?? steady.currentUser
         steady.database = database ?? steady.database
         steady.isInRecovery = isInRecovery ?? steady.isInRecovery
+        steady.serviceObjective = serviceObjective ?? steady.serviceObjective
+        steady.redirectedTo = redirectedTo ?? steady.redirectedTo
+        steady.wake = wake ?? steady.wake
         steady.principal = principal ?? steady.principal
         steady.objectID = objectID ?? steady.objectID
         steady.appID = appID ?? steady.appID
@@ -45,6 +48,9 @@ extension Facts {
         add("current_user", currentUser)
         add("database", database)
         add("in_recovery", isInRecovery)
+        add("service_objective", serviceObjective)
+        add("redirected_to", redirectedTo)
+        add("wake", wake)
         add("principal", principal)
         add("object_id", objectID)
         add("app_id", appID)

@@ -209,12 +209,13 @@ enum HistoryTables {
             case .failed: .down
             // Nothing was learnt about the login.
             case .loginPaused: .unknown
+            case .asleep: .asleep
             }
         let duration = candidate.record.duration
         return HistoryItem(
             check: names[candidate.check] ?? CheckID(target: "", identity: ""),
             time: Timestamp(milliseconds: candidate.ended) + (.zero - duration), state: state, cause: failure?.cause,
             phase: failure?.phase, duration: duration, phases: candidate.record.phases, evidence: failure?.evidence ?? [],
-            isPartial: candidate.record.kind == .loginPaused)
+            isPartial: candidate.record.kind.isPartial)
     }
 }

@@ -21,6 +21,7 @@ enum PastTables {
                 past.lastGood = Timestamp(milliseconds: good)
                 (past.facts, past.changes) = try facts(db, id, good)
             }
+            past.wake = try wake(db, id)
             for span in open[check]?.causes ?? [] { past.failingSince[span.cause] = span.time }
             if past != CheckPast() { pasts[check] = past }
         }
@@ -50,6 +51,13 @@ enum PastTables {
             if let found = records.last(where: { $0.record.kind == .succeeded })?.ended { return found }
         }
         return nil
+    }
+
+    /// The newest record of logins to a database that may sleep, whatever became of them.
+    private static func wake(_ db: Database, _ id: Int64) throws -> WakeLedger? {
+        let text = try String.fetchOne(
+            db, sql: "SELECT value FROM fact WHERE check_id = ? AND name = 'wake' ORDER BY time DESC, id DESC LIMIT 1", arguments: [id])
+        return text.flatMap { JSON(parsing: $0) }.flatMap(WakeLedger.init)
     }
 
     /// What was known when it last worked, and what was seen to differ since.

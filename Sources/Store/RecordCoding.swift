@@ -9,6 +9,10 @@ enum RecordKind: UInt8, Sendable, Hashable {
     case succeeded = 0
     case loginPaused = 1
     case failed = 2
+    case asleep = 3
+
+    /// Whether the probe stopped on purpose, so that it does not count.
+    var isPartial: Bool { self == .loginPaused || self == .asleep }
 }
 
 /// One probe as it is kept: its end is stored beside it.

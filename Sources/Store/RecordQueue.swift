@@ -37,8 +37,8 @@ struct RecordQueue: Sendable {
         switch observation.outcome {
         case .succeeded:
             add(.routine(observation.check, ended: ended, data: RecordCoding.encode(record)), to: \.routine)
-        case .partial(.loginPaused):
-            record.kind = .loginPaused
+        case .partial(let reason):
+            record.kind = reason == .asleep ? .asleep : .loginPaused
             add(.routine(observation.check, ended: ended, data: RecordCoding.encode(record)), to: \.routine)
         case .failed(let failure):
             record.kind = .failed

@@ -31,7 +31,7 @@ struct RollupSum: Sendable, Hashable {
     /// Counts a record; one that stopped on purpose says nothing.
     mutating func add(_ record: Record, cause: String?) {
         switch record.kind {
-        case .loginPaused: return
+        case .loginPaused, .asleep: return
         case .failed:
             (probes, failures) = (probes + 1, failures + 1)
             causes[cause ?? Cause.unclassified.rawValue, default: 0] += 1

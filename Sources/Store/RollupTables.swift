@@ -23,7 +23,7 @@ enum RollupTables {
         var spans = Rollup.Span.allCases
 
         mutating func add(check: Int64, ended: Int64, _ record: Record, cause: String? = nil) {
-            guard record.kind != .loginPaused else { return }
+            guard !record.kind.isPartial else { return }
             for span in spans { rows[RollupSum.Key(span, check: check, ended: ended), default: RollupSum()].add(record, cause: cause) }
         }
 

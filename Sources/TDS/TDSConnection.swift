@@ -74,6 +74,20 @@ public final class TDSConnection: Sendable {
         return TDSIssuer(authority: info.stsURL, tenant: info.tenant, resource: info.spn, timings: course.timings)
     }
 
+    /// Connects and secures the connection, then hangs up: no login, no token, so a database that sleeps goes on sleeping.
+    ///
+    /// **Throws** like ``connect(to:token:options:until:)``, for every phase up to TLS.
+    public static func greet(
+        _ target: TDSTarget, options: TDSOptions, until deadline: ContinuousClock.Instant
+    ) async throws(TDSFailure) -> TDSGreeting {
+        var course = Course(target: target, token: TDSAccessToken(""), options: options, deadline: deadline, method: .hangUp)
+        let (_, opening) = try await course.run()
+        guard case .secured(let facts) = opening else {
+            throw TDSFailure(.protocolViolation, during: .login, "The server answers a login that was not made.")
+        }
+        return TDSGreeting(facts: facts, timings: course.timings)
+    }
+
     /// Runs a batch of SQL as it is. For values use `execute`.
     ///
     /// **Throws** `requestFailed` with the server's messages when a statement fails; the connection stays open.
@@ -127,5 +141,11 @@ public struct TDSIssuer: Sendable, Hashable {
     public var tenant: String?
     /// `https://database.windows.net/`.
     public var resource: String?
+    public var timings: [TDSTiming]
+}
+
+/// What a server shows before anybody logs in.
+public struct TDSGreeting: Sendable, Hashable {
+    public var facts: TDSFacts
     public var timings: [TDSTiming]
 }

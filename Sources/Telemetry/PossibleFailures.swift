@@ -7,8 +7,7 @@ enum PossibleFailures {
         switch engine {
         case .postgresql: postgresql
         case .mysql: mysql
-        // No probe of this exists in this version.
-        case .azuresql: []
+        case .azuresql: azuresql
         }
     }
 
@@ -93,6 +92,37 @@ enum PossibleFailures {
                     .queryTimeout, .queryFailed, .connectionLost, .serverUnavailable, .databaseReadOnly, .privilegeMissing,
                     .protocolViolation,
                     .serviceThrottled,
+                ] + anywhere
+            ),
+            (.privileges, []),
+        ]
+
+    private static let azuresql: [(phase: Phase, causes: [Cause])] =
+        onTheWay + [
+            (
+                .negotiate,
+                [.tlsNotNegotiated, .peerNotDatabase, .protocolViolation, .tcpReset] + anywhere
+            ),
+            (
+                .tls,
+                [
+                    .tlsUntrustedIssuer, .tlsCertValidity, .tlsNameMismatch, .tlsProtocolMismatch, .tlsHandshakeAborted,
+                ] + anywhere
+            ),
+            (
+                .login,
+                [
+                    .loginPrincipalUnknown, .loginDisabled, .clientBlocked, .entraAuthDisabled, .loginRefused, .authMethodUnexpected,
+                    .protocolViolation, .tokenNotSent, .tokenWrongAudience, .tokenExpired, .tokenNotYetValid, .tokenWrongTenant,
+                    .tokenGroupsStale, .firewallDenied, .publicAccessDisabled, .redirectBlocked, .databaseUnknown, .databaseAccessDenied,
+                    .connectionLimit, .serverUnavailable, .serverStopped, .databaseResuming, .serviceThrottled, .tlsProtocolMismatch,
+                ] + anywhere
+            ),
+            (
+                .query,
+                [
+                    .queryTimeout, .queryFailed, .connectionLost, .databaseReadOnly, .privilegeMissing, .protocolViolation,
+                    .serviceThrottled, .tokenExpired,
                 ] + anywhere
             ),
             (.privileges, []),

@@ -93,6 +93,8 @@ import Testing
         facts.currentUser = "aad_orders"
         facts.database = "orders"
         facts.isInRecovery = false
+        facts.serviceObjective = "GP_S_Gen5_1"
+        facts.redirectedTo = "tr1.worker.database.windows.net:11003"
         facts.principal = .userAssigned
         facts.tenant = Fixture.tenant
         var copy = Facts()

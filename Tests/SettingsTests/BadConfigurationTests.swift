@@ -37,6 +37,11 @@ private func target(_ lines: String...) -> String {
     return "identities:\n  app: {kind: managed_identity}\ntargets:\n  - " + body.joined(separator: "\n    ") + "\n"
 }
 
+/// The same for Azure SQL, which has no user.
+private func azure(_ line: String) -> String {
+    target("engine: azuresql", line).split(separator: "\n").filter { !$0.hasPrefix("    user: ") }.joined(separator: "\n") + "\n"
+}
+
 private func without(_ key: String) -> String {
     target().split(separator: "\n").filter { !$0.contains("\(key): ") || $0.contains("app: {") }.joined(separator: "\n")
 }
@@ -87,7 +92,8 @@ private func identity(_ yaml: String) -> String {
 
 extension BadFile {
     static let all: [BadFile] =
-        structure + names + targets + hosts + users + identities + durations + sections + rights + history + sockets + mysql + later
+        structure + names + targets + hosts + users + identities + durations + sections + rights + history + sockets + mysql + azuresql
+        + later
 
     private static let structure = [
         BadFile(
@@ -506,17 +512,40 @@ extension BadFile {
             "agent.yaml:10:25: targets[0].privileges.deny[0]: \"bypassrls\": MySQL has no row-level security to bypass"),
     ]
 
+    private static let azuresql = [
+        BadFile(
+            "azuresql user", target("engine: azuresql"),
+            "agent.yaml:8:11: targets[0].user: Azure SQL finds the user by the token alone; remove the key"),
+        BadFile(
+            "wake elsewhere", target("wake: auto"),
+            "agent.yaml:10:11: targets[0].wake: only Azure SQL has databases that sleep; remove the key"),
+        BadFile(
+            "a wake word", azure("wake: allways"),
+            "agent.yaml:9:11: targets[0].wake: \"allways\" is none of auto, always, never, {budget: 6 per day}; did you mean \"always\"?"),
+        BadFile(
+            "a wake budget of hours", azure("wake: {budget: 6 per hour}"),
+            "agent.yaml:9:20: targets[0].wake.budget: \"6 per hour\" is no budget; it reads as 6 per day, 1 to 1440 of them"),
+        BadFile(
+            "a wake budget of none", azure("wake: {budget: 0 per day}"),
+            "agent.yaml:9:20: targets[0].wake.budget: \"0 per day\" is no budget; it reads as 6 per day, 1 to 1440 of them"),
+        BadFile(
+            "azuresql createdb", azure("privileges: {deny: [createdb]}"),
+            "agent.yaml:9:25: targets[0].privileges.deny[0]: \"createdb\": Azure SQL has no right that createdb could stand for"),
+        BadFile(
+            "azuresql maintain", azure("privileges: {require: [{on: \"table s.t\", grants: [maintain]}]}"),
+            "agent.yaml:9:55: targets[0].privileges.require[0].grants[0]: \"maintain\": Azure SQL has no right that maintain could stand for"
+        ),
+        BadFile(
+            "azuresql master", azure("database: master"),
+            "agent.yaml:7:15: warning: targets[0].database: master holds no users of an application, and logins to it are reported to wake the server's other databases"
+        ),
+    ]
+
     private static let later = [
         later("discover", top("discover: true"), "agent.yaml:10:1: discover: discovery: not in this version; remove the key"),
         later(
-            "wake", target("wake: auto"),
-            "agent.yaml:10:5: targets[0].wake: waking of serverless databases: not in this version; remove the key"),
-        later(
             "server.web_config", top("server: {web_config: web.yaml}"),
             "agent.yaml:10:10: server.web_config: TLS and passwords for the web side: not in this version; remove the key"),
-        later(
-            "azuresql", target("engine: azuresql"),
-            "agent.yaml:5:13: targets[0].engine: the engine azuresql: not in this version, which has postgresql and mysql"),
         later(
             "service_principal", identity("{kind: service_principal, tenant_id: contoso.example}"),
             "agent.yaml:2:15: identities.app.kind: the kind service_principal: not in this version, which has managed_identity only"),

@@ -33,6 +33,8 @@ private let everything = """
             - {on: 'sequence public."Q r"', grants: [all]}
             - {on: "function sales.total(int, text)", grants: [execute]}
           deny: [superuser, {on: "table audit.log", grants: [update, delete]}]
+      - {name: billing, engine: azuresql, host: billing.database.windows.net, database: billing, identities: [app], wake: {budget: 6 per day}}
+      - {name: ledger, engine: azuresql, host: ledger.database.windows.net, database: ledger, identities: [app], wake: never}
       - {name: "12", engine: postgresql, host: 10.1.2.3, database: "2026-11-22", user: "o'brien@contoso.example", identities: ["on"]}
     server:  {listen: ["127.0.0.1:9745", "[::1]:0"], hosts: [Agent.Example], socket: off}
     history: {path: data/history.db, keep: {detail: 2d, failures: 30d, daily: 800d}, max_size: 512MiB}
@@ -133,6 +135,7 @@ extension YAMLValue {
 
     /// Mistakes that take more than the shape of a file to see: what belongs together, what exists, what a text means.
     static let beyondShapes: Set<String> = [
+        "no user", "azuresql user", "wake elsewhere", "a wake budget of none", "azuresql createdb", "azuresql maintain",
         "mysql bypassrls", "mysql maintain", "mysql name", "mysql sequence", "server.socket, a directory", "server.socket, the history",
         "server.socket, too long",
         "a bare IPv6 listener", "a database of 64 bytes", "a database with a zero byte", "a host rule with a port", "a listener by name",

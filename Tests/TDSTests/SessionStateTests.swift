@@ -245,7 +245,8 @@ import Testing
             .federatedAuthenticationInfo(FederatedAuthenticationInfo(stsURL: nil, spn: nil)),
         ]
         for round in 0..<500 {
-            var state = SessionState(strict: round % 2 == 0, method: round % 7 == 0 ? .askIssuer : .token, mostRows: 2)
+            var state = SessionState(
+                strict: round % 2 == 0, method: round % 7 == 0 ? .askIssuer : round % 11 == 0 ? .hangUp : .token, mostRows: 2)
             var ends = 0
             var open: Set<RequestID> = []
             var isClosed = false
@@ -266,7 +267,7 @@ import Testing
                     }
                 for action in actions {
                     switch action {
-                    case .finishLogin, .failLogin, .finishIssuer, .finishRedirect: ends += 1
+                    case .finishLogin, .failLogin, .finishIssuer, .finishRedirect, .finishSecured: ends += 1
                     case .sendRequest(let id): open.insert(id)
                     case .finishRequest(let id, _): #expect(open.remove(id) != nil)
                     case .close: isClosed = true
@@ -277,6 +278,20 @@ import Testing
             }
             #expect(ends <= 1)
             #expect(isClosed == (state.step == .closed))
+        }
+    }
+
+    @Test("Whoever wants no login gets none: the session ends once TLS stands")
+    func hangUp() {
+        for strict in [false, true] {
+            var state = SessionState(strict: strict, method: .hangUp)
+            var actions = state.connected()
+            if strict { actions += state.secured(tlsVersion: nil, certificate: nil) }
+            actions += state.preloginReceived(Self.prelogin(encryption: 1))
+            if !strict { actions += state.secured(tlsVersion: nil, certificate: nil) }
+            #expect(actions.suffix(2) == [.finishSecured(state.facts), .close])
+            #expect(!actions.contains { if case .sendLogin = $0 { true } else { false } })
+            #expect(state.step == .closed)
         }
     }
 

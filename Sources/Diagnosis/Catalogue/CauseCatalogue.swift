@@ -15,6 +15,8 @@ extension Cause {
         case .tcpUnreachable: .tcpUnreachable
         case .tcpReset: .tcpReset
         case .firewallDenied: .firewallDenied
+        case .publicAccessDisabled: .publicAccessDisabled
+        case .redirectBlocked: .redirectBlocked
         case .tlsNotNegotiated: .tlsNotNegotiated
         case .tlsUntrustedIssuer: .tlsUntrustedIssuer
         case .tlsCertValidity: .tlsCertValidity
@@ -54,6 +56,7 @@ extension Cause {
         case .connectionLimit: .connectionLimit
         case .serverUnavailable: .serverUnavailable
         case .serverStopped: .serverStopped
+        case .databaseResuming: .databaseResuming
         case .serviceThrottled: .serviceThrottled
         case .privilegeMissing: .privilegeMissing
         case .privilegeFutureObjects: .privilegeFutureObjects

@@ -202,4 +202,33 @@ extension CauseRow {
                 for: .azuresql),
         ],
         next: ["whether the name should have led to a private address", "whether the NAT's public address changed since it last worked"])
+
+    static let publicAccessDisabled = CauseRow(
+        .tcp, retry: .no,
+        means: "The server takes private endpoints only, and was reached by its public way.",
+        hint: "Go through the private endpoint; from here its name probably leads to the public gateway.",
+        remedies: [
+            .look("getent ahosts \(word: .host)"),
+            .look("az sql server show -g \(word: .resourceGroup) -n \(word: .server) --query publicNetworkAccess -o tsv", for: .azuresql),
+            .widens(
+                "az sql server update -g \(word: .resourceGroup) -n \(word: .server) --set publicNetworkAccess=Enabled", for: .azuresql),
+        ],
+        next: ["the private DNS zone and its link to this network", "whether the connection of the private endpoint is approved"])
+
+    static let redirectBlocked = CauseRow(
+        .tcp, retry: .no,
+        means: "The gateway answers and sends the client to another server, which cannot be reached.",
+        hint: "The connection policy Redirect needs outbound ports 11000 to 11999 to all of the region's Azure SQL addresses.",
+        remedies: [
+            .look("az sql server conn-policy show -g \(word: .resourceGroup) -s \(word: .server)", for: .azuresql),
+            .look("az network nsg rule list -g \(word: .resourceGroup) --nsg-name \(word: .securityGroup) -o table"),
+            .repair("az sql server conn-policy update -g \(word: .resourceGroup) -s \(word: .server) -t Proxy", for: .azuresql),
+            .widens(
+                """
+                az network nsg rule create -g \(word: .resourceGroup) --nsg-name \(word: .securityGroup) -n allow-sql-redirect \
+                --priority 210 --direction Outbound --access Allow --protocol Tcp --destination-address-prefixes Sql \
+                --destination-port-ranges 1433 11000-11999
+                """, for: .azuresql),
+        ],
+        next: ["the same with the policy Proxy", "whether a private endpoint's network lets the range of ports through"])
 }

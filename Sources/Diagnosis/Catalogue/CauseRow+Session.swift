@@ -32,7 +32,7 @@ extension CauseRow {
         next: [
             .only("a login to database postgres with the same identity: it proves the login itself", for: .postgresql),
             .only("a login to information_schema with the same identity: it proves the login itself", for: .mysql),
-            .only("a login to database master with the same identity: it proves the login itself", for: .azuresql),
+            .only("whether the user was made in this database rather than in master", for: .azuresql),
             "the case of the database's name",
         ])
 
@@ -88,6 +88,23 @@ extension CauseRow {
             .repair("az mysql flexible-server start -g \(word: .resourceGroup) -n \(word: .server)", for: .mysql),
         ],
         next: ["automation that stops servers at night", "the activity log of the server"])
+
+    static let databaseResuming = CauseRow(
+        .session, severity: .warning, retry: .yes,
+        means: "A serverless database was asleep and is waking up, which takes about a minute.",
+        hint: "Logins keep it awake and billed: give it wake: auto or a budget, or let it never pause.",
+        remedies: [
+            .look(
+                """
+                az sql db show -g \(word: .resourceGroup) -s \(word: .server) -n \(word: .database) --query \
+                "[status,autoPauseDelay]" -o tsv
+                """),
+            .repair(
+                "az sql db update -g \(word: .resourceGroup) -s \(word: .server) -n \(word: .database) --auto-pause-delay -1",
+                for: .azuresql
+            ),
+        ],
+        next: ["who else logs in to it", "the health of the server, when it lasts longer than two minutes"])
 
     static let serviceThrottled = CauseRow(
         .session, retry: .yes,

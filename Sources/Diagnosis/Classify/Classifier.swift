@@ -6,6 +6,7 @@
 /// - `Classifier+LibPQ`: what libpq says by itself
 /// - `Classifier+MySQL`: errors a MySQL server sent, Azure's own among them
 /// - `Classifier+LibMariaDB`: what libmariadb says by itself
+/// - `Classifier+AzureSQL`: errors of SQL Server and of Azure SQL's gateway
 /// - `Classifier+Transport`: `errno`, c-ares, deadlines, OpenSSL's verification
 /// - `Classifier+Identity`: replies of identity endpoints, Entra's numbers, curl
 /// - `Classifier+Claims`: what the claims of a token foretell, and how that refines a refusal

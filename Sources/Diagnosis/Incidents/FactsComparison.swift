@@ -57,7 +57,7 @@ package struct FactsComparison: Sendable, Hashable, JSONRepresentable {
     /// The facts that are compared: what lasts from probe to probe while nothing is done to the way or the server.
     package static let names = [
         "addresses", "aliases", "certificate", "tls_version", "tls_cipher", "server_version", "session_user", "current_user", "database",
-        "in_recovery", "principal", "object_id", "app_id", "tenant_id",
+        "in_recovery", "service_objective", "redirected_to", "principal", "object_id", "app_id", "tenant_id",
     ]
 
     /// What differs between two probes. Only what both of them saw counts; what a later probe did not reach stays as it was known.
@@ -131,6 +131,9 @@ extension Facts {
         case "session_user": sessionUser = value.text
         case "current_user": currentUser = value.text
         case "database": database = value.text
+        case "service_objective": serviceObjective = value.text
+        case "wake": wake = WakeLedger(value)
+        case "redirected_to": redirectedTo = value.text
         case "in_recovery": if case .bool(let flag) = value { isInRecovery = flag }
         case "principal": principal = value.text.flatMap(TokenClaims.PrincipalKind.init(rawValue:))
         case "tenant_id": tenant = value.text

@@ -22,6 +22,8 @@ package struct PrivilegeSurvey: Sendable, Hashable, JSONRepresentable {
     package var owned: Int
     /// Tables where row-level security decides which rows the role sees.
     package var rowSecured: Int
+    /// Whose words the remedies have to use.
+    package var engine = Engine.postgresql
 
     package static let roleLimit = 12
 
@@ -106,6 +108,8 @@ package struct PrivilegeSurvey: Sendable, Hashable, JSONRepresentable {
     private static let mighty: Set<String> = [
         "pg_read_all_data", "pg_write_all_data", "pg_read_server_files", "pg_write_server_files", "pg_execute_server_program",
         "pg_signal_backend", "pg_maintain", "pg_create_subscription",
+        // Source: Microsoft Learn, "Database-level roles".
+        "db_owner", "db_securityadmin", "db_ddladmin", "db_accessadmin",
     ]
 
     /// `can read 12 and write 3 of 14 tables`.

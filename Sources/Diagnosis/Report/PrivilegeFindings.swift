@@ -31,8 +31,7 @@ enum PrivilegeFindings {
                         + inactive(report),
                     rows.map(evidence), row.hint(engine: report.engine, source: nil),
                     looks(row.remedies, report.engine, values)
-                        + (report.engine == .mysql ? MySQLRemedies.grants(rows, report) : grants(rows, missing, report.role)),
-                    row.next(engine: report.engine, source: nil)))
+                        + grants(rows, missing, report), row.next(engine: report.engine, source: nil)))
         }
         let future = report.entries.filter { $0.demand == .require && $0.rows.contains { $0.kind == .future } }
         if !future.isEmpty {
@@ -49,9 +48,7 @@ enum PrivilegeFindings {
                     "\(role) will lack rights on what is made from now on: \(listed(makers, of: rows.first?.1.total ?? makers.count)).",
                     rows.map { evidence($0.1) }, row.hint(engine: report.engine, source: nil),
                     looks(row.remedies, report.engine, values)
-                        + (report.engine == .mysql
-                            ? MySQLRemedies.future(rows.map(\.1), report)
-                            : distinct(rows.map { defaults($0.0, $0.1, report.role) }).prefix(12).map { Remedy(.widens, $0) }),
+                        + futureGrants(rows, report),
                     row.next(engine: report.engine, source: nil)))
         }
         let held = report.entries.filter { !$0.isPassed && $0.demand == .deny }
@@ -68,12 +65,36 @@ enum PrivilegeFindings {
                     "\(role) has what is denied to it: \(listed(objects, of: held.reduce(0) { $0 + $1.broken })).",
                     rows.map(evidence), row.hint,
                     looks(row.remedies, report.engine, values)
-                        + (report.engine == .mysql
-                            ? MySQLRemedies.revokes(rows, report)
-                            : distinct(rows.flatMap { revokes($0, report.role) }).prefix(12).map { Remedy(.destroys, $0) }),
+                        + revokes(rows, report),
                     row.next))
         }
         return findings + rowSecurity(report, values)
+    }
+
+    // MARK: Statements, in the words of the engine
+
+    private static func grants(_ rows: [PrivilegeRow], _ missing: [PrivilegeReport.Entry], _ report: PrivilegeReport) -> [Remedy] {
+        switch report.engine {
+        case .postgresql: grants(rows, missing, report.role)
+        case .mysql: MySQLRemedies.grants(rows, report)
+        case .azuresql: AzureSQLRemedies.grants(rows, report)
+        }
+    }
+
+    private static func futureGrants(_ rows: [(PrivilegeReport.Entry, PrivilegeRow)], _ report: PrivilegeReport) -> [Remedy] {
+        switch report.engine {
+        case .postgresql: distinct(rows.map { defaults($0.0, $0.1, report.role) }).prefix(12).map { Remedy(.widens, $0) }
+        case .mysql: MySQLRemedies.future(rows.map(\.1), report)
+        case .azuresql: AzureSQLRemedies.future(rows.map(\.1), report)
+        }
+    }
+
+    private static func revokes(_ rows: [PrivilegeRow], _ report: PrivilegeReport) -> [Remedy] {
+        switch report.engine {
+        case .postgresql: distinct(rows.flatMap { revokes($0, report.role) }).prefix(12).map { Remedy(.destroys, $0) }
+        case .mysql: MySQLRemedies.revokes(rows, report)
+        case .azuresql: AzureSQLRemedies.revokes(rows, report)
+        }
     }
 
     /// Rights that hold, and rows that stay out of sight all the same.
@@ -96,7 +117,7 @@ enum PrivilegeFindings {
     /// What the role can do where nothing is configured: told only when it is more than using the objects of others takes.
     static func of(_ survey: PrivilegeSurvey, values: RemedyValues) -> [Finding] {
         if let administrator = survey.administrator {
-            return of(PrivilegeReport(role: survey.role, administrator: administrator), values: values)
+            return of(PrivilegeReport(role: survey.role, administrator: administrator, engine: survey.engine), values: values)
         }
         let excess = survey.excess
         guard !excess.isEmpty else { return [] }
@@ -110,7 +131,7 @@ enum PrivilegeFindings {
                 """,
                 excess.map { Evidence(.agent, text: "\(name(survey.role)) has \($0)") },
                 "Say with privileges.require and privileges.deny what it has to be able to do and what it must not.",
-                looks(row.remedies, .postgresql, values), row.next)
+                looks(row.remedies, survey.engine, values), row.next)
         ]
     }
 

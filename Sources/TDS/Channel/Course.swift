@@ -50,7 +50,11 @@ struct Course {
                 var failure = error
                 failure.hop = hop
                 failure.timings = timings
-                if let redirectedTo { failure.facts?.redirectedTo = redirectedTo }
+                if let redirectedTo {
+                    var facts = failure.facts ?? TDSFacts()
+                    facts.redirectedTo = redirectedTo
+                    failure.facts = facts
+                }
                 throw failure
             }
         }

@@ -8,6 +8,7 @@ import NIOTLS
 enum Opening: Sendable {
     case ready(TDSFacts)
     case issuer(FederatedAuthenticationInfo, TDSFacts)
+    case secured(TDSFacts)
     case redirect(Route, TDSFacts)
 }
 
@@ -252,6 +253,7 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
         case .finishLogin(let facts):
             note(.login)
             opening.answer(.success(.ready(complete(facts))))
+        case .finishSecured(let facts): opening.answer(.success(.secured(complete(facts))))
         case .finishIssuer(let info, let facts):
             note(.login)
             opening.answer(.success(.issuer(info, complete(facts))))
@@ -344,7 +346,8 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
         let federated: FederatedLogin =
             switch plan.method {
             case .token: .securityToken(settings.token.bytes, nonce: plan.nonce, echo: plan.echo)
-            case .askIssuer: .askFirst(workflow: FederatedLogin.managedIdentityWorkflow, echo: plan.echo)
+            // Whoever hangs up sends no login; should one be made all the same, it holds no token.
+            case .askIssuer, .hangUp: .askFirst(workflow: FederatedLogin.managedIdentityWorkflow, echo: plan.echo)
             }
         login.features = [federated.request()]
         return login

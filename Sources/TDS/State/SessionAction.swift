@@ -8,6 +8,8 @@ package enum SessionAction: Sendable, Hashable {
     case usePacketSize(Int)
     /// The login is complete; requests may come.
     case finishLogin(TDSFacts)
+    /// Only when no login was wanted. The session is over.
+    case finishSecured(TDSFacts)
     /// Only when the issuer was asked for: who it is. The session is over.
     case finishIssuer(FederatedAuthenticationInfo, TDSFacts)
     /// The gateway sends the client elsewhere. The session is over.
@@ -32,6 +34,8 @@ package struct LoginPlan: Sendable, Hashable {
         case token
         /// Ask who issues tokens, and stop there.
         case askIssuer
+        /// No login at all: TLS stands, that is enough.
+        case hangUp
     }
     package var method: Method
     /// The server said in PRELOGIN that it wants token logins, and wants to hear that we heard it. **Source**: MS-TDS 3.3.5.

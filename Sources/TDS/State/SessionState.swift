@@ -90,6 +90,10 @@ package struct SessionState: Sendable, Hashable {
     }
 
     private mutating func startLogin() -> [SessionAction] {
+        if method == .hangUp {
+            step = .closed
+            return [.finishSecured(facts), .close]
+        }
         step = .loggingIn
         login = LoginProgress()
         return [

@@ -1,0 +1,101 @@
+// From failures of the TDS client to causes.
+import Certificates
+import Diagnosis
+import Synchronization
+import TDS
+
+extension AzureSQLRun {
+    mutating func end(of failure: TDSFailure, from start: ContinuousClock.Instant, _ addresses: [String]) -> ProbeEnd {
+        note(failure.timings, from: start, failed: failure)
+        note(failure.facts, addresses, refused: failure.certificate)
+        if record.facts.address == nil { record.facts.address = addresses.first }
+        return end(of: failure, during: Self.phase(failure.phase))
+    }
+
+    func end(of failure: TDSFailure, during phase: Phase) -> ProbeEnd {
+        guard failure.cause != .cancelled else { return .cancelled }
+        let seen = classified(failure, phase)
+        guard failure.hop > 0, !failure.cause.isServersWord else { return .failed(seen) }
+        return .failed(redirected(seen, failure))
+    }
+
+    /// The gateway was reached; what it sends its clients to was not.
+    private func redirected(_ seen: Failure, _ failure: TDSFailure) -> Failure {
+        let place = failure.facts?.redirectedTo ?? record.facts.redirectedTo ?? failure.address ?? "another server"
+        var seen = seen
+        seen.evidence.append(Evidence(.agent, text: "after the gateway's redirect to \(place)"))
+        guard failure.phase == .tcp else { return seen }
+        return Failure(
+            .redirectBlocked, during: .login,
+            detail: "The gateway answers and sends its clients to \(place), which cannot be reached from here.",
+            evidence: seen.evidence)
+    }
+
+    private func classified(_ failure: TDSFailure, _ phase: Phase) -> Failure {
+        let said = Evidence(.agent, text: failure.detail)
+        switch failure.cause {
+        case .cancelled: return Failure(.probeInternal, during: phase, evidence: [said])
+        case .nameNotFound: return Failure(.dnsNotFound, during: .dns, evidence: [said])
+        case .refused, .unreachable, .closed:
+            if let code = failure.errno { return located(Classifier.errno(code, phase: phase, address: record.facts.address)) }
+            return located(Classifier.closed(phase: phase, evidence: said))
+        case .timedOut: return located(Classifier.deadline(phase: phase, after: ContinuousClock.now - record.begin))
+        case .notSQLServer: return located(Failure(.peerNotDatabase, during: phase, evidence: [bytes(failure)]))
+        case .encryptionRefused:
+            return located(Failure(.tlsNotNegotiated, during: phase, detail: failure.detail, evidence: [said]))
+        case .certificateUntrusted, .certificateExpired, .certificateNameMismatch: return certificate(failure)
+        case .tlsFailed:
+            let isMismatch = ["PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "NO_SHARED_CIPHER", "HANDSHAKE_FAILURE"].contains {
+                failure.detail.contains($0)
+            }
+            return located(Failure(isMismatch ? .tlsProtocolMismatch : .tlsHandshakeAborted, during: .tls, evidence: [said]))
+        case .loginRefused, .requestFailed:
+            return Classifier.azureSQL(failure.messages.map(Self.error), phase: phase, context: context(tenant: nil))
+        case .redirectRefused, .protocolViolation:
+            return Failure(.protocolViolation, during: phase, detail: failure.detail, evidence: [bytes(failure)])
+        case .tooLarge:
+            return Failure(
+                .protocolViolation, during: phase, detail: "The server sent more than a probe reads.",
+                evidence: [said, Evidence(.agent, code: AzureSQLProbe.byteBudget, text: "bytes are the limit after the TLS handshake")])
+        // An address as host name: the configuration can mend it.
+        case .misuse:
+            return Failure(phase == .dns ? .configInvalid : .probeInternal, during: phase, detail: failure.detail, evidence: [said])
+        }
+    }
+
+    private func certificate(_ failure: TDSFailure) -> Failure {
+        let seen = failure.certificate.flatMap(CertificateFacts.init(der:))
+        // Source: OpenSSL 3, x509_vfy.h: 9 not yet valid, 10 expired, 18 self-signed, 20 no issuer, 62 host name.
+        let code =
+            switch failure.cause {
+            case .certificateExpired: (seen?.notBefore ?? .now) > .now ? 9 : 10
+            case .certificateNameMismatch: 62
+            default: seen.map { $0.subject == $0.issuer } == true ? 18 : 20
+            }
+        let host = failure.hop == 0 ? target.host : failure.facts?.redirectedTo ?? "the server of the redirect"
+        return Classifier.verify(code: code, host: host, certificate: seen, now: .now, text: failure.detail)
+            ?? Failure(.tlsUntrustedIssuer, during: .tls, evidence: [Evidence(.agent, text: failure.detail)])
+    }
+
+    private func bytes(_ failure: TDSFailure) -> Evidence {
+        failure.bytes.isEmpty
+            ? Evidence(.agent, text: failure.detail) : Evidence(.bytes, code: hex(failure.bytes.prefix(16)), text: failure.detail)
+    }
+
+    static func error(_ message: TDSServerMessage) -> AzureSQLError {
+        AzureSQLError(number: Int(message.number), state: Int(message.state), level: Int(message.class), text: message.text)
+    }
+
+    func context(tenant: String?) -> AzureSQLContext {
+        AzureSQLContext(
+            host: target.host, database: target.database, sentToken: true,
+            isServerless: target.wake.expectsSleep(isServerless: isServerless),
+            resumingFor: probe.memory.withLock(\.ledger).resumingFor(now: .now), claims: token?.claims, now: .now, prediction: prediction,
+            requiredTenant: tenant)
+    }
+}
+
+extension TDSFailure.Cause {
+    /// Whether it is the server's answer, rather than the way to it.
+    fileprivate var isServersWord: Bool { self == .loginRefused || self == .requestFailed || self == .redirectRefused }
+}

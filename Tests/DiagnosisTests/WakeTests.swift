@@ -1,0 +1,132 @@
+// Who may wake a database that sleeps, and how often.
+import Testing
+
+@testable import Diagnosis
+
+@Suite struct WakeTests {
+    private static func later(_ seconds: Int) -> Timestamp { noon + .seconds(seconds) }
+
+    /// When logins are made by a probe every minute for `days`.
+    private static func logins(limit: Int?, days: Int) -> [Timestamp] {
+        var ledger = WakeLedger()
+        var made: [Timestamp] = []
+        for minute in 0..<(days * 1440) {
+            let now = later(minute * 60)
+            guard ledger.decide(limit: limit, now: now) == .login else { continue }
+            ledger.begin(at: now)
+            ledger.end(isUnavailable: false, at: now)
+            made.append(now)
+        }
+        return made
+    }
+
+    @Test("A budget is never exceeded within any day, and is spread over it", arguments: [1, 4, 7, 24])
+    func budget(limit: Int) {
+        let made = Self.logins(limit: limit, days: 3)
+        #expect(made.count <= limit * 3 && made.count >= limit * 3 - limit / 4 - 3, "\(made.count)")
+        for (index, time) in made.enumerated() {
+            let day = made[index...].prefix { $0 - time < WakeLedger.day }
+            #expect(day.count <= limit)
+            if index > 0 { #expect(time - made[index - 1] >= .seconds(86400 / limit)) }
+        }
+    }
+
+    @Test("Without a limit every probe logs in, with the limit 0 none does and nobody says when")
+    func extremes() {
+        #expect(Self.logins(limit: nil, days: 1).count == 1440)
+        #expect(WakeLedger().decide(limit: 0, now: noon) == .sleep(until: nil))
+    }
+
+    @Test("A budget survives a restart: what is written reads back the same, and decides the same")
+    func restart() throws {
+        var ledger = WakeLedger()
+        ledger.begin(at: noon)
+        let written = try #require(JSON(parsing: ledger.json.compact))
+        let read = try #require(WakeLedger(written))
+        #expect(read == ledger)
+        #expect(read.decide(limit: 4, now: Self.later(60)) == .sleep(until: Self.later(6 * 3600)))
+        var fresh = WakeLedger()
+        fresh.merge(read)
+        #expect(fresh.decide(limit: 4, now: Self.later(60)) == .sleep(until: Self.later(6 * 3600)))
+        #expect(WakeLedger(JSON.null) == nil)
+    }
+
+    @Test("A database that was woken is asked until it is awake, at no further cost; one that does not wake is let be")
+    func resuming() {
+        var ledger = WakeLedger()
+        ledger.begin(at: noon)
+        ledger.end(isUnavailable: true, at: noon)
+        #expect(ledger.decide(limit: 1, now: Self.later(60)) == .login)
+        ledger.begin(at: Self.later(60))
+        #expect(ledger.logins == [noon])
+        #expect(ledger.resumingFor(now: Self.later(60)) == .seconds(60))
+        ledger.end(isUnavailable: true, at: Self.later(60))
+        #expect(ledger.resumingSince == noon)
+        #expect(ledger.decide(limit: 1, now: Self.later(600)) == .sleep(until: Self.later(86400)))
+        ledger.end(isUnavailable: false, at: Self.later(61))
+        #expect(ledger.decide(limit: 1, now: Self.later(62)) == .sleep(until: Self.later(86400)))
+    }
+
+    @Test("A clock that was set back locks nobody out")
+    func clock() {
+        let ledger = WakeLedger(logins: [Self.later(86400)])
+        #expect(ledger.decide(limit: 4, now: noon) == .login)
+    }
+
+    struct Row: Sendable, CustomTestStringConvertible {
+        var mode: WakeMode
+        var isServerless: Bool?
+        var limit: Int?
+        var expectsSleep: Bool
+        var testDescription: String { "\(mode.text), serverless \(isServerless.map(String.init) ?? "unknown")" }
+    }
+
+    @Test(
+        "Modes and tiers",
+        arguments: [
+            Row(mode: .auto, isServerless: nil, limit: nil, expectsSleep: false),
+            Row(mode: .auto, isServerless: false, limit: nil, expectsSleep: false),
+            Row(mode: .auto, isServerless: true, limit: 4, expectsSleep: true),
+            Row(mode: .always, isServerless: true, limit: nil, expectsSleep: true),
+            Row(mode: .never, isServerless: false, limit: 0, expectsSleep: false),
+            Row(mode: .never, isServerless: nil, limit: 0, expectsSleep: true),
+            Row(mode: .budget(6), isServerless: nil, limit: 6, expectsSleep: true),
+        ])
+    func modes(row: Row) {
+        #expect(row.mode.loginsPerDay(isServerless: row.isServerless) == row.limit)
+        #expect(row.mode.expectsSleep(isServerless: row.isServerless) == row.expectsSleep)
+    }
+
+    @Test("Budgets and service objectives are read as they are written")
+    func words() {
+        #expect(WakeMode.budget(from: "6 per day") == .budget(6))
+        for text in ["6", "0 per day", "six per day", "6 per hour", "1441 per day", "-1 per day", ""] {
+            #expect(WakeMode.budget(from: text) == nil, "\(text)")
+        }
+        #expect(ServiceObjective.isServerless("GP_S_Gen5_1"))
+        for objective in ["GP_Gen5_2", "S0", "Basic", "ElasticPool", "BC_Gen5_4", ""] {
+            #expect(!ServiceObjective.isServerless(objective), "\(objective)")
+        }
+    }
+
+    @Test("A check whose logins are left out is asleep; a login that failed before stands, a broken way does not")
+    func status() {
+        let target = Fixture.target()
+        func observation(_ outcome: Observation.Outcome) -> Observation {
+            Observation(check: target.checks[0], started: noon, duration: .seconds(1), phases: [], outcome: outcome)
+        }
+        var status = CheckStatus(id: target.checks[0], target: target)
+        #expect(status.apply(observation(.succeeded))?.to == .up)
+        let change = status.apply(observation(.partial(.asleep)))
+        #expect(change?.from == .up && change?.to == .asleep)
+        #expect(status.apply(observation(.partial(.asleep))) == nil)
+        #expect(status.probes == 1 && status.failures == 0)
+        _ = status.apply(observation(.failed(Failure(.tcpTimeout, during: .tcp))))
+        #expect(status.apply(observation(.partial(.asleep)))?.to == .asleep)
+        _ = status.apply(observation(.failed(Failure(.loginPrincipalUnknown, during: .login))))
+        #expect(status.apply(observation(.partial(.asleep))) == nil)
+        #expect(status.state == .down)
+        _ = status.apply(observation(.succeeded))
+        #expect(status.apply(observation(.partial(.loginPaused))) == nil && status.state == .up)
+    }
+}
