@@ -174,6 +174,8 @@ final class AgentService: Sendable {
             renewed: Set(change.identities.changed))
         running.workbench = after
         store.follow(after.followed)
+        // An identity that is another one now under its name has no past.
+        diagnosis.recall(Set(change.checks.added + change.identities.added.map { CheckID(watching: $0) }))
         hosts.replace(after.configuration.server.hosts)
         surroundings.sink.obey(after.configuration.log)
         if gate.limit != after.configuration.limits.concurrency {
