@@ -94,12 +94,8 @@ package struct LabTarget: Sendable, Hashable {
     /// One Azure SQL database, on the lab's own server. Logins by token name no user.
     package static let standardAzureSQL = [LabTarget(name: "ledger", engine: .azuresql, database: "ledger", role: "app", privateLink: true)]
 
-    /// Whether the agent of this version accepts the engine `azuresql`. If not, such a target is served, but `agent-lab up` starts it only
-    /// with `--engine azuresql`, and the configuration file leaves it out.
-    package static let isAzureSQLProbed = false
-
     /// What `agent-lab up` starts: every engine that the agent knows.
-    package static let everyEngine = standard + standardMySQL + (isAzureSQLProbed ? standardAzureSQL : [])
+    package static let everyEngine = standard + standardMySQL + standardAzureSQL
 
     /// What a lab of one engine consists of.
     package static func standard(of engine: Engine) -> [LabTarget] {
