@@ -57,10 +57,12 @@ package struct LabTarget: Sendable, Hashable {
     package var shared: Bool
     /// Whether the name goes over `privatelink` instead of the server's own alias.
     package var privateLink: Bool
+    /// Whether an Azure SQL database is of a tier that may sleep.
+    package var isServerless: Bool
 
     package init(
         name: String, engine: Engine = .postgresql, database: String, role: String, identities: [String] = ["app"],
-        blackHole: Bool = false, shared: Bool = false, privateLink: Bool = false
+        blackHole: Bool = false, shared: Bool = false, privateLink: Bool = false, isServerless: Bool = false
     ) {
         self.name = name
         self.engine = engine
@@ -70,6 +72,7 @@ package struct LabTarget: Sendable, Hashable {
         self.blackHole = blackHole
         self.shared = shared
         self.privateLink = privateLink
+        self.isServerless = isServerless
     }
 
     package var host: String { "\(name).\(Self.suffix(of: engine))" }

@@ -171,7 +171,8 @@ package final class AzureSQLService: Sendable {
         }
         var script = AzureSQLScript.standard()
         script.admit = admission(to: Set(group.map(\.database)), on: Set(group.map { $0.host.lowercased() }))
-        let objective = entry?.fault == .azureAsleep ? "GP_S_Gen5_1" : "GP_Gen5_2"
+        let isServerless = entry?.fault == .azureAsleep || group.contains(where: \.isServerless)
+        let objective = isServerless ? "GP_S_Gen5_1" : "GP_Gen5_2"
         script.answerAbout = { self.answer(about: $0, $1, objective) }
         if let entry {
             if entry.fault == .azureAsleep {
