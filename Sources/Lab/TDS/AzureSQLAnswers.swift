@@ -54,10 +54,12 @@ extension AzureSQLScript {
         }
     }
 
-    /// What a user is told who asks about the session itself and about rights: one who has all that is asked for.
+    /// What a user is told who asks about the session itself and about rights: those of `AzureSQLRights`.
     ///
     /// No SQL is understood here: the questions of the agent are known by the functions they call. Nil for other statements.
-    static func sessionAnswer(_ sql: String, user: Principal, database: String, objective: String) -> [ReplyToken]? {
+    static func sessionAnswer(
+        _ sql: String, _ parameters: [ProcedureCall.Parameter], user: Principal, database: String, objective: String
+    ) -> [ReplyToken]? {
         let text = ColumnType(.nVarChar, size: 256)
         let number = ColumnType(.intN, size: 8)
         func row(_ values: [(ColumnType, TDSValue)]) -> [ReplyToken] {
@@ -78,16 +80,17 @@ extension AzureSQLScript {
             let counts: [Int64] = [0, 3, 3, 3, 0, 0]
             return row(words + counts.map { (number, .integer($0)) })
         }
-        // A list of rights: who asks, and then nothing that is wrong, in as many result sets as there are statements.
+        // A list of rights: who asks, and then what is wrong, in as many result sets as there are statements.
         if sql.hasPrefix("SELECT -1, N'self'") {
-            let types = Array(repeating: text, count: 8) + [number, number]
+            let values = parameters.compactMap { parameter in parameter.value.text.map { (parameter.name, $0) } }
+            let rights = AzureSQLRights(user: user.name, parameters: Dictionary(values) { $1 })
+            guard let sets = rights.answer(sql) else { return nil }
+            let types = [number] + Array(repeating: text, count: 7) + [number, number]
             let columns = types.enumerated().map { TDSColumn("c\($0.offset)", $0.element, flags: 0x0009) }
-            let me: [TDSValue] = ["-1", "self", "role", .null, .text(user.name), .null, .null, .null, 1, 1]
-            let count = sql.split(separator: "\n").count
-            return (0..<count).flatMap { index -> [ReplyToken] in
-                var set = rows(columns, index == 0 ? [me] : [])
-                let status: Done.Status = index + 1 < count ? [.count, .more] : [.count]
-                set[set.count - 1] = .done(Done(status, command: Done.selectCommand, rowCount: index == 0 ? 1 : 0))
+            return sets.enumerated().flatMap { index, found -> [ReplyToken] in
+                var set = rows(columns, found)
+                let status: Done.Status = index + 1 < sets.count ? [.count, .more] : [.count]
+                set[set.count - 1] = .done(Done(status, command: Done.selectCommand, rowCount: UInt64(found.count)))
                 return set
             }
         }
