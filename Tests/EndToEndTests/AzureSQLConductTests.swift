@@ -50,8 +50,12 @@ import Testing
                 let records = bench.lab.recorder.records(of: Self.target(fault).name)
                 // The service and `diagnose` both came, and in the clear they asked for TLS and said nothing else, whatever was answered.
                 #expect(records.count >= 2, "\(fault.name): \(records.count) connections")
-                #expect(!records.contains { record in pieces.contains { record.contains($0) } }, "\(fault.name): a piece of the token in the clear")
-                #expect(records.allSatisfy { Self.isTLSOrNothing($0.beforeTLS) }, "\(fault.name): \(records.map { Array($0.beforeTLS.prefix(80)) })")
+                #expect(
+                    !records.contains { record in pieces.contains { record.contains($0) } },
+                    "\(fault.name): a piece of the token in the clear")
+                #expect(
+                    records.allSatisfy { Self.isTLSOrNothing($0.beforeTLS) },
+                    "\(fault.name): \(records.map { Array($0.beforeTLS.prefix(80)) })")
                 // What the server read out of TLS, or would have.
                 let logins = azureSQL.logins(of: Self.target(fault).name)
                 if Self.impostors.contains(fault) { #expect(logins.isEmpty, "\(fault.name): \(logins.count) logins") }
@@ -86,7 +90,8 @@ import Testing
             let result = try await bench.diagnose(["ledger", "--output", "json"])
             let check = (try jsonObject(result.output)["checks"] as? [[String: Any]])?.first ?? [:]
             let facts = check["facts"] as? [String: Any] ?? [:]
-            #expect((facts["redirected_to"] as? String)?.hasPrefix("w1.tr1.lab1-a.worker.database.windows.net:11") == true, "\(result.output)")
+            #expect(
+                (facts["redirected_to"] as? String)?.hasPrefix("w1.tr1.lab1-a.worker.database.windows.net:11") == true, "\(result.output)")
             let steps = (facts["redirect_phases"] as? [[String: Any]] ?? []).compactMap { $0["name"] as? String }
             #expect(steps == ["dns", "tcp", "negotiate", "tls", "login"])
             #expect(try await bench.diagnose(["ledger"]).output.contains("redirected to w1.tr1"))
