@@ -215,7 +215,7 @@ final class AgentService: Sendable {
     private static func log(_ change: StateChange, _ observation: Observation, _ logger: Logger) {
         var metadata: Logger.Metadata = ["check.id": "\(change.check)", "state.from": "\(change.from.rawValue)"]
         guard change.to == .down else {
-            logger.notice("check is up", metadata: metadata)
+            logger.notice("check is \(change.to.rawValue)", metadata: metadata)
             return
         }
         metadata["failure.cause"] = "\(change.cause?.rawValue ?? "")"

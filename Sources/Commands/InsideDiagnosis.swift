@@ -165,7 +165,7 @@ final class InsideDiagnosis: Diagnosing, Service {
                             if let told = await self.sources.ask(name, latest) { seen.tokens.withLock { $0[name] = told } }
                         }
                     }
-                    for check in checks { probes.addTask { await self.probe(check, question.isCommand, deadline, seen) } }
+                    for check in checks { probes.addTask { await self.probe(check, question, deadline, seen) } }
                 }
                 return .end(.finished)
             }
@@ -208,8 +208,8 @@ final class InsideDiagnosis: Diagnosing, Service {
         }
     }
 
-    private func probe(_ check: CheckID, _ isCommand: Bool, _ deadline: Deadline, _ seen: Seen) async {
-        guard isCommand else {
+    private func probe(_ check: CheckID, _ question: DiagnoseQuestion, _ deadline: Deadline, _ seen: Seen) async {
+        guard question.isCommand else {
             let answer = await onDemand.ask(check, within: deadline.remaining)
             return seen.answers.withLock { $0[check] = answer }
         }
@@ -217,11 +217,13 @@ final class InsideDiagnosis: Diagnosing, Service {
         defer { places.leave() }
         // A person has perhaps mended something: the rest that logins take after a refusal begins anew.
         sources.reset(check)
-        var answer = await onDemand.ask(check, within: deadline.remaining, for: .command)
-        // It was a probe that had begun before, while logins rested.
-        if case .observed(let observation) = answer, observation.isPartial {
+        var answer = await onDemand.ask(check, within: deadline.remaining, for: .command, wakes: question.wakes)
+        // It was a probe that had begun before, while logins rested, or that was not to wake the database.
+        if case .observed(let observation) = answer,
+            observation.outcome == .partial(.loginPaused) || question.wakes && observation.isPartial
+        {
             sources.reset(check)
-            answer = await onDemand.ask(check, within: deadline.remaining, for: .command)
+            answer = await onDemand.ask(check, within: deadline.remaining, for: .command, wakes: question.wakes)
         }
         guard !Task.isCancelled else { return }
         seen.answers.withLock { $0[check] = answer }

@@ -37,7 +37,8 @@ package final class HistoryStore: HistoryRecording, HistoryDatabase, Sendable {
     ) {
         state = StoreState(path: path, queueLimit: queueLimit)
         engine = StoreEngine(
-            state: state, file: path.map { StoreFile(path: $0, mounts: mounts) }, retention: retention, pace: pace, now: now, logger: logger, onCommit: onCommit,
+            state: state, file: path.map { StoreFile(path: $0, mounts: mounts) }, retention: retention, pace: pace, now: now,
+            logger: logger, onCommit: onCommit,
             onChange: onChange)
         self.pace = pace
         self.now = now

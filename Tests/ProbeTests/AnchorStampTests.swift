@@ -38,10 +38,12 @@ import Testing
 
         func change() { state.withLock { $0.time += 1 } }
         func hang() { state.withLock { $0.hanging = DispatchSemaphore(value: 0) } }
-        func recover() { state.withLock { state in
-            for _ in 0..<100 { state.hanging?.signal() }
-            state.hanging = nil
-        } }
+        func recover() {
+            state.withLock { state in
+                for _ in 0..<100 { state.hanging?.signal() }
+                state.hanging = nil
+            }
+        }
 
         func time(_ path: String) -> Int64 {
             let hanging = state.withLock(\.hanging)
@@ -51,7 +53,8 @@ import Testing
         }
     }
 
-    @Test("A look that hangs holds nobody up: what was vouched for stays in use, and is asked anew when the disk answers with a change",
+    @Test(
+        "A look that hangs holds nobody up: what was vouched for stays in use, and is asked anew when the disk answers with a change",
         .timeLimit(.minutes(1)))
     func hangingDisk() async throws {
         let disk = Disk()
@@ -83,7 +86,11 @@ import Testing
     @Test("A file that nobody uses any more is not looked at", .timeLimit(.minutes(1)))
     func forgotten() async {
         let looks = Mutex(0)
-        let watch = TrustWatch(look: { _ in looks.withLock { $0 += 1; return 1 } })
+        let watch = TrustWatch(look: { _ in
+            looks.withLock {
+                $0 += 1; return 1
+            }
+        })
         do {
             let anchors = TrustAnchors(caFile: "/nowhere", watch: watch)
             await watch.looked()

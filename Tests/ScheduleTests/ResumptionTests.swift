@@ -72,9 +72,11 @@ import Testing
         #expect(zip(logins.dropFirst(), logins).allSatisfy { $0 - $1 >= 15 * 60 }, "\(logins)")
     }
 
-    @Test("When an account is let in again, the checks that were held for it come back at their slots, whoever was refused", arguments: [
-        Engine.mysql, .postgresql,
-    ])
+    @Test(
+        "When an account is let in again, the checks that were held for it come back at their slots, whoever was refused",
+        arguments: [
+            Engine.mysql, .postgresql,
+        ])
     func lockout(engine: Engine) async throws {
         let attempts = await Self.attempts(engine, seconds: 60 * 30) { $0 < 200 ? .loginRefused : nil }
         let refused = attempts.filter { $0.time < 200 && $0.depth == .query }

@@ -8,7 +8,6 @@ import Testing
 
 @testable import StatusServer
 
-
 /// A server on a port of the system's choice, with sources that tests hold.
 struct ServerBench: Sendable {
     let port: Int

@@ -84,10 +84,12 @@ import Testing
             #expect(store.status.mode == .file && store.status.isUp && store.status.records == 1, "\(kind)")
             #expect(scratch.names.contains("history.db-wal") == !isShared, "\(kind): \(scratch.names)")
             #expect(logs.count(.warning) == (isShared ? 1 : 0), "\(kind)")
-            #expect(try await store.observations(HistoryQuery(limit: 5)).count == 1, "\(kind): read through the one connection that there is")
+            #expect(
+                try await store.observations(HistoryQuery(limit: 5)).count == 1, "\(kind): read through the one connection that there is")
             var other = Configuration()
             other.readonly = true
-            let reads = (try? DatabaseQueue(path: scratch.path, configuration: other).read { try Row.fetchAll($0, sql: "SELECT * FROM checks") })
+            let reads =
+                (try? DatabaseQueue(path: scratch.path, configuration: other).read { try Row.fetchAll($0, sql: "SELECT * FROM checks") })
             #expect((reads == nil) == isShared, "\(kind): \(String(describing: reads))")
             await store.close()
         }

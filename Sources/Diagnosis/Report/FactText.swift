@@ -89,7 +89,9 @@ enum FactText {
     /// `aad_orders reads 3, writes 3, owns 0 of 4 tables`. Earlier versions kept no numbers, so files may hold words only.
     private static func tables(_ value: JSON) -> String {
         let role = text(value["role"])
-        let (reads, writes, owns, all) = (value["readable"]?.number, value["writable"]?.number, value["owned"]?.number, value["tables"]?.number)
+        let (reads, writes, owns, all) = (
+            value["readable"]?.number, value["writable"]?.number, value["owned"]?.number, value["tables"]?.number
+        )
         guard let reads, let writes, let owns, let all else {
             return "\(role) reads \(text(value["reads"])), writes \(text(value["writes"])), owns \(text(value["owns"])) of the tables"
         }
