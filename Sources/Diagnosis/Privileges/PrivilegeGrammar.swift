@@ -49,10 +49,11 @@ package enum PrivilegeGrammar {
     ]
 
     /// What stands behind `on:`.
-    package static func object(_ text: String) -> Result<PrivilegeObject, Problem> {
+    /// - Parameter engine: SQL Server keeps a bare name as it is written, and compares it as the database's collation says.
+    package static func object(_ text: String, for engine: Engine = .postgresql) -> Result<PrivilegeObject, Problem> {
         guard text.utf8.count <= 1024 else { return .failure(Problem("is longer than 1024 bytes")) }
         do {
-            var reader = Reader(try tokens(of: text))
+            var reader = Reader(try tokens(of: text), engine)
             return .success(try reader.object())
         } catch {
             return .failure(error)
@@ -125,7 +126,12 @@ package enum PrivilegeGrammar {
     private struct Reader {
         var rest: ArraySlice<Token>
 
-        init(_ tokens: [Token]) { rest = tokens[...] }
+        let engine: Engine
+
+        init(_ tokens: [Token], _ engine: Engine) {
+            rest = tokens[...]
+            self.engine = engine
+        }
 
         mutating func object() throws(Problem) -> PrivilegeObject {
             let first = keyword() ?? ""
@@ -171,12 +177,17 @@ package enum PrivilegeGrammar {
         private mutating func name(_ what: String, _ example: String) throws(Problem) -> String {
             let name: String
             switch rest.popFirst() {
+            case .word(let word) where engine == .azuresql: name = word
             case .word(let word): name = String(String.UnicodeScalarView(word.unicodeScalars.map(PrivilegeGrammar.folded)))
             case .quoted(let quoted): name = quoted
             default: throw Problem("the name of the \(what) is missing, as in \(example)")
             }
             guard !name.isEmpty else { throw Problem("the name of the \(what) is empty") }
-            guard name.utf8.count <= 63 else {
+            // Source: Microsoft Learn, "Database identifiers": sysname is nvarchar(128).
+            guard engine != .azuresql || name.utf16.count <= 128 else {
+                throw Problem("the name of the \(what) is longer than the 128 characters that SQL Server takes")
+            }
+            guard engine == .azuresql || name.utf8.count <= 63 else {
                 throw Problem("the name of the \(what) is longer than the 63 bytes that PostgreSQL keeps")
             }
             return name
@@ -185,7 +196,8 @@ package enum PrivilegeGrammar {
         private mutating func qualified(_ what: String) throws(Problem) -> (String, String) {
             let first = try name(what, "\(what) sales.orders")
             guard rest.first == .dot else {
-                throw Problem("the schema is missing, as in \(what) public.\(SQLText.identifierWhereNeeded(first))")
+                let example = engine == .azuresql ? "dbo" : engine == .mysql ? "sales" : "public"
+                throw Problem("the schema is missing, as in \(what) \(example).\(SQLText.identifierWhereNeeded(first))")
             }
             rest.removeFirst()
             let second = try name(what, "\(what) sales.orders")
