@@ -106,7 +106,8 @@ import Testing
         let report = try Self.report([["0", "missing", "table", "sales", "orders", "dbo", row.rights, row.way, "1", "1"]])
         #expect(Self.remedies(report) == row.remedies)
         let findings = PrivilegeFindings.of(report, values: RemedyValues())
-        #expect((findings.map(\.detail) + findings.flatMap(\.evidence).compactMap(\.text)).contains { $0.contains(row.text) }, "\(findings)")
+        #expect(
+            (findings.map(\.detail) + findings.flatMap(\.evidence).compactMap(\.text)).contains { $0.contains(row.text) }, "\(findings)")
     }
 
     @Test("A schema in a verdict stands for what the rule speaks of: sequences want UPDATE, not the right to see the schema")
@@ -167,7 +168,8 @@ import Testing
         ])
     func strange(way: String) {
         let rows: [[[String?]]] = [
-            [["-1", "self", "role", nil, "app", nil, nil, nil, "1", "1"]], [["4", "held", "table", "audit", "log", nil, "SELECT", way, "1", "1"]],
+            [["-1", "self", "role", nil, "app", nil, nil, nil, "1", "1"]],
+            [["4", "held", "table", "audit", "log", nil, "SELECT", way, "1", "1"]],
         ]
         #expect(AzureSQLPrivileges.report(Self.rules, sets: rows) == nil)
     }
@@ -189,7 +191,9 @@ import Testing
         let functions = lines.filter { $0.contains("'IF', 'TF', 'FT'") && $0.contains("(N'SELECT', N'SELECT')") }
         #expect(functions.count == 2)
         // NULL is told apart from no, on objects and on the database; a database is asked about by its plain name.
-        for line in lines where line.contains("HAS_PERMS") { #expect(line.contains("THEN N'unknown'") || line.contains("N'absent' ELSE"), "\(line)") }
+        for line in lines where line.contains("HAS_PERMS") {
+            #expect(line.contains("THEN N'unknown'") || line.contains("N'absent' ELSE"), "\(line)")
+        }
         for text in lines + [PrivilegeSurvey.azureSQLStatement] { #expect(!text.contains("QUOTENAME(DB_NAME())")) }
         #expect(PrivilegeSurvey.azureSQLStatement.contains("LIKE N'%GROUP%'"))
         // Something visible in a schema is the use of it.

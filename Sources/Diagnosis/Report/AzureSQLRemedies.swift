@@ -43,7 +43,8 @@ enum AzureSQLRemedies {
         switch source.kind {
         case .deny:
             guard let permission = source.permission, let place = place(source.scope, row) else { return nil }
-            return "REVOKE \(permission)\(place) FROM \(identifier(source.principal));  -- lifts the DENY\(source.isSelf ? "" : " for all who have it through \(identifier(source.principal))")"
+            return
+                "REVOKE \(permission)\(place) FROM \(identifier(source.principal));  -- lifts the DENY\(source.isSelf ? "" : " for all who have it through \(identifier(source.principal))")"
         case .role where source.isDirect:
             return "ALTER ROLE \(identifier(source.principal)) DROP MEMBER \(grantee(report));  -- this role denies it, whatever is granted"
         case .role, .grant, .owner: return nil

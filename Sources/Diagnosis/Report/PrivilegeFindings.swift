@@ -308,7 +308,7 @@ enum PrivilegeFindings {
     }
 
     private static func filled(_ templates: [RemedyTemplate], _ engine: Engine, _ values: RemedyValues) -> [Remedy] {
-        templates.filter { $0.applies(to: engine, source: nil) }.map { $0.filled(from: values) }
+        templates.filter { $0.applies(to: engine, source: nil, values: values) }.map { $0.filled(from: values) }
     }
 
     private static func looks(_ templates: [RemedyTemplate], _ engine: Engine, _ values: RemedyValues) -> [Remedy] {

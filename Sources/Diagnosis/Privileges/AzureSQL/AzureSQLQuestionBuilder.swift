@@ -136,7 +136,8 @@ struct AzureSQLQuestionBuilder {
     /// The rights on which the verdict is against the rule, and apart from them (`doubt`) those without a verdict: NULL is neither yes nor no.
     private func judged(_ demand: PrivilegeDemand, _ words: [Word], _ has: String, schema: String?, _ filter: String = "") -> String {
         let absent = demand == .require ? schema.map { "WHEN SCHEMA_ID(\($0)) IS NULL THEN N'absent' " } ?? "" : ""
-        return "(SELECT a.doubt, STRING_AGG(w.word, N', ') AS rights FROM \(values(words)) CROSS APPLY (SELECT x.has, CASE \(absent)WHEN x.has "
+        return
+            "(SELECT a.doubt, STRING_AGG(w.word, N', ') AS rights FROM \(values(words)) CROSS APPLY (SELECT x.has, CASE \(absent)WHEN x.has "
             + "IS NULL THEN N'unknown' END AS doubt FROM (SELECT \(has) AS has) AS x) AS a WHERE (a.has IS NULL OR a.has = "
             + "\(demand == .require ? 0 : 1))\(filter) GROUP BY a.doubt) AS r"
     }
