@@ -287,7 +287,7 @@ struct ReportBuilder {
     private func remedies(
         _ templates: [RemedyTemplate], _ values: RemedyValues, engine: Engine?, source: TokenSourceKind?
     ) -> [Remedy] {
-        templates.filter { $0.applies(to: engine, source: source) }.map { $0.filled(from: values) }
+        templates.filter { $0.applies(to: engine, source: source, values: values) }.map { $0.filled(from: values) }
     }
 
     // MARK: order and names
