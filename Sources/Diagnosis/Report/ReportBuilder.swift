@@ -78,7 +78,7 @@ struct ReportBuilder {
         let holdsToken = status.tokens.values.contains { $0.expires > now }
         let severity: Severity = broken.isEmpty && holdsToken ? .warning : failure.cause.row.severity
         // An endpoint belongs to the host, so identities that fail alike at it fail for one reason.
-        let isOfHost = [.identityEndpointUnreachable, .identityReplyInvalid, .entraUnavailable].contains(failure.cause)
+        let isOfHost = Self.isOfHost(failure.cause.rawValue)
         let key = Key(
             code: failure.cause.rawValue, place: isOfHost ? "source \(status.source?.rawValue ?? "")" : "identity \(status.name)")
         let position: Int
@@ -105,6 +105,11 @@ struct ReportBuilder {
         drafts[position].checks += severity == .warning ? users : broken
         explained.formUnion(severity == .warning ? users : broken)
         for check in broken where snapshot.checks[check].cause != failure.cause { addChild(check, of: position) }
+    }
+
+    /// Whether trouble with this code is that of the source on this host, whichever identity met it.
+    static func isOfHost(_ code: String) -> Bool {
+        [Cause.identityEndpointUnreachable, .identityReplyInvalid, .entraUnavailable].contains { $0.rawValue == code }
     }
 
     /// Who goes on with the token that is held, and for how long at least, while its source is ill.
