@@ -4,9 +4,14 @@
 package struct ReportText {
     private let report: Report
     private let style: TextStyle
-    /// Those that were asked about, then the others.
-    private let all: [CheckStatus]
+    // Looked up once for all findings: ten thousand checks may fail at the same time, each for a reason of its own.
     private let status: [CheckID: CheckStatus]
+    /// Checks that are up, those that were asked about before the others.
+    private let wellOfIdentity: [String: [CheckStatus]]
+    private let wellOfHost: [String: [CheckStatus]]
+    /// Names of identities by the finding that concerns them.
+    private let identitiesOfFinding: [String: [String]]
+    private let childrenOfFinding: [String: [Finding]]
 
     /// **Shape**: lines with a final newline; blocks are parted by an empty line.
     package static func render(_ report: Report, style: TextStyle = .plain) -> String {
@@ -16,8 +21,15 @@ package struct ReportText {
     private init(report: Report, style: TextStyle) {
         self.report = report
         self.style = style
-        all = report.checks.map(\.status) + report.others
+        let all = report.checks.map(\.status) + report.others
         status = Dictionary(all.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        let well = all.filter { $0.state == .up }
+        wellOfIdentity = Dictionary(grouping: well, by: \.id.identity)
+        wellOfHost = Dictionary(grouping: well, by: \.target.host)
+        identitiesOfFinding = report.identities.reduce(into: [:]) { names, identity in
+            for finding in identity.findings { names[finding, default: []].append(Redactor.scrub(identity.status.name)) }
+        }
+        childrenOfFinding = Dictionary(grouping: report.findings.filter { $0.parent != nil }) { $0.parent ?? "" }
     }
 
     private var text: String {
@@ -62,7 +74,7 @@ package struct ReportText {
         lines += style.paragraph("  ", finding.detail)
         if finding.severity == .error, let sample = sample ?? hit.first { lines += changed(sample) }
         for evidence in finding.evidence.prefix(3) { lines += style.paragraph("  saw  ", Self.seen(evidence)) }
-        for child in report.findings where child.parent == finding.id {
+        for child in childrenOfFinding[finding.id] ?? [] {
             lines += style.paragraph("  also ", "\(list(child.affects)): \(child.code), \(child.detail)")
         }
         lines += scope(finding, hit, sample)
@@ -73,7 +85,7 @@ package struct ReportText {
     }
 
     private func title(_ finding: Finding, _ hit: [CheckStatus]) -> String {
-        let identities = report.identities.filter { $0.findings.contains(finding.id) }.map { Redactor.scrub($0.status.name) }
+        let identities = identitiesOfFinding[finding.id] ?? []
         switch hit.count {
         case 0: return identities.isEmpty ? "agent" : "identity " + identities.joined(separator: ", ")
         case 1: return Self.title(hit[0])
@@ -140,9 +152,11 @@ package struct ReportText {
     /// What the phases that went well rule out, and what works beside it.
     private func ruledOut(_ finding: Finding, _ hit: [CheckStatus], _ sample: CheckStatus?) -> [String] {
         guard let sample, let probe = sample.last, probe.failure != nil else { return [] }
-        let well = all.filter { $0.state == .up && !finding.affects.contains($0.id) }
-        let sameIdentity = well.first { $0.id.identity == sample.id.identity && $0.target.name != sample.target.name }
-        let sameServer = well.first { $0.target.host == sample.target.host && $0.id.identity != sample.id.identity }
+        let affected = Set(finding.affects)
+        let sameIdentity = wellOfIdentity[sample.id.identity]?.first {
+            $0.target.name != sample.target.name && !affected.contains($0.id)
+        }
+        let sameServer = wellOfHost[sample.target.host]?.first { $0.id.identity != sample.id.identity && !affected.contains($0.id) }
         func aside(_ status: CheckStatus?) -> String { status.map { " (\(Redactor.scrub($0.id.description)) is up)" } ?? "" }
         var words: [String] = []
         for (phase, word) in [(Phase.token, "identity"), (.dns, "DNS"), (.tcp, "network"), (.tls, "TLS"), (.login, "login")]
