@@ -56,12 +56,10 @@ struct DayFigures {
         let board = Board(targets: targets, identities: ["app"])
         let metrics = Metrics()
         let quiet = Logger(label: "bench", factory: { _ in SwiftLogNoOpLogHandler() })
-        var retention = Retention()
-        retention.pause = .zero
         let commits = Mutex<[Double]>([])
         let later = Mutex(Duration.zero)
         let store = HistoryStore(
-            path: scratch + "/day.db", retention: retention, now: { clock.wall + later.withLock { $0 } },
+            path: scratch + "/day.db", now: { clock.wall + later.withLock { $0 } }, clock: { clock.now + later.withLock { $0 } },
             incidentsMayOpen: { clock.now - begin >= HistoryStore.quietTime }, logger: quiet,
             onCommit: { commit in commits.withLock { $0.append(commit.duration.seconds * 1000) } })
         let tally = Mutex(Tally(starts: Array(repeating: 0, count: hours * 3600 + 1200)))
@@ -210,13 +208,14 @@ struct DayFigures {
         return marks
     }
 
-    /// Eight days later the successes of the day are too old: they go in small steps.
+    /// Eight days later the successes of the day are too old: they go in small steps, minute by minute.
     private func retire(_ store: HistoryStore, _ later: borrowing Mutex<Duration>) async throws -> (records: UInt64, longest: Double) {
         later.withLock { $0 = .seconds(8 * 86_400) }
         var longest = 0.0
         var before: UInt64 = .max
         while store.status.pruned != before {
             before = store.status.pruned
+            later.withLock { $0 += Retention().pause }
             let begun = ContinuousClock.now
             await store.flush()
             longest = max(longest, (ContinuousClock.now - begun).seconds * 1000)
