@@ -40,6 +40,7 @@ struct AzureSQLRun: TokenRun {
         defer { run.gate?.leave() }
         guard decision == .login else {
             try await greet(addresses, trust)
+            record.facts.serviceObjective = knownObjective
             record.facts.wake = decision == nil ? nil : probe.memory.withLock(\.ledger)
             return .partial(decision == nil ? .loginPaused : .asleep)
         }
@@ -51,6 +52,7 @@ struct AzureSQLRun: TokenRun {
             // It was asleep and is not down: the next probe looks again.
             record.leave()
             record.skip(.login, "the database is waking up")
+            record.facts.serviceObjective = knownObjective
             return .partial(.asleep)
         }
         do {
@@ -66,11 +68,12 @@ struct AzureSQLRun: TokenRun {
 
     // MARK: wake
 
-    var isServerless: Bool? {
-        let objective =
-            record.facts.serviceObjective ?? probe.memory.withLock(\.serviceObjective) ?? tools.lastGood(probe.id)?.serviceObjective
-        return objective.map(ServiceObjective.isServerless)
+    /// The tier, as far as anybody has seen it.
+    private var knownObjective: String? {
+        record.facts.serviceObjective ?? probe.memory.withLock(\.serviceObjective) ?? tools.lastGood(probe.id)?.serviceObjective
     }
+
+    var isServerless: Bool? { knownObjective.map(ServiceObjective.isServerless) }
 
     private func wakeDecision() -> WakeLedger.Decision {
         guard !run.wakes else { return .login }

@@ -229,7 +229,7 @@ final class AzureSQLSession: ChannelInboundHandler {
     private func answer(_ sql: String, _ parameters: [ProcedureCall.Parameter], isCall: Bool, _ context: ChannelHandlerContext) {
         isStopped = false
         if script.troubles[.query] != nil { return misbehave(.query, context) }
-        var tokens = admitted.flatMap { script.answerAbout($0, sql) } ?? script.answer(sql, parameters)
+        var tokens = admitted.flatMap { script.answerAbout($0, sql, parameters) } ?? script.answer(sql, parameters)
         // No answer at all, until the client loses patience.
         if tokens.isEmpty { return }
         if isCall, case .done(var done)? = tokens.last {

@@ -139,7 +139,9 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
     /// **Isolation**: on the loop.
     func tcpTimedOut(_ address: String) {
         guard case .idle = state.step else { return }
-        perform(state.fail(TDSFailure(.timedOut, during: .tcp, "No answer from \(address), port \(settings.port).")))
+        var failure = TDSFailure(.timedOut, during: .tcp, "No answer from \(address), port \(settings.port).")
+        failure.address = "\(address):\(settings.port)"
+        perform(state.fail(failure))
     }
 
     /// **Isolation**: on the loop.
@@ -264,7 +266,7 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
             if let phase = unfinishedPhase { note(phase) }
             failure.hop = settings.hop
             failure.timings = timings
-            failure.address = remoteAddress
+            failure.address = failure.address ?? remoteAddress
             failure.facts = failure.facts.map(complete)
             opening.answer(.failure(failure))
         case .sendRequest(let id):
