@@ -88,7 +88,8 @@ struct InsideDiagnose: Sendable {
 
     private func ask(_ name: String, within limit: Duration) async -> Result<HTTPReply, NoReport> {
         let parameters =
-            ["run=\(name)", "fail_on=\(failOn.rawValue)", agent.look] + (timeout.map { ["timeout=\($0.seconds)"] } ?? []) + (wakes ? ["wake=1"] : [])
+            ["run=\(name)", "fail_on=\(failOn.rawValue)", agent.look] + (timeout.map { ["timeout=\($0.seconds)"] } ?? [])
+            + (wakes ? ["wake=1"] : [])
         let accept = output == .json ? "application/json" : "text/plain"
         return await withTaskGroup(of: Event.self) { group in
             group.addTask {

@@ -202,7 +202,8 @@ final class InsideDiagnosis: Diagnosing, Service {
         sources.reset(check)
         var answer = await onDemand.ask(check, within: deadline.remaining, for: .command, wakes: question.wakes)
         // It was a probe that had begun before, while logins rested, or that was not to wake the database.
-        if case .observed(let observation) = answer, observation.outcome == .partial(.loginPaused) || question.wakes && observation.isPartial
+        if case .observed(let observation) = answer,
+            observation.outcome == .partial(.loginPaused) || question.wakes && observation.isPartial
         {
             sources.reset(check)
             answer = await onDemand.ask(check, within: deadline.remaining, for: .command, wakes: question.wakes)

@@ -69,7 +69,9 @@ struct TrackerRow: Sendable, CustomTestStringConvertible {
             TrackerRow(
                 what: "neither does it when the way failed after it", probes: "lraa..", steps: "on---c",
                 incidents: ["0-4 login_principal_unknown×1 tcp_refused×1"]),
-            TrackerRow(what: "a login that was refused once is suspected while it sleeps", probes: "saas", steps: "---o", incidents: ["0- server_unavailable×2"]),
+            TrackerRow(
+                what: "a login that was refused once is suspected while it sleeps", probes: "saas", steps: "---o",
+                incidents: ["0- server_unavailable×2"]),
             TrackerRow(
                 what: "a second incident is another one", probes: "l..rr", steps: "o-c-o",
                 incidents: ["0-1 login_principal_unknown×1", "3- tcp_refused×2"]),

@@ -50,8 +50,12 @@ import Testing
                 let records = bench.lab.recorder.records(of: Self.target(fault).name)
                 // The service and `diagnose` both came, and in the clear they asked for TLS and said nothing else, whatever was answered.
                 #expect(records.count >= 2, "\(fault.name): \(records.count) connections")
-                #expect(!records.contains { record in pieces.contains { record.contains($0) } }, "\(fault.name): a piece of the token in the clear")
-                #expect(records.allSatisfy { Self.isTLSOrNothing($0.beforeTLS) }, "\(fault.name): \(records.map { Array($0.beforeTLS.prefix(80)) })")
+                #expect(
+                    !records.contains { record in pieces.contains { record.contains($0) } },
+                    "\(fault.name): a piece of the token in the clear")
+                #expect(
+                    records.allSatisfy { Self.isTLSOrNothing($0.beforeTLS) },
+                    "\(fault.name): \(records.map { Array($0.beforeTLS.prefix(80)) })")
                 // What the server read out of TLS, or would have.
                 let logins = azureSQL.logins(of: Self.target(fault).name)
                 if Self.impostors.contains(fault) { #expect(logins.isEmpty, "\(fault.name): \(logins.count) logins") }
@@ -86,7 +90,8 @@ import Testing
             let result = try await bench.diagnose(["ledger", "--output", "json"])
             let check = (try jsonObject(result.output)["checks"] as? [[String: Any]])?.first ?? [:]
             let facts = check["facts"] as? [String: Any] ?? [:]
-            #expect((facts["redirected_to"] as? String)?.hasPrefix("w1.tr1.lab1-a.worker.database.windows.net:11") == true, "\(result.output)")
+            #expect(
+                (facts["redirected_to"] as? String)?.hasPrefix("w1.tr1.lab1-a.worker.database.windows.net:11") == true, "\(result.output)")
             let steps = (facts["redirect_phases"] as? [[String: Any]] ?? []).compactMap { $0["name"] as? String }
             #expect(steps == ["dns", "tcp", "negotiate", "tls", "login"])
             #expect(try await bench.diagnose(["ledger"]).output.contains("redirected to w1.tr1"))
@@ -112,6 +117,18 @@ import Testing
             #expect(result.output.contains("inside agent") && result.output.contains("entra_auth_disabled"), "\(result.output)")
             #expect(azureSQL.logins(of: "ledger").contains { $0.asksForIssuer })
             #expect(await service.program.stop().status == 0)
+
+            // Who was let in once with a token of this tenant is refused for something else.
+            try await bench.lab.faults.turnOffAll()
+            let known = try await bench.startService()
+            _ = try await eventually("ledger is up") { try await known.check("ledger/app")["state"] as? String == "up" ? true : nil }
+            azureSQL.forgetLogins()
+            try await bench.lab.faults.turnOn(.azureNoAdmin, target: "ledger")
+            _ = try await eventually("the administrator is missed") {
+                try await known.check("ledger/app")["cause"] as? String == "entra_auth_disabled" ? true : nil
+            }
+            #expect(!azureSQL.logins(of: "ledger").contains { $0.asksForIssuer })
+            #expect(await known.program.stop().status == 0)
         }
     }
 

@@ -42,7 +42,8 @@ import Testing
             remedies: ["REVOKE UPDATE ON OBJECT::[dbo].[audit_log] FROM", "GRANT UPDATE ON OBJECT::[dbo].[audit_log] TO [app];"],
             text: ["DENY to app"]),
         Row(
-            name: "absent", privileges: "      require: [{on: \"table dbo.acounts\", grants: [select]}]", finding: ("privilege_missing", 50),
+            name: "absent", privileges: "      require: [{on: \"table dbo.acounts\", grants: [select]}]",
+            finding: ("privilege_missing", 50),
             text: ["dbo.acounts", "does not exist"]),
         Row(
             name: "excess", privileges: "      deny: [{on: \"table dbo.entries\", grants: [delete]}]", finding: ("over_privileged", 0),
@@ -56,7 +57,8 @@ import Testing
         try await withAgentBench(options) { bench in
             var text = try String(contentsOfFile: bench.configurationPath, encoding: .utf8)
             for row in Self.rows {
-                text = text.replacingOccurrences(of: "  - name: \(row.name)\n", with: "  - name: \(row.name)\n    privileges:\n\(row.privileges)\n")
+                text = text.replacingOccurrences(
+                    of: "  - name: \(row.name)\n", with: "  - name: \(row.name)\n    privileges:\n\(row.privileges)\n")
             }
             try text.write(toFile: bench.configurationPath, atomically: true, encoding: .utf8)
             for row in Self.rows {

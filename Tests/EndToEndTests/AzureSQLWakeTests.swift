@@ -21,7 +21,8 @@ import Testing
     private func words(_ result: ProgramResult) -> String { result.output.split(whereSeparator: \.isWhitespace).joined(separator: " ") }
 
     /// Waits until so many more probes of the check have stopped before the login.
-    private func sleepingProbes(_ count: Int, of check: String = "ledger/app", _ bench: AgentBench, _ service: AgentBench.Service) async throws
+    private func sleepingProbes(_ count: Int, of check: String = "ledger/app", _ bench: AgentBench, _ service: AgentBench.Service)
+        async throws
     {
         func seen() async throws -> Int {
             let page = try jsonObject(try await service.get("/api/v1/history?check=\(check)&limit=1000").body)
@@ -50,6 +51,8 @@ import Testing
             #expect(!metrics.contains("dbprobe_up{target=\"ledger\""), "neither up nor down")
             #expect(metrics.contains("dbprobe_checks{engine=\"azuresql\",state=\"asleep\"} 1"))
             #expect(metrics.contains("dbprobe_tls_cert_expiry_timestamp_seconds{target=\"ledger\""))
+            let asked = try await service.get("/probe?target=ledger").body
+            #expect(asked.contains("probe_db_asleep 1") && !asked.contains("\nprobe_success "), "\(asked)")
             let page = try await service.get("/").body
             #expect(page.contains("asleep") && page.contains("next login from"))
             let status = try await bench.agent.run(["status", "--config", bench.configurationPath])
@@ -57,11 +60,15 @@ import Testing
 
             let diagnosis = try await bench.diagnose(["ledger"])
             #expect(diagnosis.status == 0 && diagnosis.output.contains("inside agent"), "\(diagnosis.output)")
-            #expect(words(diagnosis).contains("The database is serverless (GP_S_Gen5_1), so it may be paused; wake: auto; 1 login in the last day"))
+            #expect(
+                words(diagnosis).contains(
+                    "The database is serverless (GP_S_Gen5_1), so it may be paused; wake: auto; 1 login in the last day"))
             #expect(words(diagnosis).contains("agent diagnose ledger/app --wake logs in now. That wakes the database, and is billed"))
             #expect(azureSQL.logins(of: "ledger").count == 1, "who asks does not log in")
             let stopped = await service.program.stop()
-            let lines = try stopped.output.split(separator: "\n").map { try jsonObject(String($0)) }.filter { $0["id"] as? String == "ledger/app" }
+            let lines = try stopped.output.split(separator: "\n").map { try jsonObject(String($0)) }.filter {
+                $0["id"] as? String == "ledger/app"
+            }
             #expect(lines.map { $0["to"] as? String } == ["up", "asleep"], "\(stopped.output)")
             #expect(stopped.errors.contains("check is asleep"))
 
@@ -95,7 +102,9 @@ import Testing
         try await Self.withBench(targets) { bench in
             let azureSQL = try #require(bench.lab.azureSQL)
             var text = try String(contentsOfFile: bench.configurationPath, encoding: .utf8)
-            for (name, mode) in modes { text = text.replacingOccurrences(of: "  - name: \(name)\n", with: "  - name: \(name)\n    wake: \(mode)\n") }
+            for (name, mode) in modes {
+                text = text.replacingOccurrences(of: "  - name: \(name)\n", with: "  - name: \(name)\n    wake: \(mode)\n")
+            }
             try text.write(toFile: bench.configurationPath, atomically: true, encoding: .utf8)
             let service = try await bench.startService()
             for name in ["never", "budget"] { try await state(service, is: "asleep", of: "\(name)/app") }
@@ -129,7 +138,9 @@ import Testing
             let facts = try await bench.diagnose(["ledger"])
             #expect(words(facts).contains("2 logins in the last day"), "\(facts.output)")
             let stopped = await service.program.stop()
-            let lines = try stopped.output.split(separator: "\n").map { try jsonObject(String($0)) }.filter { $0["id"] as? String == "ledger/app" }
+            let lines = try stopped.output.split(separator: "\n").map { try jsonObject(String($0)) }.filter {
+                $0["id"] as? String == "ledger/app"
+            }
             #expect(!lines.contains { $0["to"] as? String == "down" }, "\(stopped.output)")
         }
     }
@@ -149,6 +160,7 @@ import Testing
             try await sleepingProbes(2, bench, service)
             #expect(try await service.check("ledger/app")["cause"] as? String == "login_principal_unknown")
             #expect(azureSQL.logins(of: "ledger").count == 2)
+            #expect(try await service.get("/probe?target=ledger").body.contains("probe_success 0"))
             try await bench.lab.faults.turnOffAll()
             #expect(try await bench.diagnose(["ledger", "--wake"]).status == 0)
             try await state(service, is: "asleep")

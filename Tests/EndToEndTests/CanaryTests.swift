@@ -68,7 +68,8 @@ import Testing
                 try await Task.sleep(for: .milliseconds(1500))
                 for path in [
                     "/", "/metrics", "/api/v1/status", "/api/v1/history", "/api/v1/changes?check=orders/app",
-                    "/api/v1/diagnose?check=orders/app", "/api/v1/changes?check=ledger/app", "/api/v1/diagnose?check=ledger/app", "/livez?verbose", "/readyz?verbose",
+                    "/api/v1/diagnose?check=orders/app", "/api/v1/changes?check=ledger/app", "/api/v1/diagnose?check=ledger/app",
+                    "/livez?verbose", "/readyz?verbose",
                 ] {
                     places.append(("\(path) \(name)", try await service.get(path).body))
                 }

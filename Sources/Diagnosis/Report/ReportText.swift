@@ -195,7 +195,9 @@ package struct ReportText {
         if let end = facts.tokenExpires { parts.append("token ends \(end.near(now)) (in \(Span.long(end - now)))") }
         if let place = facts.redirectedTo { parts.append("redirected to \(Redactor.scrub(place))") }
         // Azure SQL: the server's word for the token is two ids, the database's is a name.
-        if let user = facts.serviceObjective == nil ? facts.sessionUser : facts.currentUser ?? facts.sessionUser { parts.append("user \(Redactor.scrub(user))") }
+        if let user = facts.serviceObjective == nil ? facts.sessionUser : facts.currentUser ?? facts.sessionUser {
+            parts.append("user \(Redactor.scrub(user))")
+        }
         if let rights = facts.rights, rights.administrator == nil { parts.append(rights.sentence) }
         if let skew = facts.clockSkew, abs(skew) >= 1 {
             parts.append("clock \(skew > 0 ? "+" : "-")\(Span.short(.seconds(fraction: abs(skew))))")

@@ -40,7 +40,8 @@ package enum StatusText {
         let rows = items.map { item in
             [
                 style.mark(mark(item.state)) + " " + item.time.description, Redactor.scrub(item.check.description),
-                item.isPartial && item.state != .asleep ? "partial" : item.state.rawValue, Span.short(item.duration), cause(item.cause, item.phase),
+                item.isPartial && item.state != .asleep ? "partial" : item.state.rawValue, Span.short(item.duration),
+                cause(item.cause, item.phase),
                 item.evidence.first?.line ?? "",
             ]
         }

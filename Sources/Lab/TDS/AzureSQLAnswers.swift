@@ -113,7 +113,10 @@ extension AzureSQLScript {
                 "decimal", ColumnType(.decimal, size: 17, precision: 38, scale: 4),
                 .decimal(TDSDecimal(magnitude: 123_456_789_012_345_678, scale: 4))
             ),
-            ("numeric", ColumnType(.numeric, size: 5, precision: 9, scale: 2), .decimal(TDSDecimal(isNegative: true, magnitude: 5, scale: 2))),
+            (
+                "numeric", ColumnType(.numeric, size: 5, precision: 9, scale: 2),
+                .decimal(TDSDecimal(isNegative: true, magnitude: 5, scale: 2))
+            ),
             ("money", ColumnType(.moneyN, size: 8), .decimal(TDSDecimal(isNegative: true, magnitude: 12_345, scale: 4))),
             ("smallmoney", ColumnType(.moneyN, size: 4), .decimal(TDSDecimal(magnitude: 99, scale: 4))),
             ("guid", ColumnType(.guid, size: 16), TDSIdentifier("00112233-4455-6677-8899-aabbccddeeff").map(TDSValue.identifier) ?? nil),

@@ -80,7 +80,8 @@ struct AzureSQLRights {
     /// A table that is asked for by name and not there.
     private func absent(_ line: String, _ index: Int) -> [[TDSValue]]? {
         let sort = Self.text(between: "ELSE N'missing' END, N'", and: "'", in: line)
-        guard let sort, let schema = parameter(after: "N'\(sort)', CAST(", in: line), let name = parameter(after: " AND o.name = ", in: line),
+        guard let sort, let schema = parameter(after: "N'\(sort)', CAST(", in: line),
+            let name = parameter(after: " AND o.name = ", in: line),
             let rights = Self.text(between: "AS nvarchar(128)), N'", and: "'", in: line)
         else { return nil }
         if sort == "table", schema == Self.schema, Self.tables.contains(name) { return [] }
