@@ -37,19 +37,31 @@ final class InsideDiagnosis: Diagnosing, Service {
     private let places = Gate(limit: atOnce)
     private let medians: MedianShelf
     private let state = Mutex(State())
+    /// Checks of which history is to be asked what it knows from before; nil for all of them.
+    private let (newcomers, newcomer) = AsyncStream<Set<CheckID>?>.makeStream()
 
     init(_ sources: Sources, onDemand: OnDemand, store: HistoryStore) {
         self.sources = sources
         self.onDemand = onDemand
         self.store = store
         medians = MedianShelf(store)
+        newcomer.yield(nil)
     }
 
-    /// Tells the board what history knows from before, then waits for the stop, and ends what is under way so that nobody waits for it.
+    /// Has the board learn what history knows of checks, and of watches over identities, that came with a new configuration.
+    func recall(_ checks: Set<CheckID>) {
+        if !checks.isEmpty { newcomer.yield(checks) }
+    }
+
+    /// Tells the board what history knows from before, at the start and after each reload, and at the stop ends what is under way so that
+    /// nobody waits for it.
     func run() async {
         await cancelWhenGracefulShutdown {
-            if let pasts = try? await self.store.pasts() { self.sources.board().adopt(pasts) }
-            try? await Task.sleep(for: .seconds(1 << 40))
+            for await checks in self.newcomers {
+                // What was recorded until a check was taken out belongs to its past as well.
+                if checks != nil { await self.store.flush() }
+                if let pasts = try? await self.store.pasts(of: checks.map(Array.init)) { self.sources.board().adopt(pasts) }
+            }
         }
         for run in state.withLock({ $0.close() }) { run.finish() }
     }

@@ -139,13 +139,14 @@ package struct PrivilegeSurvey: Sendable, Hashable, JSONRepresentable {
         ]
     }
 
-    /// What history keeps, written when it changes: without numbers that move with every new table.
+    /// What history keeps, written when it changes. Looks are rare, so a new table is at most one entry an hour.
     package var summary: JSON {
         func part(_ number: Int) -> String { number == 0 ? "none" : number >= tables ? "all" : "some" }
         return [
             "role": Redactor.scrub(role), "administrator": administrator, "attributes": attributes.map(\.rawValue), "roles": roles,
             "database": database.map(\.rawValue), "owns_database": ownsDatabase, "makes_objects": schemasToMakeIn > 0,
-            "reads": part(readable), "writes": part(writable), "owns": part(owned), "row_security": rowSecured > 0,
+            "reads": part(readable), "writes": part(writable), "owns": part(owned), "row_security": rowSecured > 0, "tables": tables,
+            "readable": readable, "writable": writable, "owned": owned, "row_secured": rowSecured,
         ]
     }
 }
