@@ -17,6 +17,8 @@ struct ReportBuilder {
     private let checksOfIdentity: [String: [Int]]
     private let checksOfHost: [String: [Int]]
     private let sourceOfIdentity: [String: TokenSourceKind]
+    /// How many identities a server refuses, where it refuses all and more than one; by host.
+    private var refusedAlike: [String: Int?] = [:]
 
     struct Result {
         var findings: [Finding]
@@ -174,11 +176,13 @@ struct ReportBuilder {
 
     /// Whether every identity of this server, and more than one, is unknown to it.
     /// - Returns: how many there are.
-    private func allRefusedAlike(_ status: CheckStatus) -> Int? {
-        let neighbours = (checksOfHost[status.target.host] ?? []).lazy.map { snapshot.checks[$0] }
-        guard neighbours.allSatisfy({ $0.cause == .loginPrincipalUnknown }) else { return nil }
+    private mutating func allRefusedAlike(_ status: CheckStatus) -> Int? {
+        if let known = refusedAlike[status.target.host] { return known }
+        let neighbours = (checksOfHost[status.target.host] ?? []).lazy.map { [snapshot] in snapshot.checks[$0] }
         let identities = Set(neighbours.map(\.id.identity))
-        return identities.count > 1 ? identities.count : nil
+        let all = identities.count > 1 && neighbours.allSatisfy { $0.cause == .loginPrincipalUnknown } ? identities.count : nil
+        refusedAlike.updateValue(all, forKey: status.target.host)
+        return all
     }
 
     private func isDownInToken(_ status: CheckStatus) -> Bool { status.state == .down && status.phase == .token }
@@ -292,7 +296,7 @@ struct ReportBuilder {
     private func remedies(
         _ templates: [RemedyTemplate], _ values: RemedyValues, engine: Engine?, source: TokenSourceKind?
     ) -> [Remedy] {
-        templates.filter { $0.applies(to: engine, source: source) }.map { $0.filled(from: values) }
+        templates.filter { $0.applies(to: engine, source: source, values: values) }.map { $0.filled(from: values) }
     }
 
     // MARK: order and names

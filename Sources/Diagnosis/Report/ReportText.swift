@@ -4,9 +4,14 @@
 package struct ReportText {
     private let report: Report
     private let style: TextStyle
-    /// Those that were asked about, then the others.
-    private let all: [CheckStatus]
+    // Looked up once for all findings: ten thousand checks may fail at the same time, each for a reason of its own.
     private let status: [CheckID: CheckStatus]
+    /// Checks that are up, those that were asked about before the others.
+    private let wellOfIdentity: [String: [CheckStatus]]
+    private let wellOfHost: [String: [CheckStatus]]
+    /// Names of identities by the finding that concerns them.
+    private let identitiesOfFinding: [String: [String]]
+    private let childrenOfFinding: [String: [Finding]]
 
     /// **Shape**: lines with a final newline; blocks are parted by an empty line.
     package static func render(_ report: Report, style: TextStyle = .plain) -> String {
@@ -16,8 +21,15 @@ package struct ReportText {
     private init(report: Report, style: TextStyle) {
         self.report = report
         self.style = style
-        all = report.checks.map(\.status) + report.others
+        let all = report.checks.map(\.status) + report.others
         status = Dictionary(all.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        let well = all.filter { $0.state == .up }
+        wellOfIdentity = Dictionary(grouping: well, by: \.id.identity)
+        wellOfHost = Dictionary(grouping: well, by: \.target.host)
+        identitiesOfFinding = report.identities.reduce(into: [:]) { names, identity in
+            for finding in identity.findings { names[finding, default: []].append(Redactor.scrub(identity.status.name)) }
+        }
+        childrenOfFinding = Dictionary(grouping: report.findings.filter { $0.parent != nil }) { $0.parent ?? "" }
     }
 
     private var text: String {
@@ -88,8 +100,7 @@ package struct ReportText {
         for evidence in finding.evidence.prefix(3) { lines += style.paragraph("  saw  ", Self.seen(evidence)) }
         for other in group.rest.prefix(Self.otherLimit) { lines += same(other, as: group.lead) }
         if group.rest.count > Self.otherLimit { lines.append("  same and \(group.rest.count - Self.otherLimit) more") }
-        let roots = Set(group.findings.map(\.id))
-        for child in report.findings where child.parent.map(roots.contains) ?? false {
+        for child in group.findings.flatMap({ childrenOfFinding[$0.id] ?? [] }) {
             lines += style.paragraph("  also ", "\(list(child.affects)): \(child.code), \(child.detail)")
         }
         lines += scope(finding, identities(group.findings), hit, sample)
@@ -119,8 +130,8 @@ package struct ReportText {
 
     /// Whose trouble these are.
     private func identities(_ findings: [Finding]) -> [String] {
-        let ids = Set(findings.map(\.id))
-        return report.identities.filter { !ids.isDisjoint(with: $0.findings) }.map { Redactor.scrub($0.status.name) }
+        var seen = Set<String>()
+        return findings.flatMap { identitiesOfFinding[$0.id] ?? [] }.filter { seen.insert($0).inserted }
     }
 
     private func title(_ findings: [Finding], _ hit: [CheckStatus]) -> String {
@@ -203,9 +214,11 @@ package struct ReportText {
             let isProven = !hit.isEmpty && finding.phase == .token && hit.allSatisfy { $0.state == .up }
             return isProven ? ["databases", "network"] : []
         }
-        let well = all.filter { $0.state == .up && !finding.affects.contains($0.id) }
-        let sameIdentity = well.first { $0.id.identity == sample.id.identity && $0.target.name != sample.target.name }
-        let sameServer = well.first { $0.target.host == sample.target.host && $0.id.identity != sample.id.identity }
+        let affected = Set(finding.affects)
+        let sameIdentity = wellOfIdentity[sample.id.identity]?.first {
+            $0.target.name != sample.target.name && !affected.contains($0.id)
+        }
+        let sameServer = wellOfHost[sample.target.host]?.first { $0.id.identity != sample.id.identity && !affected.contains($0.id) }
         func aside(_ status: CheckStatus?) -> String { status.map { " (\(Redactor.scrub($0.id.description)) is up)" } ?? "" }
         var words: [String] = []
         for (phase, word) in [(Phase.token, "identity"), (.dns, "DNS"), (.tcp, "network"), (.tls, "TLS"), (.login, "login")]
