@@ -6,6 +6,8 @@ import TDS
 
 extension AzureSQLRun {
     mutating func end(of failure: TDSFailure, from start: ContinuousClock.Instant, _ addresses: [String]) -> ProbeEnd {
+        // The time that passed was ours.
+        guard !place.isAwaited else { return .cancelled }
         note(failure.timings, from: start, failed: failure)
         note(failure.facts, addresses, refused: failure.certificate)
         if record.facts.address == nil { record.facts.address = addresses.first }
@@ -96,8 +98,10 @@ extension AzureSQLRun {
         AzureSQLError(number: Int(message.number), state: Int(message.state), level: Int(message.class), text: message.text)
     }
 
+    /// - Parameter tenant: whose tokens the server takes, where it was just asked; otherwise what it showed when it last let somebody in.
     func context(tenant: String?) -> AzureSQLContext {
-        AzureSQLContext(
+        let tenant = tenant ?? probe.memory.withLock(\.requiredTenant) ?? tools.lastGood(probe.id)?.tenant
+        return AzureSQLContext(
             host: target.host, database: target.database, sentToken: true,
             isServerless: target.wake.expectsSleep(isServerless: isServerless),
             resumingFor: probe.memory.withLock(\.ledger).resumingFor(now: .now), claims: token?.claims, now: .now, prediction: prediction,

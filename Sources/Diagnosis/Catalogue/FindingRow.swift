@@ -66,6 +66,7 @@ extension FindingCode {
                         belongs to
                         """,
                         for: .postgresql),
+                    .look("SHOW GRANTS FOR \(literal: .user)@'%';", for: .mysql),
                     .look(
                         """
                         SELECT USER_NAME(role_principal_id) AS role, USER_NAME(member_principal_id) AS member FROM \

@@ -49,7 +49,8 @@ package enum PrivilegeGrammar {
     ]
 
     /// What stands behind `on:`.
-    /// - Parameter engine: SQL Server keeps a bare name as it is written, and compares it as the database's collation says.
+    /// - Parameter engine: MySQL and SQL Server keep a bare name as it is written, and compare it as the server's setting or the database's
+    ///   collation says; to PostgreSQL it is the same in any case.
     package static func object(_ text: String, for engine: Engine = .postgresql) -> Result<PrivilegeObject, Problem> {
         guard text.utf8.count <= 1024 else { return .failure(Problem("is longer than 1024 bytes")) }
         do {
@@ -125,7 +126,6 @@ package enum PrivilegeGrammar {
 
     private struct Reader {
         var rest: ArraySlice<Token>
-
         let engine: Engine
 
         init(_ tokens: [Token], _ engine: Engine) {
@@ -177,18 +177,27 @@ package enum PrivilegeGrammar {
         private mutating func name(_ what: String, _ example: String) throws(Problem) -> String {
             let name: String
             switch rest.popFirst() {
-            case .word(let word) where engine == .azuresql: name = word
+            case .word(let word) where engine != .postgresql: name = word
             case .word(let word): name = String(String.UnicodeScalarView(word.unicodeScalars.map(PrivilegeGrammar.folded)))
             case .quoted(let quoted): name = quoted
             default: throw Problem("the name of the \(what) is missing, as in \(example)")
             }
             guard !name.isEmpty else { throw Problem("the name of the \(what) is empty") }
+            switch engine {
+            case .postgresql:
+                guard name.utf8.count <= 63 else {
+                    throw Problem("the name of the \(what) is longer than the 63 bytes that PostgreSQL keeps")
+                }
+            // Source: MySQL documentation, "Identifier Length Limits".
+            case .mysql:
+                guard name.unicodeScalars.count <= 64 else {
+                    throw Problem("the name of the \(what) is longer than the 64 characters that MySQL takes")
+                }
             // Source: Microsoft Learn, "Database identifiers": sysname is nvarchar(128).
-            guard engine != .azuresql || name.utf16.count <= 128 else {
-                throw Problem("the name of the \(what) is longer than the 128 characters that SQL Server takes")
-            }
-            guard engine == .azuresql || name.utf8.count <= 63 else {
-                throw Problem("the name of the \(what) is longer than the 63 bytes that PostgreSQL keeps")
+            case .azuresql:
+                guard name.utf16.count <= 128 else {
+                    throw Problem("the name of the \(what) is longer than the 128 characters that SQL Server takes")
+                }
             }
             return name
         }
