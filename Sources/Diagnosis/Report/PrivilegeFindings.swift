@@ -260,7 +260,8 @@ enum PrivilegeFindings {
     private static func lack(_ row: PrivilegeRow) -> String {
         let rights = row.rights.joined(separator: ", ")
         guard row.sort != "role" else { return "the attribute \(rights)" }
-        return "\(rights) on \(row.object)\(row.owner.map { " (owner \(name($0)))" } ?? "")"
+        let notes = [row.owner.map { "owner \(name($0))" }, row.way].compactMap { $0 }.joined(separator: "; ")
+        return "\(rights) on \(row.object)\(notes.isEmpty ? "" : " (\(notes))")"
     }
 
     private static func absence(_ row: PrivilegeRow, joined: String = ", ") -> String {
