@@ -85,12 +85,9 @@ extension AzureSQLRun {
     /// Where nothing is configured: what the user can do, at the first success and then once an hour. Not worth a failure, nor much time.
     private mutating func surveyRights(_ connection: TDSConnection) async throws(ProbeEnd) {
         let now = ContinuousClock.now
-        let isDue = probe.memory.withLock { memory in
-            guard memory.survey.due.map({ $0 <= now }) ?? true else { return false }
-            memory.survey.due = now + AzureSQLProbe.surveyInterval
-            return true
-        }
-        if isDue {
+        // A probe beside this one may ask as well: both have something to show then.
+        if probe.memory.withLock({ $0.survey.due.map { $0 <= now } ?? true }) {
+            defer { probe.memory.withLock { $0.survey.due = now + AzureSQLProbe.surveyInterval } }
             record.enter(.privileges)
             do {
                 let answer = try await connection.query(
