@@ -6,6 +6,8 @@ import TDS
 
 extension AzureSQLRun {
     mutating func end(of failure: TDSFailure, from start: ContinuousClock.Instant, _ addresses: [String]) -> ProbeEnd {
+        // The time that passed was ours.
+        guard !place.isAwaited else { return .cancelled }
         note(failure.timings, from: start, failed: failure)
         note(failure.facts, addresses, refused: failure.certificate)
         if record.facts.address == nil { record.facts.address = addresses.first }
