@@ -54,6 +54,7 @@ package enum Cause: String, Sendable, Hashable, Codable, CaseIterable, JSONRepre
     case loginRefused = "login_refused"
     case authMethodUnexpected = "auth_method_unexpected"
     case protocolViolation = "protocol_violation"
+    case redirectRefused = "redirect_refused"
     case tokenNotSent = "token_not_sent"
     case nativeLoginDisabled = "native_login_disabled"
     // session

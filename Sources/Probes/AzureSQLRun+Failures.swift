@@ -55,7 +55,8 @@ extension AzureSQLRun {
             return located(Failure(isMismatch ? .tlsProtocolMismatch : .tlsHandshakeAborted, during: .tls, evidence: [said]), failure)
         case .loginRefused, .requestFailed:
             return Classifier.azureSQL(failure.messages.map(Self.error), phase: phase, context: context(tenant: nil))
-        case .redirectRefused, .protocolViolation:
+        case .redirectRefused: return Failure(.redirectRefused, during: phase, detail: failure.detail, evidence: [said])
+        case .protocolViolation:
             return Failure(.protocolViolation, during: phase, detail: failure.detail, evidence: [bytes(failure)])
         case .tooLarge:
             return Failure(

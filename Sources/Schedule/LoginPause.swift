@@ -43,7 +43,8 @@ package struct LoginPause: Sendable, Hashable {
             reset()
         case .partial:
             if isNews(observation.facts) { endRest() }
-        case .failed(let failure) where failure.phase == .login || (countsHandshakes && failure.phase == .tls):
+        case .failed(let failure)
+        where failure.phase == .login && !Self.isBehindRedirect(failure, observation.facts) || countsHandshakes && failure.phase == .tls:
             // A transient refusal says nothing about the next login: neither a step further nor back.
             guard !failure.cause.isTransient else { return }
             if isNews(observation.facts) { endRest() }
@@ -59,6 +60,11 @@ package struct LoginPause: Sendable, Hashable {
                 endRest()
             }
         }
+    }
+
+    /// A gateway of Azure SQL has let the token in, and the way to where it sends its clients is broken: nothing was refused.
+    private static func isBehindRedirect(_ failure: Failure, _ facts: Facts) -> Bool {
+        facts.redirectedTo != nil && [.dns, .tcp, .tls].contains(failure.cause.group)
     }
 
     /// Lets the next probe log in: the configuration changed, or a person asked.

@@ -114,7 +114,8 @@ enum PossibleFailures {
                 [
                     .loginPrincipalUnknown, .loginDisabled, .clientBlocked, .entraAuthDisabled, .loginRefused, .authMethodUnexpected,
                     .protocolViolation, .tokenNotSent, .tokenWrongAudience, .tokenExpired, .tokenNotYetValid, .tokenWrongTenant,
-                    .tokenGroupsStale, .firewallDenied, .publicAccessDisabled, .redirectBlocked, .databaseUnknown, .databaseAccessDenied,
+                    .tokenGroupsStale, .firewallDenied, .publicAccessDisabled, .redirectBlocked, .redirectRefused, .databaseUnknown,
+                    .databaseAccessDenied,
                     .connectionLimit, .serverUnavailable, .serverStopped, .databaseResuming, .serviceThrottled, .tlsProtocolMismatch,
                     // Behind a redirect.
                     .dnsNotFound, .tlsUntrustedIssuer, .tlsCertValidity, .tlsNameMismatch, .tlsHandshakeAborted,

@@ -323,7 +323,7 @@ private func refusing(_ number: Int32, state: UInt8 = 1, _ text: String) -> Azur
         script.route = Route(server: "evil.example", port: 1433)
         try await AzureBench.with(script) { bench in
             let failure = try #require(await bench.observe().failure)
-            #expect(failure.cause == .protocolViolation && failure.detail?.contains("evil.example") == true, "\(failure)")
+            #expect(failure.cause == .redirectRefused && failure.detail?.contains("evil.example") == true, "\(failure)")
         }
     }
 

@@ -50,6 +50,24 @@ import Testing
         #expect(logins == [0, 1, 6, 21, 36, 51])
     }
 
+    @Test("A redirect that leads nowhere is no refusal, what the server behind it says is one")
+    func redirect() {
+        for (cause, rests) in [
+            (Cause.redirectBlocked, false), (.tlsNameMismatch, false), (.dnsNotFound, false), (.loginPrincipalUnknown, true),
+        ] {
+            for isRedirected in [true, false] {
+                var facts = Facts()
+                facts.redirectedTo = isRedirected ? "w1.worker.database.windows.net:11000" : nil
+                var pause = LoginPause()
+                pause.apply(
+                    Observation(
+                        check: Self.check, started: Timestamp(milliseconds: 0), duration: .zero, phases: [],
+                        outcome: .failed(Failure(cause, during: .login)), facts: facts), slot: Self.start)
+                #expect(pause.isResting == (rests || !isRedirected), "\(cause) \(isRedirected)")
+            }
+        }
+    }
+
     struct Row: Sendable, CustomTestStringConvertible {
         var name: String
         var seen: Seen

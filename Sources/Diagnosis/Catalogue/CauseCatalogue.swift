@@ -49,6 +49,7 @@ extension Cause {
         case .loginRefused: .loginRefused
         case .authMethodUnexpected: .authMethodUnexpected
         case .protocolViolation: .protocolViolation
+        case .redirectRefused: .redirectRefused
         case .tokenNotSent: .tokenNotSent
         case .nativeLoginDisabled: .nativeLoginDisabled
         case .databaseUnknown: .databaseUnknown

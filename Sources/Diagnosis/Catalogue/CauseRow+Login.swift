@@ -277,6 +277,17 @@ extension CauseRow {
         remedies: [.look("nslookup \(word: .host)"), .look("agent diagnose \(word: .check) --local")],
         next: ["the bytes that were seen", "the same from another network"])
 
+    static let redirectRefused = CauseRow(
+        .login, retry: .no,
+        means: "The server sends the client on to a place that it must not go to with a token, so nothing was sent there.",
+        hint: "Until shown otherwise an attack, or a proxy in between: a gateway sends its clients within its own service, and once.",
+        remedies: [
+            .look("nslookup \(word: .host)"),
+            .look("az sql server conn-policy show -g \(word: .resourceGroup) -s \(word: .server)", for: .azuresql),
+            .repair("az sql server conn-policy update -g \(word: .resourceGroup) -s \(word: .server) -t Proxy", for: .azuresql),
+        ],
+        next: ["the certificate of the server that sends the client on", "whether the official name is configured, and no alias of it"])
+
     static let tokenNotSent = CauseRow(
         .login, retry: .no,
         means: "The login reached the server without a usable token.",

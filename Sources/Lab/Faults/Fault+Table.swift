@@ -67,10 +67,6 @@ extension Fault {
         func azure(_ summary: String, _ cause: Cause, _ phase: Phase, _ exit: Int) -> Row {
             Row(summary, .proxy, [.azuresql: .failure(cause, phase, exit: exit)])
         }
-        /// A cause by its code, as far as this version of the agent knows it; otherwise the nearest one that it knows.
-        func known(_ code: String, or nearest: Cause) -> Cause { Cause(rawValue: code) ?? nearest }
-        /// A redirect that must not be followed.
-        let redirected = known("redirect_refused", or: .protocolViolation)
         func server(_ summary: String, _ cause: Cause, _ exit: Int = 40) -> Row {
             Row(summary, .server, all(.failure(cause, .login, exit: exit)))
         }
@@ -258,7 +254,7 @@ extension Fault {
 
         case .azureVNetRule: azure("the client's subnet has no rule: 40914", .firewallDenied, .login, 20)
         case .azurePublicAccess:
-            azure("public access is switched off: 47073", known("public_access_disabled", or: .firewallDenied), .login, 20)
+            azure("public access is switched off: 47073", .publicAccessDisabled, .login, 20)
         case .azureTLSPolicy: azure("the server wants a newer TLS: 47072 after the login", .tlsProtocolMismatch, .login, 30)
         case .azureServerName: azure("the gateway knows no server of that name: 40532", .databaseUnknown, .login, 40)
         case .azureBlocked: azure("the address is blocked after too many failures: 40635", .clientBlocked, .login, 40)
@@ -299,15 +295,15 @@ extension Fault {
 
         case .azureRedirect: Row("the gateway sends the client to a worker on another port", .proxy, [.azuresql: .healthy])
         case .azureRedirectRefused:
-            azure("nothing listens where the redirect leads", known("redirect_blocked", or: .tcpRefused), .login, 20)
+            azure("nothing listens where the redirect leads", .redirectBlocked, .login, 20)
         case .azureRedirectDropped:
-            azure("packets to where the redirect leads are dropped", known("redirect_blocked", or: .tcpTimeout), .login, 20)
-        case .azureRedirectLoop: azure("the worker redirects to itself", redirected, .login, 40)
-        case .azureRedirectForeign: azure("the redirect leads to a host outside the service", redirected, .login, 40)
-        case .azureRedirectAddress: azure("the redirect leads to a bare address", redirected, .login, 40)
-        case .azureRedirectPort: azure("the redirect leads to port 0", redirected, .login, 40)
-        case .azureRedirectNoName: azure("the redirect names no server", redirected, .login, 40)
-        case .azureRedirectTransport: azure("the redirect wants a transport that is not TCP", redirected, .login, 40)
+            azure("packets to where the redirect leads are dropped", .redirectBlocked, .login, 20)
+        case .azureRedirectLoop: azure("the worker redirects to itself", .redirectRefused, .login, 40)
+        case .azureRedirectForeign: azure("the redirect leads to a host outside the service", .redirectRefused, .login, 40)
+        case .azureRedirectAddress: azure("the redirect leads to a bare address", .redirectRefused, .login, 40)
+        case .azureRedirectPort: azure("the redirect leads to port 0", .redirectRefused, .login, 40)
+        case .azureRedirectNoName: azure("the redirect names no server", .redirectRefused, .login, 40)
+        case .azureRedirectTransport: azure("the redirect wants a transport that is not TCP", .redirectRefused, .login, 40)
         case .azureRedirectUnknown: azure("the name that the redirect leads to does not exist", .dnsNotFound, .login, 20)
         case .azureRedirectName: azure("the worker's certificate is for another name", .tlsNameMismatch, .login, 30)
         case .azureRedirectSilent: azure("the worker accepts connections and never answers", .probeDeadline, .login, 40)
