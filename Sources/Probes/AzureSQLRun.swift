@@ -106,6 +106,7 @@ struct AzureSQLRun: TokenRun {
         options.limits.reply = AzureSQLProbe.byteBudget
         options.limits.value = 64 * 1024
         options.limits.rows = AzureSQLPrivileges.rowLimit
+        options.limits.columns = 64
         options.attentionTimeout = .milliseconds(500)
         let lookup = tools.lookup
         options.lookUp = { (host, deadline) async throws(TDSFailure) in try await Self.addresses(of: host, deadline, lookup) }

@@ -67,6 +67,10 @@ public struct TDSLimits: Sendable, Hashable {
     /// One value. **Unit**: bytes.
     public var value = 1024 * 1024
     public var columns = 1_024
+    /// Result sets of one answer.
+    public var sets = 1_000
+    /// Values of all rows of one answer.
+    public var cells = 250_000
 
     public init() {}
 
@@ -75,6 +79,8 @@ public struct TDSLimits: Sendable, Hashable {
         limits.reply = reply
         limits.value = value
         limits.columns = columns
+        limits.sets = sets
+        limits.cells = cells
         return limits
     }
 }

@@ -91,7 +91,6 @@ struct ValueSample: Sendable, CustomTestStringConvertible {
             type: "a5ffff", value: "feffffffffffffff01000000aa00000000", text: "0xaa", source: "MS-TDS 2.2.5.2.3, varbinary(max)"),
         ValueSample(
             type: "a7ffff0904d00034", value: "feffffffffffffff0100000078 00000000", text: "x", source: "MS-TDS 2.2.5.2.3, varchar(max)"),
-        ValueSample(type: "1f", value: "", text: "NULL", source: "MS-TDS 2.2.5.4.1, NULLTYPE"),
     ]
 }
 
@@ -128,6 +127,7 @@ struct BrokenValue: Sendable, CustomTestStringConvertible {
         BrokenValue(type: "e7ffff0904d00034", value: "ffffffffffffff7f", why: "a value announced as eight exabytes"),
         BrokenValue(type: "e7ffff0904d00034", value: "feffffffffffffffffffffff", why: "a chunk of four gigabytes"),
         BrokenValue(type: "62401f0000", value: "00000000", why: "sql_variant, which is not supported"),
+        BrokenValue(type: "1f", value: "", why: "NULLTYPE, which only clients send"),
         BrokenValue(type: "f100", value: "ffffffffffffffff", why: "xml, which is not supported"),
         BrokenValue(type: "00", value: "", why: "a type that does not exist"),
     ]

@@ -37,7 +37,7 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
     private let settings: Settings
     private let opening: OneAnswer<Opening>
     private var state: SessionState
-    private var packets = PacketReader()
+    private(set) var packets = PacketReader()
     private var prelogin: [UInt8] = []
     private var tokens: TokenDecoder
     private var context: ChannelHandlerContext?
@@ -190,6 +190,8 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        // A peer that goes on sending after the end is not listened to: until TLS has said goodbye its bytes still come up here.
+        guard !isOver else { return }
         let bytes = unwrapInboundIn(data).readableBytesView
         received += bytes.count
         if let limit = settings.options.limits.session, received > limit {
@@ -222,7 +224,11 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
         }
         if processID == nil, packet.header.spid != 0 { processID = Int(packet.header.spid) }
         tokens.append(packet.payload)
-        while !isOver, let token = try tokens.next() { perform(state.tokenReceived(token)) }
+        while !isOver {
+            tokens.passesRowsOver = state.isDraining
+            guard let token = try tokens.next() else { break }
+            perform(state.tokenReceived(token))
+        }
         guard packet.isLast, !isOver else { return }
         try tokens.endMessage()
         perform(state.messageEnded())

@@ -42,6 +42,9 @@ package struct SessionState: Sendable, Hashable {
         }
     }
 
+    /// Nobody waits for the rows that come now.
+    package var isDraining: Bool { if case .draining = step { true } else { false } }
+
     // MARK: Up to the login
 
     package mutating func connected() -> [SessionAction] {

@@ -77,9 +77,11 @@ package struct ColumnType: Sendable, Hashable {
     /// Values come as chunks with a total before them (PLP). **Source**: MS-TDS 2.2.5.2.3.
     package var isChunked: Bool { type.hasLongLength && size == Self.chunked }
 
-    package init(from reader: inout ByteReader) throws(WireError) {
+    /// - Parameter ofServer: a column or an output. NULLTYPE is for the parameters of clients; as a column it would give values that cost no byte.
+    ///   **Source**: MS-TDS 2.2.5.4.1.
+    package init(from reader: inout ByteReader, ofServer: Bool = false) throws(WireError) {
         let raw = try reader.byte()
-        guard let type = DataType(rawValue: raw) else { throw WireError(.unsupportedType(raw)) }
+        guard let type = DataType(rawValue: raw), !(ofServer && type == .null) else { throw WireError(.unsupportedType(raw)) }
         self.type = type
         if type.fixedSize != nil { return }
         if type.hasScale {
@@ -221,7 +223,7 @@ public struct TDSColumn: Sendable, Hashable {
     init(from reader: inout ByteReader) throws(WireError) {
         userType = try reader.uint32()
         flags = try reader.uint16()
-        type = try ColumnType(from: &reader)
+        type = try ColumnType(from: &reader, ofServer: true)
         name = try reader.shortText()
     }
 

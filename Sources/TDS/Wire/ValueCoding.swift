@@ -4,19 +4,31 @@ extension ColumnType {
     /// Reads the value of a type whose values come in one piece; chunked ones are the business of `ChunkedValue`.
     package func decodeValue(from reader: inout ByteReader) throws(WireError) -> TDSValue {
         if let size = type.fixedSize { return size == 0 ? .null : try decodeFixed(Array(try reader.take(size))) }
+        guard let count = try length(&reader) else { return .null }
+        return try decodeBody(Array(try reader.take(count)))
+    }
+
+    /// Reads over the value of a type whose values come in one piece.
+    package func passValue(in reader: inout ByteReader) throws(WireError) {
+        if let size = type.fixedSize { return try reader.skip(size) }
+        if let count = try length(&reader) { try reader.skip(count) }
+    }
+
+    /// The length before a value; nil for NULL.
+    private func length(_ reader: inout ByteReader) throws(WireError) -> Int? {
         let count: Int
         if type.hasLongLength {
             count = try reader.length16()
-            if count == Self.nullLength { return .null }
+            if count == Self.nullLength { return nil }
         } else {
             count = Int(try reader.byte())
-            if count == 0 { return .null }
+            if count == 0 { return nil }
         }
         guard count <= largestValue else {
             throw .malformed(
                 "a value of \(count) bytes is longer than its column of type 0x\(hexadecimal(type.rawValue)) allows (\(largestValue))")
         }
-        return try decodeBody(Array(try reader.take(count)))
+        return count
     }
 
     /// Says NULL before a value with a length of two bytes. **Source**: MS-TDS 2.2.5.2.1, CHARBIN_NULL.
@@ -261,6 +273,8 @@ package struct ChunkedValue: Sendable, Hashable {
     var total: Int?
     /// Grows with what has arrived, never with what was announced.
     var bytes: [UInt8] = []
+    /// How many bytes have arrived.
+    var count = 0
     /// What is left of the present chunk.
     var left = 0
 
@@ -276,13 +290,15 @@ package struct ChunkedValue: Sendable, Hashable {
     }
 
     /// Takes what has arrived of chunks; true once the value is complete.
-    mutating func take(from reader: inout ByteReader, limit: Int) throws(WireError) -> Bool {
+    ///
+    /// - Parameter keeping: false for a value that nobody wants.
+    mutating func take(from reader: inout ByteReader, limit: Int, keeping: Bool = true) throws(WireError) -> Bool {
         while true {
             if left == 0 {
                 if reader.remaining < 4 { return false }
                 let size = Int(try reader.uint32())
                 if size == 0 { break }
-                guard bytes.count + size <= min(limit, total ?? limit) else {
+                guard count + size <= min(limit, total ?? limit) else {
                     throw total.map { .malformed("the chunks of a value exceed its announced \($0) bytes") }
                         ?? .beyondLimit("a value", limit)
                 }
@@ -290,10 +306,12 @@ package struct ChunkedValue: Sendable, Hashable {
             }
             let portion = min(left, reader.remaining)
             if portion == 0 { return false }
-            bytes += try reader.take(portion)
+            let piece = try reader.take(portion)
+            if keeping { bytes += piece }
+            count += portion
             left -= portion
         }
-        if let total, total != bytes.count { throw .malformed("a value announced as \(total) bytes has \(bytes.count)") }
+        if let total, total != count { throw .malformed("a value announced as \(total) bytes has \(count)") }
         return true
     }
 }
