@@ -8,7 +8,7 @@ public struct TDSTarget: Sendable, Hashable {
     /// The name that is looked up, sent to the gateway and compared with the certificate. An IP address is refused: no certificate could be verified.
     public var host: String
     public var port: Int
-    /// Never left to the server: without one the login would land in `master`.
+    /// Never left to the server: without one the login would land in `master`, so a login without one is refused here.
     public var database: String
     /// Where `host` is, when the caller has looked it up itself; IP addresses, best first.
     public var addresses: [String]
@@ -27,12 +27,13 @@ public struct TDSOptions: Sendable {
     public var encryption = Encryption.mandatory
     /// `program_name` in the server's views.
     public var applicationName = "swift-tds"
-    /// The name of this machine in the server's views; empty is allowed.
+    /// The name of this machine in the server's views; empty is allowed, and 60 characters are sent.
     public var hostName = ""
     public var limits = TDSLimits()
-    /// Endings of own services within which a redirect may lead, with their dot. Those of Azure are known.
+    /// Endings of own services within which a redirect may lead, of two labels or more: `db.example`, with or without a dot before it. A shorter
+    /// one is ignored. Those of Azure are known.
     public var redirectSuffixes: [String] = []
-    /// Looks up the name of the server, and of the one a redirect leads to.
+    /// Looks up the name of the server, and of the one a redirect leads to. Not waited for beyond the deadline; its task is cancelled then.
     public var lookUp: @Sendable (_ host: String, _ deadline: ContinuousClock.Instant) async throws(TDSFailure) -> [String]
     /// The first of them is tried first; at most so many are.
     public var mostAddresses = 3

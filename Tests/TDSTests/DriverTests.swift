@@ -102,6 +102,11 @@ struct Driver: Sendable, CustomTestStringConvertible {
         let ours = try await connection.query("lab types", until: .now + .seconds(10))
         let theirs = try #require(answer.types)
         #expect(theirs.count == 4)
+        // Pairs beyond the shorter of two lists would not be compared.
+        try #require(ours.sets.count == 1)
+        try #require(ours.rows.count == theirs.count)
+        try #require(ours.rows.map(\.count) == theirs.map(\.count))
+        try #require(ours.rows.allSatisfy { $0.count == ours.sets[0].columns.count && $0.count > 20 })
         for (row, values) in zip(theirs, ours.rows) {
             for (cell, (value, column)) in zip(row, zip(values, ours.sets[0].columns)) {
                 #expect(cell.text == Self.asPython(value), "\(column.name)")

@@ -129,23 +129,23 @@ package struct ColumnType: Sendable, Hashable {
 }
 
 /// The rules and the code page of a text. **Source**: MS-TDS 2.2.5.1.2, collation.
-public struct TDSCollation: Sendable, Hashable {
+package struct TDSCollation: Sendable, Hashable {
     /// Locale in the low 20 bits, then flags and version.
-    public var info: UInt32
+    package var info: UInt32
     /// Above 0 for the old SQL collations.
-    public var sortID: UInt8
+    package var sortID: UInt8
 
-    public init(info: UInt32, sortID: UInt8) {
+    package init(info: UInt32, sortID: UInt8) {
         self.info = info
         self.sortID = sortID
     }
 
     /// SQL_Latin1_General_CP1_CI_AS, with which Azure SQL databases are made.
-    public static let `default` = TDSCollation(info: 0x00D0_0409, sortID: 52)
+    package static let `default` = TDSCollation(info: 0x00D0_0409, sortID: 52)
 
-    public var locale: UInt32 { info & 0xF_FFFF }
+    package var locale: UInt32 { info & 0xF_FFFF }
     /// `varchar` columns hold UTF-8.
-    public var isUTF8: Bool { info & 0x0400_0000 != 0 }
+    package var isUTF8: Bool { info & 0x0400_0000 != 0 }
 
     init(from reader: inout ByteReader) throws(WireError) {
         info = try reader.uint32()

@@ -109,13 +109,19 @@ public struct TDSIdentifier: Sendable, Hashable, CustomStringConvertible {
 
     /// Reads `00112233-4455-6677-8899-aabbccddeeff`; nil when it is not that.
     public init?(_ text: String) {
-        let digits = text.utf8.filter { $0 != UInt8(ascii: "-") }
-        guard digits.count == 2 * Self.size, text.utf8.count == 36 else { return nil }
+        guard text.split(separator: "-", omittingEmptySubsequences: false).map(\.utf8.count) == [8, 4, 4, 4, 12] else { return nil }
         var bytes: [UInt8] = []
-        for index in stride(from: 0, to: digits.count, by: 2) {
-            guard let byte = UInt8(String(decoding: digits[index...index + 1], as: UTF8.self), radix: 16) else { return nil }
-            bytes.append(byte)
+        var high: UInt8?
+        for digit in text.utf8 where digit != UInt8(ascii: "-") {
+            guard let half = Character(Unicode.Scalar(digit)).hexDigitValue.map(UInt8.init) else { return nil }
+            if let first = high {
+                bytes.append(first << 4 | half)
+                high = nil
+            } else {
+                high = half
+            }
         }
+        guard bytes.count == Self.size else { return nil }
         self.bytes = bytes
     }
 

@@ -188,7 +188,8 @@ extension ColumnType {
         case (.floatN, .double(let number)) where size == 4: writer.uint32(Float(number).bitPattern)
         case (.float, .double(let number)), (.floatN, .double(let number)): writer.uint64(number.bitPattern)
         case (.smallMoney, .decimal(let number)), (.money, .decimal(let number)), (.moneyN, .decimal(let number)):
-            guard number.scale == 4, number.magnitude <= UInt128(Int64.max) + 1 else { throw mismatch(value) }
+            let largest = width == 4 ? UInt128(Int32.max) : UInt128(Int64.max)
+            guard number.scale == 4, number.magnitude <= largest + (number.isNegative ? 1 : 0) else { throw mismatch(value) }
             let magnitude = UInt64(truncatingIfNeeded: number.magnitude)
             let raw = number.isNegative ? 0 &- magnitude : magnitude
             writer.little(width == 4 ? raw : raw << 32 | raw >> 32, width)
@@ -241,7 +242,7 @@ extension ColumnType {
 }
 
 extension TDSValue {
-    /// Whether a date lies in the years 1 to 9999 and a time within one day, as every type of the server demands.
+    /// Whether a date lies in the years 1 to 9999, a time within one day and a number is one, as every type of the server demands.
     fileprivate var isInRange: Bool {
         switch self {
         case .date(let date): date.isInRange
@@ -249,9 +250,17 @@ extension TDSValue {
         case .timestamp(let moment): moment.date.isInRange && moment.time.isInRange
         case .offsetTimestamp(let moment):
             moment.utc.date.isInRange && moment.utc.time.isInRange && abs(moment.offset) <= TDSOffsetTimestamp.largestOffset
+        // A server that reads these from the wire ends the connection. Source: MS-TDS 2.2.5.5.1.5 and 2.2.5.5.1.6.
+        case .double(let number): number.isFinite
+        case .decimal(let number): number.magnitude < TDSDecimal.tooLarge && (0...TDSDecimal.mostDigits).contains(number.scale)
         default: true
         }
     }
+}
+
+extension TDSDecimal {
+    /// 10 to the power of 38.
+    fileprivate static let tooLarge = (0..<mostDigits).reduce(UInt128(1)) { value, _ in value * 10 }
 }
 
 extension TDSDate {
