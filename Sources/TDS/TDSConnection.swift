@@ -21,7 +21,7 @@ import Synchronization
 /// ```swift
 /// let found = try await connection.execute(
 ///     "SELECT HAS_PERMS_BY_NAME(@object, 'OBJECT', 'SELECT') AS may", [TDSParameter("object", .text(name))], until: deadline)
-/// if found.sets.first?[0, "may"]?.boolean == true { … }
+/// if found.sets.first?[0, "may"]?.boolean == true { print("may read \(name)") }
 /// ```
 ///
 /// The server's certificate and name are verified before a byte of the token leaves; nothing turns this off. One request at a time. Every

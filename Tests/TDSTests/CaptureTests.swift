@@ -247,6 +247,7 @@ import Testing
         case .date(let date): "date \(date)"
         case .time(let time): "time \(text(time))"
         case .timestamp(let moment): "datetime \(moment.date)T\(text(moment.time))"
+        case .unread(let value): "unread \(value)"
         case .offsetTimestamp(let moment):
             "datetimeoffset \(moment.local.date)T\(text(moment.local.time))\(moment.description.suffix(6))"
         }

@@ -165,6 +165,27 @@ import Testing
         await bench.stop()
     }
 
+    @Test("A value that is not read here fails nothing, and the connection goes on")
+    func unread() async throws {
+        let japanese = TDSCollation(info: 0x00D0_0411, sortID: 0)
+        let columns = [
+            TDSColumn("v", ColumnType(.variant, size: 8_009)), TDSColumn("t", ColumnType(.varChar, size: 10, collation: japanese)),
+            TDSColumn("g", ColumnType(.varChar, size: 10, collation: TDSCollation(info: 0x00D0_0408, sortID: 0))),
+        ]
+        let row: [TDSValue] = [
+            .unread(TDSUnread(type: "", bytes: [0x38, 0, 7, 0, 0, 0])), .unread(TDSUnread(type: "", bytes: [0x83, 0x65])), "\u{3B1}",
+        ]
+        let bench = try await bench { script in
+            script.answerAbout = { _, sql in sql == "select 1" ? nil : AzureSQLScript.rows(columns, [row]) }
+        }
+        let connection = try await bench.connect()
+        let result = try await connection.query("anything", until: .now + .seconds(20))
+        #expect(result.rows == [[7, .unread(TDSUnread(type: "text in code page 932", bytes: [0x83, 0x65])), "\u{3B1}"]])
+        #expect(try await connection.query("select 1", until: .now + .seconds(20)).rows == [[1]])
+        await connection.close()
+        await bench.stop()
+    }
+
     @Test("A redirect by a way that was not asked for is no redirect")
     func enhancedRouting() async throws {
         let bench = try await bench { $0.route = Route(server: "w1.database.windows.net", port: 11_001, database: "other") }

@@ -204,6 +204,8 @@ public struct TDSParameter: Sendable, Hashable {
         case .time: "time(7)"
         case .timestamp: "datetime2(7)"
         case .offsetTimestamp: "datetimeoffset(7)"
+        // Its bytes are all there is of it.
+        case .unread: "varbinary(max)"
         }
     }
 
@@ -224,6 +226,7 @@ public struct TDSParameter: Sendable, Hashable {
         case .time: ColumnType(.time, scale: 7)
         case .timestamp: ColumnType(.dateTime2, scale: 7)
         case .offsetTimestamp: ColumnType(.dateTimeOffset, scale: 7)
+        case .unread: ColumnType(.varBinary, size: ColumnType.chunked)
         }
     }
 }

@@ -249,7 +249,7 @@ package struct TokenDecoder: Sendable {
 
     /// The value, or nil while chunks of it are still to come.
     private mutating func stepValue(_ type: ColumnType, _ reader: inout ByteReader) throws(WireError) -> TDSValue? {
-        guard type.isChunked else { return try type.decodeValue(from: &reader) }
+        guard type.isChunked else { return try type.decodeValue(from: &reader, limit: limits.value) }
         if chunks == nil {
             chunks = try ChunkedValue(total: try reader.uint64(), limit: limits.value)
             if chunks == nil { return .null }
@@ -262,7 +262,7 @@ package struct TokenDecoder: Sendable {
     /// Reads over a value by its lengths; false while chunks of it are still to come.
     private mutating func passValue(_ type: ColumnType, _ reader: inout ByteReader) throws(WireError) -> Bool {
         guard type.isChunked else {
-            try type.passValue(in: &reader)
+            try type.passValue(in: &reader, limit: limits.value)
             return true
         }
         if chunks == nil {

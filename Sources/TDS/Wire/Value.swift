@@ -2,7 +2,11 @@
 
 /// One value of a row, or of a parameter.
 ///
-/// Sizes are merged: every whole number is `.integer`, `float` and `real` are `.double`, `money` is `.decimal` with four digits.
+/// Sizes are merged: every whole number is `.integer`, `float` and `real` are `.double`, `money` is `.decimal` with four digits, `xml`, `text` and
+/// `ntext` are `.text`, `image` is `.binary`, and a `sql_variant` is what it holds.
+///
+/// Text of `char`, `varchar` and `text` is read in UTF-8 and in the code pages 437, 850, 874 and 1250 to 1258. What has no form here, as text of
+/// other code pages and CLR types such as `geography`, is `.unread` with its bytes; `CAST(column AS nvarchar(max))` in the statement makes it text.
 public enum TDSValue: Sendable, Hashable {
     case null
     case boolean(Bool)
@@ -16,6 +20,7 @@ public enum TDSValue: Sendable, Hashable {
     case time(TDSTime)
     case timestamp(TDSTimestamp)
     case offsetTimestamp(TDSOffsetTimestamp)
+    case unread(TDSUnread)
 
     public var isNull: Bool { self == .null }
 
@@ -59,8 +64,25 @@ extension TDSValue: CustomStringConvertible {
         case .time(let value): value.description
         case .timestamp(let value): value.description
         case .offsetTimestamp(let value): value.description
+        case .unread(let value): value.description
         }
     }
+}
+
+/// A value in a form that this client does not read.
+public struct TDSUnread: Sendable, Hashable, CustomStringConvertible {
+    /// For people: `text in code page 932`, `geography`.
+    public var type: String
+    /// As it came.
+    public var bytes: [UInt8]
+
+    public init(type: String, bytes: [UInt8]) {
+        self.type = type
+        self.bytes = bytes
+    }
+
+    /// `<text in code page 932, 4 bytes: CAST it to nvarchar>`.
+    public var description: String { "<\(type), \(bytes.count) bytes: CAST it to nvarchar>" }
 }
 
 extension TDSValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral, ExpressibleByNilLiteral {

@@ -2,21 +2,35 @@
 
 extension ColumnType {
     /// Reads the value of a type whose values come in one piece; chunked ones are the business of `ChunkedValue`.
-    package func decodeValue(from reader: inout ByteReader) throws(WireError) -> TDSValue {
+    ///
+    /// - Parameter limit: the longest value that is taken, for types that name no longest one themselves. **Unit**: bytes.
+    package func decodeValue(from reader: inout ByteReader, limit: Int = 1024 * 1024) throws(WireError) -> TDSValue {
         if let size = type.fixedSize { return size == 0 ? .null : try decodeFixed(Array(try reader.take(size))) }
-        guard let count = try length(&reader) else { return .null }
+        guard let count = try length(&reader, limit) else { return .null }
         return try decodeBody(Array(try reader.take(count)))
     }
 
     /// Reads over the value of a type whose values come in one piece.
-    package func passValue(in reader: inout ByteReader) throws(WireError) {
+    package func passValue(in reader: inout ByteReader, limit: Int) throws(WireError) {
         if let size = type.fixedSize { return try reader.skip(size) }
-        if let count = try length(&reader) { try reader.skip(count) }
+        if let count = try length(&reader, limit) { try reader.skip(count) }
     }
 
     /// The length before a value; nil for NULL.
-    private func length(_ reader: inout ByteReader) throws(WireError) -> Int? {
+    private func length(_ reader: inout ByteReader, _ limit: Int) throws(WireError) -> Int? {
         let count: Int
+        if type.isLarge || type == .variant {
+            if type.isLarge {
+                // Pointer and time of the value, which mean nothing here. Source: MS-TDS 2.2.7.17, TextPointer.
+                let pointer = Int(try reader.byte())
+                guard pointer > 0 else { return nil }
+                try reader.skip(pointer + 8)
+            }
+            count = Int(try reader.uint32())
+            if type == .variant, count == 0 { return nil }
+            guard count <= limit else { throw .beyondLimit("a value", limit) }
+            return count
+        }
         if type.hasLongLength {
             count = try reader.length16()
             if count == Self.nullLength { return nil }
@@ -63,13 +77,39 @@ extension ColumnType {
             guard [5, 9, 13, 17].contains(bytes.count), bytes[0] <= 1 else { throw wrongLength(bytes.count) }
             let magnitude = bytes.dropFirst().reversed().reduce(UInt128(0)) { $0 << 8 | UInt128($1) }
             return .decimal(TDSDecimal(isNegative: bytes[0] == 0, magnitude: magnitude, scale: Int(scale)))
-        case .nVarChar, .nChar:
+        case .nVarChar, .nChar, .nText:
             guard bytes.count.isMultiple(of: 2) else { throw .malformed("a text of two-byte characters has \(bytes.count) bytes") }
             return .text(decodeUTF16(bytes))
-        case .varChar, .char: return .text((collation ?? .default).decode(bytes))
-        case .varBinary, .binary: return .binary(bytes)
+        case .varChar, .char, .text:
+            let collation = collation ?? .default
+            let page = collation.codePage.map { "code page \($0)" } ?? "the code page of locale 0x\(String(collation.locale, radix: 16))"
+            return collation.decode(bytes).map(TDSValue.text) ?? .unread(TDSUnread(type: "text in \(page)", bytes: bytes))
+        case .varBinary, .binary, .image: return .binary(bytes)
+        case .xml:
+            // Text in UTF-16, often behind a mark that says so; the binary form is only for clients that ask for it.
+            guard bytes.count.isMultiple(of: 2) else { return .unread(TDSUnread(type: "xml", bytes: bytes)) }
+            return .text(decodeUTF16(bytes.starts(with: [0xFF, 0xFE]) ? bytes[2...] : bytes[...]))
+        case .userDefined: return .unread(TDSUnread(type: names.count == 4 ? printable(names[2]) : "CLR type", bytes: bytes))
+        case .variant: return try decodeVariant(bytes)
         default: return try decodeFixed(bytes)
         }
+    }
+
+    /// A value that brings its own type, without length or NULL. **Source**: MS-TDS 2.2.5.5.4, sql_variant.
+    private func decodeVariant(_ bytes: [UInt8]) throws(WireError) -> TDSValue {
+        var reader = ByteReader(bytes)
+        let raw = try reader.byte()
+        var properties = try reader.part(Int(try reader.byte()))
+        let body = Array(reader.rest())
+        guard let base = DataType(rawValue: raw), base != .null, base != .variant, !base.isLarge, !base.isAlwaysChunked else {
+            return .unread(TDSUnread(type: "sql_variant of type 0x\(hexadecimal(raw))", bytes: bytes))
+        }
+        var inner = ColumnType(base, size: body.count)
+        if base.hasCollation { inner.collation = try TDSCollation(from: &properties) }
+        if base.hasPrecision { inner.precision = try properties.byte() }
+        if base.hasScale || base.hasPrecision { inner.scale = try properties.byte() }
+        guard inner.scale <= (base.hasScale ? 7 : 38) else { throw .malformed("a sql_variant has scale \(inner.scale)") }
+        return try inner.decodeBody(body)
     }
 
     private func decodeFixed(_ bytes: [UInt8]) throws(WireError) -> TDSValue {
@@ -152,7 +192,13 @@ extension ColumnType {
             writer.uint32(0)
             return
         }
-        if type.fixedSize == nil {
+        if type.isLarge || type == .variant {
+            if type.isLarge {
+                writer.byte(16)
+                writer.zeros(16 + 8)
+            }
+            writer.uint32(UInt32(truncatingIfNeeded: body.count))
+        } else if type.fixedSize == nil {
             guard body.count <= largestValue else { throw .beyondLimit("a value of \(body.count) bytes", largestValue) }
             writer.little(UInt64(body.count), type.hasLongLength ? 2 : 1)
         }
@@ -162,6 +208,8 @@ extension ColumnType {
     private func encodeNull(into writer: inout ByteWriter) throws(WireError) {
         if isChunked {
             writer.uint64(ChunkedValue.nullTotal)
+        } else if type == .variant {
+            writer.uint32(0)
         } else if type.hasLongLength {
             writer.uint16(UInt16(Self.nullLength))
         } else if type.fixedSize == nil {
@@ -209,13 +257,15 @@ extension ColumnType {
         case (.dateTime, .timestamp(let moment)), (.dateTimeN, .timestamp(let moment)):
             writer.int32(Int32(truncatingIfNeeded: moment.date.dayNumber - TDSDate.year1900))
             writer.uint32(UInt32(truncatingIfNeeded: (moment.time.ticks / 10_000 * 3 + 5) / 10))
-        case (.nVarChar, .text(let text)), (.nChar, .text(let text)): writer.text(text)
-        case (.varChar, .text(let text)), (.char, .text(let text)):
+        case (let type, .unread(let value)) where type.fixedSize == nil: writer.append(value.bytes)
+        case (.nVarChar, .text(let text)), (.nChar, .text(let text)), (.nText, .text(let text)), (.xml, .text(let text)): writer.text(text)
+        case (.varChar, .text(let text)), (.char, .text(let text)), (.text, .text(let text)):
             guard let bytes = (collation ?? .default).encode(text) else {
                 throw .malformed("the text has characters outside the code page of its type")
             }
             writer.append(bytes)
-        case (.varBinary, .binary(let bytes)), (.binary, .binary(let bytes)): writer.append(bytes)
+        case (.varBinary, .binary(let bytes)), (.binary, .binary(let bytes)), (.image, .binary(let bytes)):
+            writer.append(bytes)
         default: throw mismatch(value)
         }
         return writer.bytes
