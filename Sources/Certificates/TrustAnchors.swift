@@ -67,28 +67,35 @@ package final class TrustAnchors: Sendable {
         var stamp = Stamp()
         /// The whole store, for a library that takes it.
         var store: (value: TrustStore, stamp: Stamp)?
-        /// When the stores were last looked at, and what their times were then.
-        var looked: (at: ContinuousClock.Instant, stamp: Stamp)?
     }
 
     /// The state on disk of everything trust is read from.
     package struct Stamp: Sendable, Hashable {
-        /// Times of change. **Unit**: nanoseconds.
-        var times: [Int64] = []
+        /// Times of change; nil when they are not known. **Unit**: nanoseconds.
+        var times: [Int64]?
     }
 
-    package init(caFile: String?) {
+    private let watch: TrustWatch
+    /// Everything that trust is read from.
+    private let paths: [String]
+
+    package init(caFile: String?, watch: TrustWatch = .shared) {
         self.caFile = caFile
+        self.watch = watch
         configured = caFile.map(AnchorFile.init(path:))
+        paths = CertificateLook.storePaths + [caFile].compactMap(\.self)
+        watch.follow(paths)
     }
+
+    deinit { watch.unfollow(paths) }
 
     /// The file to verify against; nil when no anchor is known yet and the server has to be looked at.
+    ///
+    /// While the stores cannot be looked at, what they have vouched for stays in use: nothing says that it has changed.
     package var file: AnchorFile? {
-        state.withLock { state -> AnchorFile? in
-            guard state.adopted != nil else { return nil }
-            let now = ContinuousClock.now
-            if state.looked.map({ now - $0.at > .seconds(1) }) ?? true { state.looked = (now, currentStamp()) }
-            if state.stamp != state.looked?.stamp { state.adopted = nil }
+        let stamp = currentStamp()
+        return state.withLock { state -> AnchorFile? in
+            if stamp.times != nil, state.stamp != stamp { state.adopted = nil }
             return state.adopted
         } ?? configured
     }
@@ -98,7 +105,8 @@ package final class TrustAnchors: Sendable {
     /// Reads files: not for the cooperative pool. **Throws**: `config_invalid` when the configured file cannot be used.
     package func store() throws(Failure) -> TrustStore {
         let stamp = currentStamp()
-        if let known = state.withLock({ $0.store }), known.stamp == stamp { return known.value }
+        // One that was read while the times were not known is as good as any until they are.
+        if let known = state.withLock({ $0.store }), known.stamp == stamp || stamp.times == nil { return known.value }
         let new = try TrustStore(caFile: caFile)
         state.withLock { $0.store = (new, stamp) }
         return new
@@ -119,7 +127,6 @@ package final class TrustAnchors: Sendable {
             if let known = state.adopted, known.holds(bytes), state.stamp == stamp { return }
             state.adopted = new
             state.stamp = stamp
-            state.looked = nil
         }
     }
 
@@ -146,15 +153,8 @@ package final class TrustAnchors: Sendable {
         CertificateLook.storePaths.first.flatMap { path in unsafe access(path, R_OK) == 0 ? path : nil }
     }
 
-    /// What a verdict of the whole store has to be stamped with; taken before the store is read.
+    /// What a verdict of the whole store has to be stamped with; taken before the store is read. Never waits.
     ///
-    /// A few calls of `stat`, as cheap as those of ``file``.
-    package func currentStamp() -> Stamp {
-        Stamp(
-            times: (CertificateLook.storePaths + [caFile].compactMap { $0 }).map { path in
-                var status = stat()
-                guard unsafe stat(path, &status) == 0 else { return 0 }
-                return Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
-            })
-    }
+    /// It is up to a second old: a store that changed in that second is asked once more.
+    package func currentStamp() -> Stamp { Stamp(times: watch.times(of: paths)) }
 }

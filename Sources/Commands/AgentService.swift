@@ -28,11 +28,16 @@ final class AgentService: Sendable {
     private let diagnosis: InsideDiagnosis
     private let verdict: ConfigurationVerdict
     private let listening: ConfigurationVerdict
+    private let door: FrontDoor?
     private let logger: Logger
     private let isListening = Atomic(false)
 
-    /// - Parameter verdict: on the configuration, which is good now.
-    init(_ configuration: Configuration, _ surroundings: ServiceSurroundings, verdict: ConfigurationVerdict) throws(Failure) {
+    /// - Parameters:
+    ///   - verdict: on the configuration, which is good now.
+    ///   - door: where somebody else has listened until now.
+    init(
+        _ configuration: Configuration, _ surroundings: ServiceSurroundings, verdict: ConfigurationVerdict, door: FrontDoor? = nil
+    ) throws(Failure) {
         let configuration = surroundings.adjusted(configuration)
         let (metrics, logger, tell) = (surroundings.metrics, surroundings.logger, surroundings.tell)
         (self.surroundings, self.metrics, self.logger, self.verdict) = (surroundings, metrics, logger, verdict)
@@ -49,10 +54,11 @@ final class AgentService: Sendable {
                 store.record(result)
             }, onIdentity: tell)
         let running = Running(workbench)
-        let listening = ConfigurationVerdict()
-        (self.running, self.listening) = (running, listening)
+        let listening = door?.verdict ?? ConfigurationVerdict()
+        (self.running, self.listening, self.door) = (running, listening, door)
         store.follow(workbench.followed)
-        hosts = HostNames(configuration.server.hosts)
+        hosts = surroundings.hosts
+        hosts.replace(configuration.server.hosts)
         let gate = Gate(limit: configuration.limits.concurrency)
         self.gate = gate
         metrics.concurrencyLimit(gate.limit)
@@ -119,6 +125,7 @@ final class AgentService: Sendable {
                         PatientServer.bound(self.listening, self.surroundings.tell)
                     })
             }, stays: surroundings.stays, verdict: listening, tell: surroundings.tell, logger: logger)
+        let http = await takenOver() ?? patient
         // A server of its own, so that commands reach the agent also while it waits for its port.
         let local = socket.map { socket in
             StatusServer(listen: [], socket: socket, hosts: hosts, sources: sources, metrics: metrics, logger: logger)
@@ -135,7 +142,7 @@ final class AgentService: Sendable {
                 .init(service: scheduler, successTerminationBehavior: .ignore),
                 .init(service: onDemand, successTerminationBehavior: .ignore),
                 .init(service: Work { await cancelWhenGracefulShutdown { await reloader.run() } }),
-                .init(service: patient),
+                .init(service: http),
                 .init(service: Work { try await local?.run() }, successTerminationBehavior: .ignore),
                 .init(service: diagnosis, successTerminationBehavior: .ignore),
                 // Last in the list, so told first.
@@ -149,6 +156,19 @@ final class AgentService: Sendable {
         try await ServiceGroup(configuration: group).run()
         await workbench.close()
         logger.notice("agent has stopped")
+    }
+
+    /// The door that is open where this agent is to listen anyway. Any other one is closed.
+    private func takenOver() async -> (any Service)? {
+        guard let door else { return nil }
+        guard door.isOpen, door.listen == workbench.configuration.server.listen else {
+            await door.close()
+            return nil
+        }
+        isListening.store(true, ordering: .releasing)
+        door.handOver(to: sources)
+        logger.notice("The agent goes on listening where it waited for its configuration")
+        return door
     }
 
     /// Puts a configuration in force without disturbing what it does not change.
@@ -174,6 +194,8 @@ final class AgentService: Sendable {
             renewed: Set(change.identities.changed))
         running.workbench = after
         store.follow(after.followed)
+        // An identity that is another one now under its name has no past.
+        diagnosis.recall(Set(change.checks.added + change.identities.added.map { CheckID(watching: $0) }))
         hosts.replace(after.configuration.server.hosts)
         surroundings.sink.obey(after.configuration.log)
         if gate.limit != after.configuration.limits.concurrency {
@@ -193,7 +215,7 @@ final class AgentService: Sendable {
     private static func log(_ change: StateChange, _ observation: Observation, _ logger: Logger) {
         var metadata: Logger.Metadata = ["check.id": "\(change.check)", "state.from": "\(change.from.rawValue)"]
         guard change.to == .down else {
-            logger.notice("check is up", metadata: metadata)
+            logger.notice("check is \(change.to.rawValue)", metadata: metadata)
             return
         }
         metadata["failure.cause"] = "\(change.cause?.rawValue ?? "")"

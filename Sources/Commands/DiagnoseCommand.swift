@@ -51,7 +51,7 @@ struct DiagnoseCommand: AsyncParsableCommand {
 
     @Flag(
         help: ArgumentHelp(
-            "Log in to a serverless Azure SQL database although it may sleep, in this process. It wakes it and is billed: as a rule for an hour."
+            "Log in to a serverless Azure SQL database although it may sleep. That wakes it and is billed: as a rule for an hour."
         )
     )
     var wake = false
@@ -78,7 +78,7 @@ struct DiagnoseCommand: AsyncParsableCommand {
         ]
         if let option = pending.first(where: \.1) { throw notInThisVersion("agent diagnose \(option.0)") }
         let began = ContinuousClock.now
-        if !local, !wake, let exit = try await inside() { throw ExitCode(exit) }
+        if !local, let exit = try await inside() { throw ExitCode(exit) }
         // Whoever waited for the agent in vain has less time left.
         let left = timeout.map { max(.milliseconds(100), Duration.seconds(fraction: $0) - (ContinuousClock.now - began)) }
         var configuration = try options.load()
@@ -129,7 +129,7 @@ struct DiagnoseCommand: AsyncParsableCommand {
         guard let agent = InsideAgent(options) else { return nil }
         let question = InsideDiagnose(
             agent: agent, selection: CheckSelection(checks), output: output, failOn: failOn == .warning ? .warning : .error,
-            timeout: timeout.map { .seconds(fraction: $0) })
+            timeout: timeout.map { .seconds(fraction: $0) }, wakes: wake)
         switch try await question.run() {
         case .done(let exit):
             // A file that was edited badly does not keep the agent from answering, but whoever edits it should hear of it.

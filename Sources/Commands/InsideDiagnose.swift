@@ -12,6 +12,8 @@ struct InsideDiagnose: Sendable {
     let output: OutputFormat
     let failOn: Severity
     let timeout: Duration?
+    /// Whether a sleeping database may be woken.
+    let wakes: Bool
 
     /// How long the answer may come after the moment at which the agent has to give it.
     private static let grace = Duration.seconds(2)
@@ -87,6 +89,7 @@ struct InsideDiagnose: Sendable {
     private func ask(_ name: String, within limit: Duration) async -> Result<HTTPReply, NoReport> {
         let parameters =
             ["run=\(name)", "fail_on=\(failOn.rawValue)", agent.look] + (timeout.map { ["timeout=\($0.seconds)"] } ?? [])
+            + (wakes ? ["wake=1"] : [])
         let accept = output == .json ? "application/json" : "text/plain"
         return await withTaskGroup(of: Event.self) { group in
             group.addTask {

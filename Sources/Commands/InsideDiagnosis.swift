@@ -37,19 +37,31 @@ final class InsideDiagnosis: Diagnosing, Service {
     private let places = Gate(limit: atOnce)
     private let medians: MedianShelf
     private let state = Mutex(State())
+    /// Checks of which history is to be asked what it knows from before; nil for all of them.
+    private let (newcomers, newcomer) = AsyncStream<Set<CheckID>?>.makeStream()
 
     init(_ sources: Sources, onDemand: OnDemand, store: HistoryStore) {
         self.sources = sources
         self.onDemand = onDemand
         self.store = store
         medians = MedianShelf(store)
+        newcomer.yield(nil)
     }
 
-    /// Tells the board what history knows from before, then waits for the stop, and ends what is under way so that nobody waits for it.
+    /// Has the board learn what history knows of checks, and of watches over identities, that came with a new configuration.
+    func recall(_ checks: Set<CheckID>) {
+        if !checks.isEmpty { newcomer.yield(checks) }
+    }
+
+    /// Tells the board what history knows from before, at the start and after each reload, and at the stop ends what is under way so that
+    /// nobody waits for it.
     func run() async {
         await cancelWhenGracefulShutdown {
-            if let pasts = try? await self.store.pasts() { self.sources.board().adopt(pasts) }
-            try? await Task.sleep(for: .seconds(1 << 40))
+            for await checks in self.newcomers {
+                // What was recorded until a check was taken out belongs to its past as well.
+                if checks != nil { await self.store.flush() }
+                if let pasts = try? await self.store.pasts(of: checks.map(Array.init)) { self.sources.board().adopt(pasts) }
+            }
         }
         for run in state.withLock({ $0.close() }) { run.finish() }
     }
@@ -153,7 +165,7 @@ final class InsideDiagnosis: Diagnosing, Service {
                             if let told = await self.sources.ask(name, latest) { seen.tokens.withLock { $0[name] = told } }
                         }
                     }
-                    for check in checks { probes.addTask { await self.probe(check, question.isCommand, deadline, seen) } }
+                    for check in checks { probes.addTask { await self.probe(check, question, deadline, seen) } }
                 }
                 return .end(.finished)
             }
@@ -191,8 +203,8 @@ final class InsideDiagnosis: Diagnosing, Service {
         }
     }
 
-    private func probe(_ check: CheckID, _ isCommand: Bool, _ deadline: Deadline, _ seen: Seen) async {
-        guard isCommand else {
+    private func probe(_ check: CheckID, _ question: DiagnoseQuestion, _ deadline: Deadline, _ seen: Seen) async {
+        guard question.isCommand else {
             let answer = await onDemand.ask(check, within: deadline.remaining)
             return seen.answers.withLock { $0[check] = answer }
         }
@@ -200,11 +212,13 @@ final class InsideDiagnosis: Diagnosing, Service {
         defer { places.leave() }
         // A person has perhaps mended something: the rest that logins take after a refusal begins anew.
         sources.reset(check)
-        var answer = await onDemand.ask(check, within: deadline.remaining, for: .command)
-        // It was a probe that had begun before, while logins rested.
-        if case .observed(let observation) = answer, observation.isPartial {
+        var answer = await onDemand.ask(check, within: deadline.remaining, for: .command, wakes: question.wakes)
+        // It was a probe that had begun before, while logins rested, or that was not to wake the database.
+        if case .observed(let observation) = answer,
+            observation.outcome == .partial(.loginPaused) || question.wakes && observation.isPartial
+        {
             sources.reset(check)
-            answer = await onDemand.ask(check, within: deadline.remaining, for: .command)
+            answer = await onDemand.ask(check, within: deadline.remaining, for: .command, wakes: question.wakes)
         }
         guard !Task.isCancelled else { return }
         seen.answers.withLock { $0[check] = answer }

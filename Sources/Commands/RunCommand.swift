@@ -86,6 +86,7 @@ struct RunCommand: AsyncParsableCommand {
     private func serve(_ result: ConfigurationResult, _ surroundings: ServiceSurroundings) async throws {
         let verdict = ConfigurationVerdict()
         let configuration: Configuration
+        var door: FrontDoor?
         switch result {
         case .success(let read, _):
             configuration = read
@@ -93,13 +94,16 @@ struct RunCommand: AsyncParsableCommand {
             if let line = verdict.accepted(read.file) { surroundings.tell(line) }
         case .failure(let issues):
             let listen = surroundings.listen.isEmpty ? Configuration.Server().listen : surroundings.listen
-            guard let (found, warnings) = try await WaitingRoom(surroundings, verdict: verdict).run(issues, listen: listen) else { return }
+            guard let (found, warnings, open) = try await WaitingRoom(surroundings, verdict: verdict).run(issues, listen: listen) else {
+                return
+            }
+            door = open
             for warning in warnings { Terminal.note("\(warning)") }
             surroundings.sink.obey(found.log)
             configuration = found
         }
         do {
-            try await AgentService(configuration, surroundings, verdict: verdict).run()
+            try await AgentService(configuration, surroundings, verdict: verdict, door: door).run()
         } catch let failure as Failure {
             throw failure.exit()
         } catch let failure as StatusServer.BindFailure {

@@ -22,6 +22,8 @@ struct ServiceSurroundings: Sendable {
     let stays: Bool
     /// How many descriptors the process may have.
     let descriptors: Int
+    /// Names that requests may carry; those of the configuration, once there is one.
+    let hosts = HostNames([])
     /// Where to listen instead of where the configuration says; empty for there.
     let listen: [Endpoint]
 

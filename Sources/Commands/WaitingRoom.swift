@@ -18,10 +18,9 @@ final class WaitingRoom: Sendable {
 
     private let surroundings: ServiceSurroundings
     private let verdict: ConfigurationVerdict
-    private let listening = ConfigurationVerdict()
     private let found = Mutex<(Configuration, [SettingsIssue])?>(nil)
     private let lastTick = Mutex(ContinuousClock.now)
-    private let isListening = Atomic(false)
+    private let door = Mutex<FrontDoor?>(nil)
 
     init(_ surroundings: ServiceSurroundings, verdict: ConfigurationVerdict) {
         self.surroundings = surroundings
@@ -30,28 +29,32 @@ final class WaitingRoom: Sendable {
 
     /// Waits.
     /// - Parameter issues: why the configuration was refused.
-    /// - Returns: the configuration, once it is right, with its warnings; nil when a signal came first.
-    func run(_ issues: [SettingsIssue], listen: [Endpoint]) async throws -> (Configuration, [SettingsIssue])? {
+    /// - Returns: the configuration, once it is right, with its warnings, and the door that is open; nil when a signal came first.
+    func run(_ issues: [SettingsIssue], listen: [Endpoint]) async throws -> (Configuration, [SettingsIssue], FrontDoor)? {
         refuse(issues)
-        let metrics = surroundings.metrics
-        let tell = surroundings.tell
-        let server = StatusServer(
-            listen: listen, hosts: [], sources: sources, metrics: metrics, logger: surroundings.logger,
-            onBound: { [self] _ in
-                isListening.store(true, ordering: .releasing)
-                PatientServer.bound(listening, { tell($0) })
-            })
-        let patient = PatientServer(server: { server }, stays: true, verdict: listening, tell: tell, logger: surroundings.logger)
+        let door = FrontDoor(surroundings, listen: listen, sources: sources)
+        self.door.withLock { $0 = door }
         var group = ServiceGroupConfiguration(
             services: [
-                .init(service: patient),
+                .init(
+                    service: Work { try await cancelWhenGracefulShutdown { try await door.untilClosed() } },
+                    successTerminationBehavior: .ignore),
                 .init(
                     service: Work { await cancelWhenGracefulShutdown { await self.wait() } },
                     successTerminationBehavior: .gracefullyShutdownGroup),
             ], gracefulShutdownSignals: [.sigterm, .sigint], logger: surroundings.logger)
         group.maximumGracefulShutdownDuration = .seconds(5)
-        try await ServiceGroup(configuration: group).run()
-        return found.withLock { $0 }
+        do {
+            try await ServiceGroup(configuration: group).run()
+        } catch {
+            await door.close()
+            throw error
+        }
+        guard let (configuration, warnings) = found.withLock({ $0 }) else {
+            await door.close()
+            return nil
+        }
+        return (configuration, warnings, door)
     }
 
     /// Looks at the file until it is right, or until the task is cancelled.
@@ -106,18 +109,20 @@ final class WaitingRoom: Sendable {
             exposition: { [self] in
                 ExpositionInput(
                     board: nothing, metrics: surroundings.metrics.snapshot, build: BuildInfo(version: AgentVersion.current),
-                    process: ProcessStats.current(), log: surroundings.sink.counts, troubles: [verdict, listening].compactMap(\.failure))
+                    process: ProcessStats.current(), log: surroundings.sink.counts, troubles: failures)
             }, history: nil, liveness: { [self] in Liveness(lastTick: lastTick.withLock { $0 }, period: Reloader.pause * 5) },
             readiness: { [self] in
                 [
                     ReadinessCondition("configuration", isMet: false, detail: verdict.failure?.detail ?? ""),
-                    ReadinessCondition("listening", isMet: isListening.load(ordering: .acquiring)),
+                    ReadinessCondition("listening", isMet: door.withLock { $0 }?.isOpen ?? false),
                 ]
             },
             report: { [self] in
                 Report.make(
                     snapshot: nothing, identities: [], mode: .inside, host: Terminal.hostName, version: AgentVersion.current, now: .now,
-                    failures: [verdict, listening].compactMap(\.failure))
+                    failures: failures)
             })
     }
+
+    private var failures: [Failure] { [verdict.failure, door.withLock { $0 }?.verdict.failure].compactMap(\.self) }
 }

@@ -35,6 +35,8 @@ package struct CheckStatus: Sendable, Hashable {
     package var last: Observation?
     /// The last observation that stopped on purpose, when it is newer than `last`.
     package var lastPartial: Observation?
+    /// The newest of these, however far it went.
+    package var newest: Observation? { lastPartial ?? last }
     /// What differs from the last successful probe, each with the time at which it was seen first; empty while up.
     package var changes: [FactsComparison.Change] = []
     /// Logins to a database that may sleep, from before this process.

@@ -34,7 +34,7 @@ extension Lab {
             }
         }
         lines.append("targets:")
-        for target in options.targets where target.engine != .azuresql || LabTarget.isAzureSQLProbed {
+        for target in options.targets {
             lines += [
                 "  - name: \(target.name)", "    engine: \(target.engine.rawValue)", "    host: \(target.host)",
                 "    port: \(endpoint(of: target).port)",

@@ -57,10 +57,12 @@ package struct LabTarget: Sendable, Hashable {
     package var shared: Bool
     /// Whether the name goes over `privatelink` instead of the server's own alias.
     package var privateLink: Bool
+    /// Whether an Azure SQL database is of a tier that may sleep.
+    package var isServerless: Bool
 
     package init(
         name: String, engine: Engine = .postgresql, database: String, role: String, identities: [String] = ["app"],
-        blackHole: Bool = false, shared: Bool = false, privateLink: Bool = false
+        blackHole: Bool = false, shared: Bool = false, privateLink: Bool = false, isServerless: Bool = false
     ) {
         self.name = name
         self.engine = engine
@@ -70,6 +72,7 @@ package struct LabTarget: Sendable, Hashable {
         self.blackHole = blackHole
         self.shared = shared
         self.privateLink = privateLink
+        self.isServerless = isServerless
     }
 
     package var host: String { "\(name).\(Self.suffix(of: engine))" }
@@ -94,12 +97,8 @@ package struct LabTarget: Sendable, Hashable {
     /// One Azure SQL database, on the lab's own server. Logins by token name no user.
     package static let standardAzureSQL = [LabTarget(name: "ledger", engine: .azuresql, database: "ledger", role: "app", privateLink: true)]
 
-    /// Whether the agent of this version accepts the engine `azuresql`. If not, such a target is served, but `agent-lab up` starts it only
-    /// with `--engine azuresql`, and the configuration file leaves it out.
-    package static let isAzureSQLProbed = false
-
     /// What `agent-lab up` starts: every engine that the agent knows.
-    package static let everyEngine = standard + standardMySQL + (isAzureSQLProbed ? standardAzureSQL : [])
+    package static let everyEngine = standard + standardMySQL + standardAzureSQL
 
     /// What a lab of one engine consists of.
     package static func standard(of engine: Engine) -> [LabTarget] {

@@ -68,6 +68,21 @@ struct Account: Sendable {
 
     static var isRoot: Bool { geteuid() == 0 }
 
+    /// The account that a server runs as which refuses to run as root; nil when the lab does not run as root either.
+    /// **Throws**: `LabError` that names the package to install.
+    static func running(_ program: String, as name: String, package: String) throws -> Account? {
+        guard isRoot else { return nil }
+        guard let account = Account(name: name) else {
+            throw LabError(
+                """
+                \(program) does not run as root, and this machine has no user \(name). \
+                Install the package \(package), or start the lab as another user.
+                """
+            )
+        }
+        return account
+    }
+
     /// The account called `name`, or nil when there is none.
     init?(name: String) {
         guard let entry = unsafe getpwnam(name) else { return nil }

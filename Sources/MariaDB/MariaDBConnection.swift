@@ -8,7 +8,6 @@ package import Certificates
 package import Diagnosis
 import Glibc
 package import Readiness
-import Synchronization
 
 /// What a login needs to know.
 package struct MariaDBEndpoint: Sendable {
@@ -177,7 +176,7 @@ package final class MariaDBConnection {
             }
             call.finish(.success((login, failure, session)))
         }
-        switch await outcome(of: call, until: deadline) {
+        switch await call.outcome(on: reactor, until: deadline, grace: Self.grace) {
         case .success((var login, let failure, let session)):
             self.session = failure == nil ? session : nil
             login.begun = call.begun
@@ -205,7 +204,7 @@ package final class MariaDBConnection {
                 call.finish(.success(.failure(error)))
             }
         }
-        switch await outcome(of: call, until: deadline) {
+        switch await call.outcome(on: reactor, until: deadline, grace: Self.grace) {
         case .success(let result): return try result.get()
         case .failure(let wait):
             // The thread may still hold it; nobody else touches it again.
@@ -220,133 +219,4 @@ package final class MariaDBConnection {
         session = nil
         socket = nil
     }
-
-    /// Waits for a thread's answer, and gives the call up a little after the deadline: then the thread drains by itself.
-    private func outcome<Value: Sendable>(of call: Call<Value>, until deadline: Deadline) async -> Result<Value, WaitFailure> {
-        let reactor = self.reactor
-        return await withTaskGroup(of: Void.self) { group in
-            group.addTask {
-                do {
-                    try await reactor.sleep(until: Deadline(deadline.instant.advanced(by: Self.grace)))
-                    call.finish(.failure(.deadline))
-                } catch {
-                    // The answer came first, or the caller was cancelled, which the call hears of itself.
-                }
-            }
-            let result = await call.value()
-            group.cancelAll()
-            return result
-        }
-    }
 }
-
-/// A call that runs on a thread, and that its caller may give up.
-private final class Call<Value: Sendable>: Sendable {
-    private let state = Mutex(State())
-
-    private struct State {
-        var continuation: CheckedContinuation<Result<Value, WaitFailure>, Never>?
-        var result: Result<Value, WaitFailure>?
-        var transport: Transport?
-        var begun: ContinuousClock.Instant?
-        var hasValue = false
-    }
-
-    private let submitted = ContinuousClock.now
-    /// A wait for a thread that counts, and the time that has to be left after one to ask anything.
-    private static var wait: Duration { .milliseconds(50) }
-    private static var rest: Duration { .milliseconds(250) }
-
-    /// Called by the thread that takes the call.
-    /// - Returns: false when the call is given up already, or when the wait for a thread left no time to ask: threads come free just when
-    ///   their calls end at the same deadline.
-    func begin(before deadline: Deadline) -> Bool {
-        let now = ContinuousClock.now
-        guard now - submitted < Self.wait || deadline.instant - now > Self.rest else { return false }
-        return state.withLock { state in
-            guard state.result == nil, !state.hasValue else { return false }
-            state.begun = now
-            return true
-        }
-    }
-
-    var begun: ContinuousClock.Instant? { state.withLock(\.begun) }
-    var hasBegun: Bool { state.withLock { $0.transport != nil } }
-    var handshakeFinished: ContinuousClock.Instant? { state.withLock { $0.transport?.watch.finished } }
-
-    /// Lets the giver-up end the thread's waiting. - Returns: false when the call is given up already.
-    func lend(_ transport: Transport) -> Bool {
-        state.withLock { state in
-            guard state.result == nil, !state.hasValue else { return false }
-            state.transport = transport
-            return true
-        }
-    }
-
-    func value() async -> Result<Value, WaitFailure> {
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let known: Result<Value, WaitFailure>? = state.withLock { state in
-                    guard let result = state.result else {
-                        state.continuation = continuation
-                        return nil
-                    }
-                    return result
-                }
-                if let known { continuation.resume(returning: known) }
-            }
-        } onCancel: {
-            finish(.failure(.cancelled))
-        }
-    }
-
-    func finish(_ result: Result<Value, WaitFailure>) {
-        let (continuation, abandoned) = state.withLock { state -> (CheckedContinuation<Result<Value, WaitFailure>, Never>?, Transport?) in
-            guard !state.hasValue else { return (nil, nil) }
-            state.hasValue = true
-            state.result = result
-            defer { state.continuation = nil }
-            if case .failure = result { return (state.continuation, state.transport) }
-            return (state.continuation, nil)
-        }
-        abandoned?.interrupt()
-        continuation?.resume(returning: result)
-    }
-}
-
-/// A connected descriptor until the library gets it.
-///
-/// **Isolation**: passed on from the task that reads the greeting to the thread that logs in, never used by both.
-private final class GreetedSocket: Sendable {
-    let descriptor: Int32
-    private let isReleased = Mutex(false)
-
-    init(_ descriptor: Int32) { self.descriptor = descriptor }
-
-    deinit {
-        if !isReleased.withLock({ $0 }) { _ = Glibc.close(descriptor) }
-    }
-
-    /// Gives the descriptor to an owner who closes it.
-    func release() -> Int32 {
-        isReleased.withLock { $0 = true }
-        return descriptor
-    }
-
-    /// **Shape**: empty at the end of the stream.
-    func receive(_ count: Int) -> Result<[UInt8], SystemError> {
-        var bytes = [UInt8](repeating: 0, count: count)
-        let received = unsafe bytes.withUnsafeMutableBytes { unsafe Glibc.recv(descriptor, $0.baseAddress, $0.count, 0) }
-        return received < 0 ? .failure(SystemError(code: errno)) : .success(Array(bytes.prefix(received)))
-    }
-
-    /// What is there already, without taking it; empty when nothing is.
-    func peek(_ count: Int) -> [UInt8] {
-        guard count > 0 else { return [] }
-        var bytes = [UInt8](repeating: 0, count: count)
-        let seen = unsafe bytes.withUnsafeMutableBytes { unsafe Glibc.recv(descriptor, $0.baseAddress, $0.count, Int32(MSG_PEEK)) }
-        return Array(bytes.prefix(max(0, seen)))
-    }
-}
-
-private struct SystemError: Error { var code: Int32 }

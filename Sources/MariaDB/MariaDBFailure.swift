@@ -15,7 +15,7 @@ package enum MariaDBFailure: Error, Sendable {
     case greeting(GreetingFailure, bytes: [UInt8])
     /// The server offers no TLS, or none of what a login needs; nothing was sent.
     case unable(String)
-    /// The certificate was refused; nothing was sent.
+    /// The certificate was refused; neither name nor token was sent.
     case certificate(CertificateRefusal)
     /// The server refused, or the library gave up; the number tells which. **Source**: errmsg.h, numbers from 2000 are the library's.
     case library(MariaDBError)

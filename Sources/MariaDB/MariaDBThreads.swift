@@ -1,7 +1,8 @@
 // Threads for a library that blocks: few, made when they are needed, gone when they are not.
 // Way of waiting: blocking pool. The transport waits no longer than the probe, so no thread outlives it by more than a step of OpenSSL.
-import Diagnosis
+package import Diagnosis
 import Glibc
+package import Readiness
 import Synchronization
 
 /// At most ``limit`` threads. Servers that do not answer wait for each other and for nobody else: ``stalledLimit`` threads work for checks whose
@@ -28,6 +29,22 @@ package final class MariaDBThreads: Sendable {
         var idle = 0
         var runningUnproven = 0
         var runningStalled = 0
+        /// Who waits for room, in the order of arrival.
+        var turns: [(standing: Standing, call: Call<Void>)] = []
+
+        /// Whether a job of this standing would begin at once.
+        func hasRoom(for standing: Standing) -> Bool {
+            let waiting = proven.count + (standing == .proven ? 0 : unknown.count + stalled.count)
+            return mayRun(standing) && waiting < idle + MariaDBThreads.limit - threads
+        }
+
+        /// Whose turn it is, now that there is room.
+        mutating func takeTurn() -> Call<Void>? {
+            for standing in [Standing.proven, .unknown, .stalled] where hasRoom(for: standing) {
+                if let place = turns.firstIndex(where: { $0.standing == standing }) { return turns.remove(at: place).call }
+            }
+            return nil
+        }
 
         /// Whether a thread without work could take a job of this standing.
         func mayRun(_ standing: Standing) -> Bool {
@@ -71,12 +88,31 @@ package final class MariaDBThreads: Sendable {
     package var count: Int { state.withLock(\.threads) }
 
     /// Whether a job of this standing would begin at once.
-    package func hasRoom(for standing: Standing) -> Bool {
-        state.withLock { state in
-            let waiting = state.proven.count + (standing == .proven ? 0 : state.unknown.count + state.stalled.count)
-            return state.mayRun(standing) && waiting < state.idle + Self.limit - state.threads
+    package func hasRoom(for standing: Standing) -> Bool { state.withLock { $0.hasRoom(for: standing) } }
+
+    /// Waits until a job of this standing would begin at once. Nothing is reserved: who is told so may find a silent server and never come
+    /// with a job, so those who still wait look for themselves now and then. **Throws**: `deadline`, `cancelled`.
+    package func room(for standing: Standing, on reactor: Reactor, until deadline: Deadline) async throws(WaitFailure) {
+        while true {
+            let turn = Call<Void>()
+            let isFree = state.withLock { state in
+                if state.hasRoom(for: standing) { return true }
+                state.turns.append((standing, turn))
+                return false
+            }
+            if isFree { return }
+            let result = await turn.outcome(on: reactor, until: deadline.capped(to: Self.look))
+            state.withLock { $0.turns.removeAll { $0.call === turn } }
+            switch result {
+            case .success: continue
+            case .failure(.deadline) where !deadline.isPassed: continue
+            case .failure(let wait): throw wait
+            }
         }
     }
+
+    /// How long who waits for room relies on being told.
+    private static let look = Duration.milliseconds(250)
 
     /// Runs `body` on a thread when one is free.
     func submit(_ standing: Standing, _ body: @escaping @Sendable () -> Void) {
@@ -138,11 +174,13 @@ package final class MariaDBThreads: Sendable {
 
     /// The next job, or a place among the idle.
     private func take() -> Job? {
-        state.withLock { state in
-            if let job = state.begin() { return job }
-            state.idle += 1
-            return nil
+        let (job, turn) = state.withLock { state in
+            let job = state.begin()
+            if job == nil { state.idle += 1 }
+            return (job, state.takeTurn())
         }
+        turn?.finish(.success(()))
+        return job
     }
 
     /// - Returns: false when the thread should end.

@@ -146,7 +146,7 @@ package struct PostgresEndpoint: Sendable {
 
     /// Sends the startup packet and, when the server asks for a clear-text password, the token.
     ///
-    /// **Throws**: `authentication` when the server asks for anything else (nothing was sent then), `violation`, `budget`, `library`, `wait`.
+    /// **Throws**: `authentication` when the server asks for anything else (the token is not sent then), `violation`, `budget`, `library`, `wait`.
     package func login(on reactor: Reactor, until deadline: Deadline) async throws(PostgresFailure) {
         try await wait(step(), reactor, deadline)
         try await judgeFirstMessage(on: reactor, until: deadline)

@@ -12,7 +12,7 @@ package enum PostgresFailure: Error, Sendable {
     case negotiation([UInt8], text: String)
     /// libpq gave up.
     case library(PostgresError)
-    /// The server asked for something else than a clear-text password; nothing was sent. `nil`: it asked for nothing.
+    /// The server asked for something else than a clear-text password; the token was not sent. `nil`: it asked for nothing.
     case authentication(AuthenticationRequest?)
     /// Bytes that the protocol does not allow at this point. **Shape**: the first bytes, at most 16.
     case violation([UInt8], text: String)

@@ -1,9 +1,7 @@
 // The Azure SQL probe: who asks whom, and what is kept between two runs. The run itself is `AzureSQLRun`.
 package import Certificates
 package import Diagnosis
-import Logging
 import Synchronization
-import TDS
 
 /// Asks one Azure SQL database whether it lets one identity in.
 package final class AzureSQLProbe: Probe {
@@ -14,6 +12,7 @@ package final class AzureSQLProbe: Probe {
     let identity: IdentityDefinition
     let anchors: TrustAnchors
     let tools: ProbeTools
+    let rights = RightsMemory()
     /// What earlier runs leave to later ones.
     let memory = Mutex(Memory())
 
@@ -26,11 +25,8 @@ package final class AzureSQLProbe: Probe {
         var isStrict = false
         /// The certificate seen last, as it came, and what it says: an unchanged one is not read anew.
         var certificate: (der: [UInt8], facts: CertificateFacts)?
-        var survey: (due: ContinuousClock.Instant?, seen: PrivilegeSurvey?) = (nil, nil)
     }
 
-    /// How often an unasked look at the rights is worth a round trip.
-    static let surveyInterval = Duration.seconds(3600)
     /// Most that is read after the TLS handshake. **Unit**: bytes.
     static let byteBudget = 256 * 1024
 
@@ -44,15 +40,5 @@ package final class AzureSQLProbe: Probe {
         self.tools = tools
     }
 
-    package func observe(_ run: ProbeRun) async -> Observation? {
-        await observation(of: run) {
-            var attempt = AzureSQLRun(probe: self, run: run)
-            do throws(ProbeEnd) {
-                let outcome = try await attempt.perform()
-                return (attempt.record, .success(outcome))
-            } catch {
-                return (attempt.record, .failure(error))
-            }
-        }
-    }
+    package func observe(_ run: ProbeRun) async -> Observation? { await observation(of: run, by: AzureSQLRun.self) }
 }

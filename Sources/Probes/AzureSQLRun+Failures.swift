@@ -6,6 +6,8 @@ import TDS
 
 extension AzureSQLRun {
     mutating func end(of failure: TDSFailure, from start: ContinuousClock.Instant, _ addresses: [String]) -> ProbeEnd {
+        // The time that passed was ours.
+        guard !place.isAwaited else { return .cancelled }
         note(failure.timings, from: start, failed: failure)
         note(failure.facts, addresses, refused: failure.certificate)
         if record.facts.address == nil { record.facts.address = addresses.first }
@@ -23,6 +25,8 @@ extension AzureSQLRun {
     private func redirected(_ seen: Failure, _ failure: TDSFailure) -> Failure {
         let place = failure.facts?.redirectedTo ?? record.facts.redirectedTo ?? failure.address ?? "another server"
         var seen = seen
+        // Everything behind the gateway's answer is part of the login; its steps are facts of their own.
+        seen.phase = .login
         seen.evidence.append(Evidence(.agent, text: "after the gateway's redirect to \(place)"))
         guard failure.phase == .tcp else { return seen }
         return Failure(
@@ -37,18 +41,18 @@ extension AzureSQLRun {
         case .cancelled: return Failure(.probeInternal, during: phase, evidence: [said])
         case .nameNotFound: return Failure(.dnsNotFound, during: .dns, evidence: [said])
         case .refused, .unreachable, .closed:
-            if let code = failure.errno { return located(Classifier.errno(code, phase: phase, address: record.facts.address)) }
-            return located(Classifier.closed(phase: phase, evidence: said))
-        case .timedOut: return located(Classifier.deadline(phase: phase, after: ContinuousClock.now - record.begin))
-        case .notSQLServer: return located(Failure(.peerNotDatabase, during: phase, evidence: [bytes(failure)]))
+            if let code = failure.errno { return located(Classifier.errno(code, phase: phase, address: record.facts.address), failure) }
+            return located(Classifier.closed(phase: phase, evidence: said), failure)
+        case .timedOut: return located(Classifier.deadline(phase: phase, after: ContinuousClock.now - record.begin), failure)
+        case .notSQLServer: return located(Failure(.peerNotDatabase, during: phase, evidence: [bytes(failure)]), failure)
         case .encryptionRefused:
-            return located(Failure(.tlsNotNegotiated, during: phase, detail: failure.detail, evidence: [said]))
+            return located(Failure(.tlsNotNegotiated, during: phase, detail: failure.detail, evidence: [said]), failure)
         case .certificateUntrusted, .certificateExpired, .certificateNameMismatch: return certificate(failure)
         case .tlsFailed:
             let isMismatch = ["PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "NO_SHARED_CIPHER", "HANDSHAKE_FAILURE"].contains {
                 failure.detail.contains($0)
             }
-            return located(Failure(isMismatch ? .tlsProtocolMismatch : .tlsHandshakeAborted, during: .tls, evidence: [said]))
+            return located(Failure(isMismatch ? .tlsProtocolMismatch : .tlsHandshakeAborted, during: .tls, evidence: [said]), failure)
         case .loginRefused, .requestFailed:
             return Classifier.azureSQL(failure.messages.map(Self.error), phase: phase, context: context(tenant: nil))
         case .redirectRefused, .protocolViolation:
@@ -61,6 +65,14 @@ extension AzureSQLRun {
         case .misuse:
             return Failure(phase == .dns ? .configInvalid : .probeInternal, during: phase, detail: failure.detail, evidence: [said])
         }
+    }
+
+    /// Says where it was: at the server that was asked for, or at the one behind its redirect.
+    private func located(_ seen: Failure, _ failure: TDSFailure) -> Failure {
+        guard failure.hop > 0, let address = failure.address, let first = seen.evidence.first else { return located(seen) }
+        var seen = seen
+        seen.evidence[0] = Evidence(first.kind, code: first.code, text: "\(address) \(first.text)")
+        return seen
     }
 
     private func certificate(_ failure: TDSFailure) -> Failure {

@@ -8,7 +8,7 @@ extension AzureSQLRun {
 
     mutating func ask(_ connection: TDSConnection) async throws(ProbeEnd) {
         record.enter(.query)
-        let sent = ContinuousClock.now
+        let trip = RoundTrip()
         let rows: [[TDSValue]]
         do {
             let limit = max(500, min(5000, run.deadline.remainingMilliseconds))
@@ -16,48 +16,27 @@ extension AzureSQLRun {
         } catch {
             throw end(of: error, during: .query)
         }
-        let roundTrip = ContinuousClock.now - sent
-        let received = Timestamp.now
+        let middle = trip.middle()
         guard let row = rows.first, row.count == AzureSQLStatement.columns else {
-            throw .failed(
-                Failure(
-                    .protocolViolation, during: .query, detail: "The answer to the probe's question has not the shape that was asked for.",
-                    evidence: [Evidence(.agent, code: rows.first?.count ?? 0, text: "columns in the first row")]))
+            throw Self.misshapen(during: .query, count: rows.first?.count ?? 0, of: "columns in the first row")
         }
         record.leave()
-        record.facts.sessionUser = row[0].text
-        record.facts.currentUser = row[1].text
-        record.facts.database = row[2].text ?? record.facts.database
-        record.facts.isInRecovery = row[3].text.map { $0.uppercased() == "READ_ONLY" }
+        note(
+            SessionAnswer(
+                sessionUser: row[0].text, currentUser: row[1].text, database: row[2].text,
+                isReadOnly: row[3].text.map { $0.uppercased() == "READ_ONLY" }, clock: row[5].integer.map { Double($0) / 1000 }),
+            middle: middle)
         if let objective = row[4].text {
             record.facts.serviceObjective = objective
             probe.memory.withLock { $0.serviceObjective = objective }
             noteLoginEnd(isUnavailable: false)
         }
-        if let server = row[5].integer {
-            let skew = Double(server) / 1000 - (received.seconds - roundTrip.seconds / 2)
-            record.facts.clockSkew = (skew * 1000).rounded() / 1000
-        }
     }
 
     // MARK: privileges
 
-    /// Asks for the configured rights in one round trip. Whatever comes of it, the probe has succeeded: up means from token to query.
-    /// **Throws**: only when the caller was cancelled.
-    mutating func askPrivileges(_ connection: TDSConnection) async throws(ProbeEnd) {
-        guard !target.privileges.isEmpty else { return try await surveyRights(connection) }
-        record.enter(.privileges)
-        do {
-            record.facts.privileges = try await rights(connection)
-            record.leave()
-        } catch {
-            guard case .failed(let failure) = error else { throw error }
-            record.leaveFailed()
-            record.facts.privileges = PrivilegeReport(role: record.facts.currentUser ?? "", problem: failure, engine: .azuresql)
-        }
-    }
-
-    private func rights(_ connection: TDSConnection) async throws(ProbeEnd) -> PrivilegeReport {
+    /// All configured rights in one round trip.
+    func rights(_ connection: TDSConnection) async throws(ProbeEnd) -> PrivilegeReport {
         let question = AzureSQLPrivileges.question(target.privileges)
         let result: TDSResult
         do {
@@ -71,41 +50,21 @@ extension AzureSQLRun {
         }
         let sets = result.sets.map { $0.rows.map(Self.texts) }
         guard !result.isTruncated, let report = AzureSQLPrivileges.report(target.privileges, sets: sets) else {
-            throw .failed(
-                Failure(
-                    .protocolViolation, during: .privileges,
-                    detail: "The answer to the question for rights has not the shape that was asked for.",
-                    evidence: [Evidence(.agent, code: sets.count, text: "result sets in the answer")]))
+            throw Self.misshapen(during: .privileges, count: sets.count, of: "result sets in the answer")
         }
         return report
     }
 
     private static func texts(_ row: [TDSValue]) -> [String?] { row.map { $0.isNull ? nil : $0.description } }
 
-    /// Where nothing is configured: what the user can do, at the first success and then once an hour. Not worth a failure, nor much time.
-    private mutating func surveyRights(_ connection: TDSConnection) async throws(ProbeEnd) {
-        let now = ContinuousClock.now
-        let isDue = probe.memory.withLock { memory in
-            guard memory.survey.due.map({ $0 <= now }) ?? true else { return false }
-            memory.survey.due = now + AzureSQLProbe.surveyInterval
-            return true
+    func survey(_ connection: TDSConnection, until deadline: Deadline) async throws(ProbeEnd) -> PrivilegeSurvey? {
+        do {
+            let answer = try await connection.query(PrivilegeSurvey.azureSQLStatement, until: deadline.instant)
+            var seen = PrivilegeSurvey(answer: answer.rows.map(Self.texts))
+            seen?.engine = .azuresql
+            return seen
+        } catch {
+            throw end(of: error, during: .privileges)
         }
-        if isDue {
-            record.enter(.privileges)
-            do {
-                let answer = try await connection.query(
-                    PrivilegeSurvey.azureSQLStatement, until: run.deadline.capped(to: .seconds(2)).instant)
-                record.leave()
-                if var seen = PrivilegeSurvey(answer: answer.rows.map(Self.texts)) {
-                    seen.engine = .azuresql
-                    probe.memory.withLock { $0.survey.seen = seen }
-                }
-            } catch {
-                record.leave()
-                record.skip(.privileges, "rights could not be looked at")
-                if error.cause == .cancelled { throw .cancelled }
-            }
-        }
-        record.facts.rights = probe.memory.withLock(\.survey.seen)
     }
 }

@@ -10,12 +10,14 @@ import TDS
 struct AzureSQLRun: TokenRun {
     let probe: AzureSQLProbe
     let run: ProbeRun
+    let place: GatePlace
     var record: ProbeRecord
     var token: AccessToken?
 
     init(probe: AzureSQLProbe, run: ProbeRun) {
         self.probe = probe
         self.run = run
+        self.place = GatePlace(run)
         self.record = ProbeRecord(check: probe.id, unasked: probe.target.privileges.isEmpty ? [.privileges] : [])
     }
 
@@ -29,17 +31,10 @@ struct AzureSQLRun: TokenRun {
         } catch {
             throw .failed(error)
         }
-        // The client connects and secures in one call, so the place is taken before `tcp`.
-        if let gate = run.gate {
-            do {
-                try await gate.enter(until: run.deadline)
-            } catch {
-                throw .cancelled
-            }
-        }
-        defer { run.gate?.leave() }
+        defer { place.leave() }
         guard decision == .login else {
             try await greet(addresses, trust)
+            record.facts.serviceObjective = knownObjective
             record.facts.wake = decision == nil ? nil : probe.memory.withLock(\.ledger)
             return .partial(decision == nil ? .loginPaused : .asleep)
         }
@@ -51,6 +46,7 @@ struct AzureSQLRun: TokenRun {
             // It was asleep and is not down: the next probe looks again.
             record.leave()
             record.skip(.login, "the database is waking up")
+            record.facts.serviceObjective = knownObjective
             return .partial(.asleep)
         }
         do {
@@ -66,11 +62,12 @@ struct AzureSQLRun: TokenRun {
 
     // MARK: wake
 
-    var isServerless: Bool? {
-        let objective =
-            record.facts.serviceObjective ?? probe.memory.withLock(\.serviceObjective) ?? tools.lastGood(probe.id)?.serviceObjective
-        return objective.map(ServiceObjective.isServerless)
+    /// The tier, as far as anybody has seen it.
+    private var knownObjective: String? {
+        record.facts.serviceObjective ?? probe.memory.withLock(\.serviceObjective) ?? tools.lastGood(probe.id)?.serviceObjective
     }
+
+    var isServerless: Bool? { knownObjective.map(ServiceObjective.isServerless) }
 
     private func wakeDecision() -> WakeLedger.Decision {
         guard !run.wakes else { return .login }
@@ -83,10 +80,8 @@ struct AzureSQLRun: TokenRun {
         }
     }
 
-    private mutating func noteLogin() {
-        guard isServerless != false || target.wake.loginsPerDay(isServerless: isServerless) != nil else { return }
-        probe.memory.withLock { $0.ledger.begin(at: .now) }
-    }
+    /// Whether a login counts, as far as is known before it.
+    private var paysLogin: Bool { isServerless != false || target.wake.loginsPerDay(isServerless: isServerless) != nil }
 
     mutating func noteLoginEnd(isUnavailable: Bool) {
         let ledger = probe.memory.withLock { memory in
@@ -98,7 +93,7 @@ struct AzureSQLRun: TokenRun {
 
     // MARK: tcp to login
 
-    private func options(_ trust: TDSTrust, strict: Bool) -> TDSOptions {
+    private func options(_ trust: TDSTrust, strict: Bool, logsIn: Bool = true) -> TDSOptions {
         var options = TDSOptions(trust: trust)
         options.applicationName = tools.applicationName
         options.encryption = strict ? .strict : .mandatory
@@ -109,6 +104,15 @@ struct AzureSQLRun: TokenRun {
         options.limits.columns = 64
         options.attentionTimeout = .milliseconds(500)
         let lookup = tools.lookup
+        // The client goes from TCP to the end of the login in one call, and asks here when the server has answered and TLS is next.
+        let (place, probe, paysLogin) = (place, probe, paysLogin)
+        options.beforeTLS = { () async throws(TDSFailure) in
+            do {
+                if try await place.take(), logsIn, paysLogin { probe.memory.withLock { $0.ledger.begin(at: .now) } }
+            } catch {
+                throw TDSFailure(.cancelled, during: .tls, "No place came free in time.")
+            }
+        }
         options.lookUp = { (host, deadline) async throws(TDSFailure) in try await Self.addresses(of: host, deadline, lookup) }
         return options
     }
@@ -141,7 +145,7 @@ struct AzureSQLRun: TokenRun {
         let strict = probe.memory.withLock(\.isStrict)
         do {
             let greeting = try await TDSConnection.greet(
-                server(addresses), options: options(trust, strict: strict), until: run.deadline.instant)
+                server(addresses), options: options(trust, strict: strict, logsIn: false), until: run.deadline.instant)
             note(greeting.timings, from: start)
             note(greeting.facts, addresses)
             record.leave()
@@ -174,7 +178,6 @@ struct AzureSQLRun: TokenRun {
     ) async throws(ProbeEnd) -> TDSConnection {
         let start = ContinuousClock.now
         record.enter(.tcp, at: start)
-        noteLogin()
         do {
             let connection = try await TDSConnection.connect(
                 to: server(addresses), token: token.reveal { TDSAccessToken($0) }, options: options(trust, strict: strict),
@@ -187,8 +190,9 @@ struct AzureSQLRun: TokenRun {
         } catch {
             let isUnavailable = error.messages.contains { $0.number == 40613 }
             var end = end(of: error, from: start, addresses)
+            guard case .failed(let failure) = end else { throw end }
             noteLoginEnd(isUnavailable: isUnavailable)
-            if run.explains, case .failed(let failure) = end, failure.evidence.contains(where: { $0.code == "18456" }),
+            if run.explains, failure.evidence.contains(where: { $0.code == "18456" }),
                 [.tokenWrongTenant, .loginRefused, .tokenWrongAudience].contains(failure.cause)
             {
                 end = await explained(error, failure, options(trust, strict: strict), addresses)

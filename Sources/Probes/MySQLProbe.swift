@@ -1,7 +1,6 @@
 // The MySQL probe: who asks whom, and what is kept between two runs. The run itself is `MySQLRun`.
 package import Certificates
 package import Diagnosis
-import Logging
 import MariaDB
 import Synchronization
 
@@ -14,6 +13,7 @@ package final class MySQLProbe: Probe {
     let identity: IdentityDefinition
     let anchors: TrustAnchors
     let tools: ProbeTools
+    let rights = RightsMemory()
     /// Facts of the certificate seen last, so that an unchanged one is not read anew.
     let knownCertificate = Mutex<CertificateFacts?>(nil)
     /// Whether the last run held a thread until its deadline: then the next one shares the few threads there are for such checks.
@@ -31,15 +31,5 @@ package final class MySQLProbe: Probe {
         self.tools = tools
     }
 
-    package func observe(_ run: ProbeRun) async -> Observation? {
-        await observation(of: run) {
-            var attempt = MySQLRun(probe: self, run: run)
-            do throws(ProbeEnd) {
-                try await attempt.perform()
-                return (attempt.record, .success(run.depth == .tls ? .partial(.loginPaused) : .succeeded))
-            } catch {
-                return (attempt.record, .failure(error))
-            }
-        }
-    }
+    package func observe(_ run: ProbeRun) async -> Observation? { await observation(of: run, by: MySQLRun.self) }
 }

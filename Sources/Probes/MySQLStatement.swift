@@ -21,7 +21,8 @@ package enum MySQLStatement {
     static let grantLimit = 5000
 
     /// One round trip, nothing but the session's own facts: who was asked for, whose account it became, where, whether writes are possible,
-    /// what time it is.
-    package static let question = "SELECT USER(), CURRENT_USER(), DATABASE(), @@GLOBAL.read_only, UNIX_TIMESTAMP(NOW(6))"
-    static let columns = 5
+    /// what time it is, and how names are compared.
+    package static let question =
+        "SELECT USER(), CURRENT_USER(), DATABASE(), @@GLOBAL.read_only, UNIX_TIMESTAMP(NOW(6)), @@GLOBAL.lower_case_table_names"
+    static let columns = 6
 }

@@ -4,23 +4,24 @@ import Logging
 
 extension TokenProbe {
     /// - Returns: nil when the run was cancelled.
-    func observation(
-        of run: ProbeRun, _ attempt: () async -> (record: ProbeRecord, end: Result<Observation.Outcome, ProbeEnd>)
-    ) async -> Observation? {
+    func observation<Run: TokenRun>(of run: ProbeRun, by kind: Run.Type) async -> Observation? where Run.Kind == Self {
         var logger = run.logger
         logger[metadataKey: "check.id"] = "\(id)"
         logger.trace("probe begins", metadata: ["server.host": "\(target.host)", "probe.depth": "\(run.depth)"])
-        let (record, end) = await attempt()
+        var attempt = kind.init(probe: self, run: run)
         let observation: Observation
-        switch end {
-        case .success(let outcome): observation = record.observation(outcome)
-        case .failure(.failed(let failure)):
+        do throws(ProbeEnd) {
+            let outcome = try await attempt.perform()
+            observation = attempt.record.observation(outcome)
+        } catch {
+            guard case .failed(let failure) = error else {
+                logger.debug("probe was cancelled")
+                return nil
+            }
             // The next probe gets a fresh one; this one does not try twice.
             if failure.cause == .tokenExpired { await tokens.discard(target.engine.resource) }
-            observation = record.observation(.failed(Classifier.refined(failure, facts: record.facts, lastGood: tools.lastGood(id))))
-        case .failure(.cancelled):
-            logger.debug("probe was cancelled")
-            return nil
+            let refined = Classifier.refined(failure, facts: attempt.record.facts, lastGood: tools.lastGood(id))
+            observation = attempt.record.observation(.failed(refined))
         }
         let phases = observation.phases.compactMap { result in result.duration.map { "\(result.phase.rawValue) \(Span.short($0))" } }
         logger.debug(

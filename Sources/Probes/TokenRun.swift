@@ -1,4 +1,4 @@
-// What the runs of all engines have in common: the token, the name, the addresses that are tried.
+// What the runs of all engines have in common up to the connection: the token, the name, the addresses that are tried, the cap.
 import Diagnosis
 import Readiness
 
@@ -8,6 +8,7 @@ protocol TokenProbe: Probe {
     /// Whose token it should be.
     var identity: IdentityDefinition { get }
     var tools: ProbeTools { get }
+    var rights: RightsMemory { get }
 }
 
 extension PostgresProbe: TokenProbe {}
@@ -17,10 +18,29 @@ extension AzureSQLProbe: TokenProbe {}
 /// The state of one run. Throws the failure of the phase that ended it.
 protocol TokenRun {
     associatedtype Kind: TokenProbe
+    /// A connection that can be asked.
+    associatedtype Session
     var probe: Kind { get }
     var run: ProbeRun { get }
     var record: ProbeRecord { get set }
     var token: AccessToken? { get set }
+    /// Where the run counts against the cap.
+    var place: GatePlace { get }
+
+    init(probe: Kind, run: ProbeRun)
+
+    /// Goes through the phases, as far as the run's depth says.
+    mutating func perform() async throws(ProbeEnd) -> Observation.Outcome
+    /// The verdict on the configured rights.
+    func rights(_ session: Session) async throws(ProbeEnd) -> PrivilegeReport
+    /// What can be done, where nothing is configured. - Returns: nil when the answer says too little.
+    func survey(_ session: Session, until deadline: Deadline) async throws(ProbeEnd) -> PrivilegeSurvey?
+}
+
+/// A run that opens its connections itself, one address after the other.
+protocol SteppedRun: TokenRun {
+    /// Connects to one address, up to the end of `negotiate`. Only a failure in `tcp` lets the next address have its turn.
+    mutating func connect(to address: String, by deadline: Deadline) async throws(ProbeEnd) -> Session
 }
 
 extension TokenRun {
@@ -71,6 +91,18 @@ extension TokenRun {
         return resolution.addresses
     }
 
+    // MARK: the cap
+
+    /// Takes the place of the run, which is kept until ``GatePlace/leave()``. **Throws**: `cancelled` when none came free in time: nothing
+    /// was asked of the server then.
+    func enterGate() async throws(ProbeEnd) {
+        do {
+            _ = try await place.take()
+        } catch {
+            throw .cancelled
+        }
+    }
+
     // MARK: how it ends
 
     func end(of wait: WaitFailure, during phase: Phase) -> ProbeEnd {
@@ -88,6 +120,23 @@ extension TokenRun {
         failure.evidence[0] = Evidence(
             first.kind, code: first.code, text: "\(Endpoint(host: address, port: target.port)) \(first.text)")
         return failure
+    }
+}
+
+extension SteppedRun {
+    /// Connects to the first address that answers.
+    mutating func connect(to addresses: [String]) async throws(ProbeEnd) -> Session {
+        var attempt = Attempts(addresses)
+        while let (address, deadline) = attempt.next(until: run.deadline) {
+            do {
+                let session = try await connect(to: address, by: deadline)
+                if let notice = attempt.notice(living: address) { record.notices.append(notice) }
+                return session
+            } catch {
+                guard attempt.goesOn(after: error) else { throw error }
+            }
+        }
+        throw .failed(attempt.failure(host: target.host))
     }
 }
 

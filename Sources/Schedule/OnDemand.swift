@@ -74,12 +74,15 @@ package final class OnDemand: Service {
     package var underWay: Set<CheckID> { state.withLock { Set($0.running.keys) } }
 
     /// Probes the check, joins a probe of it that is under way, or repeats what one has just seen.
-    package func ask(_ check: CheckID, within timeout: Duration, for asker: Asker = .request) async -> Answer {
+    /// - Parameter wakes: whether a person has said that a sleeping database may be woken.
+    package func ask(
+        _ check: CheckID, within timeout: Duration, for asker: Asker = .request, wakes: Bool = false
+    ) async -> Answer {
         guard let probe = find(check) else { return .closed }
         let now = clock.now
         let order = Order(
             probe: probe, deadline: Deadline(now.advanced(by: min(timeout, probe.target.timeout))), asker: asker,
-            hasAllTime: timeout >= probe.target.timeout)
+            hasAllTime: timeout >= probe.target.timeout, wakes: wakes)
         let (results, deliver) = AsyncStream<Observation>.makeStream()
         let place = state.withLock { $0.admit(order, deliver, at: now) }
         switch place {
@@ -123,7 +126,10 @@ package final class OnDemand: Service {
     }
 
     private func perform(_ order: Order) async {
-        let run = ProbeRun(deadline: order.deadline, depth: depth(order.check), gate: gate, logger: logger)
+        // A second connection to explain a refusal is for a person, and not for whoever asks over HTTP.
+        let run = ProbeRun(
+            deadline: order.deadline, depth: depth(order.check), gate: gate, logger: logger, explains: order.asker == .command,
+            wakes: order.wakes)
         // A task of its own, so that ``forget(_:)`` can end this probe alone. This function waits for it.
         let work = Task { await order.probe.observe(run) }
         guard state.withLock({ $0.begin(order, work) }) else {
@@ -163,6 +169,7 @@ package final class OnDemand: Service {
         var deadline: Deadline
         var asker: Asker
         var hasAllTime: Bool
+        var wakes: Bool
         var check: CheckID { probe.id }
     }
 

@@ -63,7 +63,7 @@ struct PrivilegeReader {
         for key in ["on", "grants"] where fields.value(key) == nil {
             issues.error(fields.path, at: fields.position, "the key \"\(key)\" is missing, as in \(Self.mappingExample)")
         }
-        guard let on = fields.text("on"), let object = taken(PrivilegeGrammar.object(on.value), at: on) else { return nil }
+        guard let on = fields.text("on"), let object = taken(PrivilegeGrammar.object(on.value, for: engine), at: on) else { return nil }
         guard let rights = rights(fields, on: object.kind) else { return nil }
         return PrivilegeRule(name: name?.value, object: object, rights: rights)
     }

@@ -10,6 +10,8 @@ package struct DiagnoseQuestion: Sendable, Hashable {
     package var names: [String]
     /// Whether the command of the agent's own user asks: logins that rest are tried again then.
     package var isCommand: Bool
+    /// Whether a sleeping database may be woken, which is billed.
+    package var wakes: Bool
     /// When the answer has to be there; nil for as long as it takes.
     package var timeout: Duration?
     package var failOn: Severity
@@ -17,8 +19,10 @@ package struct DiagnoseQuestion: Sendable, Hashable {
     package var run: String?
 
     package init(
-        names: [String], isCommand: Bool = false, timeout: Duration? = nil, failOn: Severity = .error, run: String? = nil
+        names: [String], isCommand: Bool = false, wakes: Bool = false, timeout: Duration? = nil, failOn: Severity = .error,
+        run: String? = nil
     ) {
+        self.wakes = wakes
         self.names = names
         self.isCommand = isCommand
         self.timeout = timeout
@@ -99,6 +103,7 @@ struct DiagnoseRoute {
         }
         var question = wish.question
         question.isCommand = isCommand
+        question.wakes = isCommand && question.wakes
         let isText = !look.prefersJSON(facts.accept)
         return await diagnosis.diagnose(question).answer(isLocal: facts.isLocal) { reply in
             switch reply {
@@ -138,6 +143,7 @@ struct DiagnoseRoute {
                 wish.question.names.append(parameter.value)
             case "plan" where isLocal: wish.isPlan = true
             case "end" where isLocal: wish.isEnd = true
+            case "wake" where isLocal: wish.question.wakes = true
             case "run" where isLocal: wish.question.run = parameter.value
             case "fail_on" where isLocal:
                 guard let severity = Severity(rawValue: parameter.value), severity != .info else {

@@ -250,19 +250,20 @@ struct StatusPage {
             page.raw("</small>")
         }
         page.raw("<td>")
-        if let observation = status.lastPartial ?? status.last { steps(observation) }
+        if let observation = status.newest { steps(observation) }
         page.raw("<td>")
         cause(check, hint: hint)
+        if let next = SleepText.next(status, now: report.time) { page.text(next) }
         page.raw("<td>")
         if let since = status.since { page.text(moment(since)) }
         page.raw("<td>")
         // Of a check that is up this is seconds ago and says nothing.
         if status.state != .up, let lastGood = status.lastGood { page.text(moment(lastGood)) }
         page.raw("<td>")
-        certificate(status.last?.facts.certificate)
+        certificate(status.newest?.facts.certificate ?? status.last?.facts.certificate)
         page.raw("<td>")
         // No line break behind it: a cell that is empty is left out on narrow screens.
-        if let end = status.last?.facts.tokenExpires { page.text(end.near(report.time)) }
+        if let end = status.newest?.facts.tokenExpires ?? status.last?.facts.tokenExpires { page.text(end.near(report.time)) }
     }
 
     private mutating func steps(_ observation: Observation) {

@@ -33,7 +33,8 @@ package struct StatusServer: Service {
 
     private let listen: [Endpoint]
     private let socket: LocalSocket?
-    private let routes: Routes
+    private let switchboard: Switchboard
+    private let hosts: HostNames
     private let connections: ConnectionLimits
     private let registry: ConnectionRegistry
     private let metrics: Metrics
@@ -52,6 +53,18 @@ package struct StatusServer: Service {
         group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
         onBound: @escaping @Sendable ([Endpoint]) async -> Void = { _ in }
     ) {
+        self.init(
+            listen: listen, socket: socket, hosts: hosts, switchboard: Switchboard(sources, lifetime: limits.renderLifetime),
+            metrics: metrics, logger: logger, limits: limits, group: group, onBound: onBound)
+    }
+
+    /// The same for answers that may come from somebody else later.
+    package init(
+        listen: [Endpoint], socket: LocalSocket? = nil, hosts: HostNames, switchboard: Switchboard, metrics: Metrics, logger: Logger,
+        limits: Limits = Limits(),
+        group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
+        onBound: @escaping @Sendable ([Endpoint]) async -> Void = { _ in }
+    ) {
         var connections = ConnectionLimits()
         connections.header = TimeAmount(limits.header)
         connections.idle = TimeAmount(limits.idle)
@@ -61,9 +74,8 @@ package struct StatusServer: Service {
         self.connections = connections
         self.metrics = metrics
         self.registry = ConnectionRegistry(limit: limits.connections, metrics: metrics)
-        self.routes = Routes(
-            sources: sources, metrics: metrics, hosts: hosts, uriLimit: connections.uriSize,
-            caches: RenderCaches(lifetime: limits.renderLifetime))
+        self.switchboard = switchboard
+        self.hosts = hosts
         self.logger = logger
         self.group = group
         self.onBound = onBound
@@ -93,6 +105,12 @@ package struct StatusServer: Service {
             if let socket { group.addTask { try await serve(socket) } }
             try await group.waitForAll()
         }
+    }
+
+    /// As they are for one request.
+    private var routes: Routes {
+        let side = switchboard.side
+        return Routes(sources: side.sources, metrics: metrics, hosts: hosts, uriLimit: connections.uriSize, caches: side.caches)
     }
 
     private func serve(_ endpoint: Endpoint, whenBound: @escaping @Sendable (Int) async -> Void) async throws {

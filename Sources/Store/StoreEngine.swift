@@ -39,11 +39,11 @@ actor StoreEngine {
     private static let walLimit: Int64 = 1 << 20
 
     init(
-        state: StoreState, path: String?, retention: Retention, pace: StorePace, now: @escaping @Sendable () -> Timestamp,
+        state: StoreState, file: StoreFile?, retention: Retention, pace: StorePace, now: @escaping @Sendable () -> Timestamp,
         logger: Logger, onCommit: (@Sendable (StoreCommit) -> Void)?, onChange: (@Sendable (StoreStatus) -> Void)?
     ) {
         self.state = state
-        file = path.map(StoreFile.init)
+        self.file = file
         self.retention = retention
         self.pace = pace
         self.now = now

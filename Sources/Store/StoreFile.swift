@@ -36,8 +36,10 @@ struct StoreRefusal: Error, Hashable {
 }
 
 /// A database file and the files that belong to it.
-struct StoreFile: Sendable, Hashable {
+struct StoreFile: Sendable {
     let path: String
+    /// The kernel's table of mounts; another one in tests.
+    var mounts: @Sendable () -> MountTable? = MountTable.current
 
     /// How many damaged files are kept.
     static let setAsideLimit = 3
@@ -64,23 +66,7 @@ struct StoreFile: Sendable, Hashable {
     var isOnNetwork: Bool {
         guard let full = unsafe realpath(path, nil) else { return false }
         defer { unsafe free(full) }
-        let mounts = Self.text(of: "/proc/self/mounts").map { MountTable($0) }
-        return mounts?.isShared(unsafe String(cString: full)) ?? false
-    }
-
-    /// The text of a file of the system whose size is not known beforehand; nil when it cannot be read or is absurdly long.
-    private static func text(of path: String) -> String? {
-        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        var text: [UInt8] = []
-        var part = [UInt8](repeating: 0, count: 16384)
-        while text.count < 1 << 20 {
-            let count = unsafe part.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress, $0.count) }
-            guard count > 0 else { return count == 0 ? String(decoding: text, as: UTF8.self) : nil }
-            text += part[..<count]
-        }
-        return nil
+        return mounts()?.isShared(unsafe String(cString: full)) ?? false
     }
 
     /// **Unit**: bytes; 0 when there is no such file.

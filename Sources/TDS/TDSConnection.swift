@@ -137,9 +137,10 @@ public final class TDSConnection: Sendable {
 
     /// Ends the session politely. Requests under way fail as `closed`.
     ///
-    /// Returns once the socket is closed, at the latest after a second: a server that does not answer the goodbye of TLS is not waited for.
+    /// Returns once the socket is closed, at the latest after a quarter of a second: a server that does not answer the goodbye of TLS is not waited
+    /// for, and its socket is closed some seconds later.
     public func close() async {
-        await session.closed(within: .seconds(1))
+        await session.closed(within: .milliseconds(250))
     }
 
     private func run(_ type: PacketType, _ message: [UInt8], until deadline: ContinuousClock.Instant) async throws(TDSFailure) -> TDSResult

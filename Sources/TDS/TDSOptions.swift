@@ -35,6 +35,10 @@ public struct TDSOptions: Sendable {
     public var redirectSuffixes: [String] = []
     /// Looks up the name of the server, and of the one a redirect leads to. Not waited for beyond the deadline; its task is cancelled then.
     public var lookUp: @Sendable (_ host: String, _ deadline: ContinuousClock.Instant) async throws(TDSFailure) -> [String]
+    /// Awaited before every TLS handshake, when the server has taken the connection and, unless `encryption` is `strict`, answered PRELOGIN: for
+    /// a cap on handshakes that silent servers do not use up. Has to answer cancellation; what it throws ends the connection. Its time counts
+    /// as part of no step.
+    public var beforeTLS: (@Sendable () async throws(TDSFailure) -> Void)?
     /// The first of them is tried first; at most so many are.
     public var mostAddresses = 3
     public var group: any EventLoopGroup

@@ -105,8 +105,10 @@ package enum Exposition {
         }
         each(
             "dbprobe_tls_cert_expiry_timestamp_seconds", .gauge,
-            "Earliest expiry in the certificate chain the server presented, 0 if unknown.", probed
-        ) { $0.sample($1, labels: $2.labels, $2.status.last?.facts.certificate?.chainNotAfter) }
+            "Earliest expiry in the certificate chain the server presented, 0 if unknown.",
+            // Seen as well where nobody logs in.
+            rows.filter { $0.status.newest != nil }
+        ) { $0.sample($1, labels: $2.labels, ($2.status.newest?.facts.certificate ?? $2.status.last?.facts.certificate)?.chainNotAfter) }
         each(
             "dbprobe_failure_cause", .gauge, "1 for the cause of the last probe's failure; no series while the target is up.",
             probed.filter { $0.status.state == .down && $0.status.cause != nil }

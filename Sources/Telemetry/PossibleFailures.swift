@@ -116,6 +116,8 @@ enum PossibleFailures {
                     .protocolViolation, .tokenNotSent, .tokenWrongAudience, .tokenExpired, .tokenNotYetValid, .tokenWrongTenant,
                     .tokenGroupsStale, .firewallDenied, .publicAccessDisabled, .redirectBlocked, .databaseUnknown, .databaseAccessDenied,
                     .connectionLimit, .serverUnavailable, .serverStopped, .databaseResuming, .serviceThrottled, .tlsProtocolMismatch,
+                    // Behind a redirect.
+                    .dnsNotFound, .tlsUntrustedIssuer, .tlsCertValidity, .tlsNameMismatch, .tlsHandshakeAborted,
                 ] + anywhere
             ),
             (

@@ -8,8 +8,8 @@ struct Up: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Start a lab and keep it until Ctrl-C.")
 
     @OptionGroup var place: Place
-    @Option(help: "Only servers of this engine: postgresql, mysql or azuresql (default: those the agent probes).") var engine: String?
-    @Option(help: "How many targets of one engine, all behind one proxy (default: orders, billing and stock, each with its own).")
+    @Option(help: "Only servers of this engine: postgresql, mysql or azuresql (default: all three).") var engine: String?
+    @Option(help: "How many targets of one engine, all behind one proxy (default: orders, billing, stock and ledger, each with its own).")
     var targets: Int?
     @Option(help: "How many of the targets never answer.") var blackHole = 0
     @Option(help: "Write the agent's configuration to this file too.") var configOut: String?

@@ -34,9 +34,16 @@ import Testing
             Row(
                 name: "rights", value: survey.summary,
                 words: """
-                    aad_orders reads all, writes some, owns none of the tables; makes objects; row-level security applies; \
+                    aad_orders reads 14, writes 3, owns 0 of 14 tables; makes objects; row-level security applies to 1; \
                     attributes: createdb; on the database: temporary; roles: g
                     """),
+            Row(
+                name: "rights", value: PrivilegeSurvey(role: "r", tables: 1, readable: 1).summary,
+                words: "r reads 1, writes 0, owns 0 of 1 table"),
+            Row(name: "rights", value: PrivilegeSurvey(role: "r").summary, words: "r sees no tables"),
+            Row(
+                name: "rights", value: ["role": "r", "reads": "some", "writes": "none", "owns": "none", "row_security": true],
+                words: "r reads some, writes none, owns none of the tables; row-level security applies"),
             Row(name: "rights", value: PrivilegeSurvey(role: "r", administrator: "superuser").summary, words: "administrator (superuser)"),
             Row(name: "later", value: ["unknown": 1], words: #"{"unknown":1}"#),
         ])

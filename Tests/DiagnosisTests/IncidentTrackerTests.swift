@@ -3,14 +3,17 @@ import Testing
 
 private let check = CheckID(target: "orders", identity: "app")
 
-/// What a probe a second saw, as letters: `.` success, `r` refused (transient), `l` login name unknown (not transient), `p` stopped on purpose.
+/// What a probe a second saw, as letters: `.` success, `r` refused and `s` unavailable (transient), `l` login name unknown (not transient), `p` stopped on purpose,
+/// `a` stopped before the login because the database may sleep.
 private func observation(_ letter: Character, at second: Int) -> Observation {
     let outcome: Observation.Outcome =
         switch letter {
         case "r": .failed(Failure(.tcpRefused, during: .tcp))
         case "t": .failed(Failure(.tcpTimeout, during: .tcp))
+        case "s": .failed(Failure(.serverUnavailable, during: .login))
         case "l": .failed(Failure(.loginPrincipalUnknown, during: .login))
         case "p": .partial(.loginPaused)
+        case "a": .partial(.asleep)
         default: .succeeded
         }
     return Observation(
@@ -56,6 +59,19 @@ struct TrackerRow: Sendable, CustomTestStringConvertible {
             TrackerRow(
                 what: "what stops on purpose neither opens nor closes", probes: "rprp.p.", steps: "--o---c",
                 incidents: ["0-4 tcp_refused×2"]),
+            TrackerRow(
+                what: "the way to a database that sleeps is mended without a login", probes: "rraa", steps: "-o-c",
+                incidents: ["0-2 tcp_refused×2"]),
+            TrackerRow(what: "one failure of the way and then sleep is none", probes: "rara", steps: "----", incidents: []),
+            TrackerRow(
+                what: "sleep says nothing about a login that failed", probes: "laaa.a", steps: "o----c",
+                incidents: ["0-4 login_principal_unknown×1"]),
+            TrackerRow(
+                what: "neither does it when the way failed after it", probes: "lraa..", steps: "on---c",
+                incidents: ["0-4 login_principal_unknown×1 tcp_refused×1"]),
+            TrackerRow(
+                what: "a login that was refused once is suspected while it sleeps", probes: "saas", steps: "---o",
+                incidents: ["0- server_unavailable×2"]),
             TrackerRow(
                 what: "a second incident is another one", probes: "l..rr", steps: "o-c-o",
                 incidents: ["0-1 login_principal_unknown×1", "3- tcp_refused×2"]),

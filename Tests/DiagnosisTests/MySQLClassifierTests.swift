@@ -175,6 +175,28 @@ import Testing
         #expect(failure.cause == .tokenNotSent)
     }
 
+    struct Refusal: Sendable {
+        var sentToken: Bool
+        var isOwnProbe: Bool
+        var says: String
+    }
+
+    @Test(
+        "A plugin that the client refuses: what is said of the token is what is known of it",
+        arguments: [
+            Refusal(sentToken: false, isOwnProbe: true, says: "; the token was not sent."),
+            Refusal(sentToken: true, isOwnProbe: true, says: ", and had the token by then."),
+            Refusal(sentToken: false, isOwnProbe: false, says: "this text does not tell."),
+        ])
+    func refusedPlugin(row: Refusal) {
+        for text in ["Authentication plugin 'x' couldn't be found in restricted_auth plugin list.", "said in another way"] {
+            let failure = Classifier.mysql(
+                number: 5010, text: text, phase: .login, context: Self.context(sentToken: row.sentToken, isOwnProbe: row.isOwnProbe))
+            #expect(failure.cause == .authMethodUnexpected)
+            #expect(failure.detail?.hasSuffix(row.says) == true, "\(failure.detail ?? "")")
+        }
+    }
+
     @Test("A name that reads like a message decides nothing")
     func hostileName() {
         let name = "is currently stopped; access token is not valid for user"

@@ -98,7 +98,7 @@ import Testing
     }
 
     @Test("Budgets and service objectives are read as they are written")
-    func words() {
+    func spelling() {
         #expect(WakeMode.budget(from: "6 per day") == .budget(6))
         for text in ["6", "0 per day", "six per day", "6 per hour", "1441 per day", "-1 per day", ""] {
             #expect(WakeMode.budget(from: text) == nil, "\(text)")
@@ -128,5 +128,34 @@ import Testing
         #expect(status.state == .down)
         _ = status.apply(observation(.succeeded))
         #expect(status.apply(observation(.partial(.loginPaused))) == nil && status.state == .up)
+    }
+
+    @Test("A check that sleeps says why, since which login, when the next one is due, and how to wake it")
+    func words() throws {
+        var target = Fixture.target()
+        var facts = Facts()
+        func sentence(_ ledger: WakeLedger) -> (sentence: String, next: String?, hint: String) {
+            facts.wake = ledger
+            var status = CheckStatus(id: target.checks[0], target: target)
+            _ = status.apply(
+                Observation(
+                    check: target.checks[0], started: noon, duration: .seconds(1), phases: [], outcome: .partial(.asleep), facts: facts))
+            #expect(status.state == .asleep)
+            return (SleepText.sentence(status, now: noon), SleepText.next(status, now: noon), SleepText.hint(status))
+        }
+        facts.serviceObjective = "GP_S_Gen5_1"
+        let once = sentence(WakeLedger(logins: [noon + .seconds(-3600)]))
+        #expect(
+            once.sentence == "The database is serverless (GP_S_Gen5_1), so it may be paused; wake: auto; 1 login in the last day, at "
+                + "\((noon + .seconds(-3600)).near(noon)); next login from \((noon + .seconds(5 * 3600)).near(noon)) on.")
+        #expect(once.hint.contains("agent diagnose \(target.checks[0]) --wake") && once.hint.contains("billed"))
+        #expect(sentence(WakeLedger(resumingSince: noon + .seconds(-10))).sentence.contains("waking up"))
+        target.wake = .never
+        facts.serviceObjective = nil
+        let never = sentence(WakeLedger())
+        #expect(never.sentence.contains("not known yet; wake: never; no login in the last day"))
+        #expect(never.next == "no login by itself")
+        let status = CheckStatus(id: target.checks[0], target: target)
+        #expect(SleepText.next(status, now: noon) == nil)
     }
 }

@@ -50,6 +50,34 @@ import Testing
         }
     }
 
+    @Test("A check that a reload brings back knows its past from the history, as after a start; the others keep theirs")
+    func pastOfNewcomers() async throws {
+        try await withAgentBench { bench in
+            let service = try await bench.startService()
+            let good = try await eventually("orders has worked") { try await service.check("orders/app")["last_good"] as? String }
+            let billing = try await eventually("billing has worked") { try await service.check("billing/app")["since"] as? String }
+            let text = try bench.configurationText()
+            try bench.replaceConfiguration(text.replacing("name: orders", with: "name: sales"))
+            _ = try await eventually("orders is gone") { try await service.check("orders/app").isEmpty ? true : nil }
+            try await bench.lab.faults.turnOn(.tcpRefused, target: "orders")
+            try bench.replaceConfiguration(text)
+            let check = try await eventually("orders is down and its past is known") {
+                let check = try await service.check("orders/app")
+                return check["state"] as? String == "down" && check["last_good"] is String ? check : nil
+            }
+            #expect(check["last_good"] as? String ?? "" >= good, "the newest success before it was taken out")
+            #expect(try await service.check("billing/app")["since"] as? String == billing)
+            // Nothing is taken from the past of another one.
+            try bench.replaceConfiguration(text.replacing("name: orders", with: "name: other"))
+            let other = try await eventually("other is down") {
+                let check = try await service.check("other/app")
+                return check["state"] as? String == "down" ? check : nil
+            }
+            #expect(other["last_good"] is NSNull)
+            #expect(await service.program.stop().status == 0)
+        }
+    }
+
     /// What a person may do to a file.
     struct Damage: Sendable, CustomTestStringConvertible {
         var what: String

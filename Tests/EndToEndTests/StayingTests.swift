@@ -1,7 +1,9 @@
 // In a container the agent does not end because of its configuration: it says what is wrong, waits, and goes on.
 import Diagnosis
 import Foundation
+import Glibc
 import Lab
+import Synchronization
 import Testing
 
 @Suite(.timeLimit(.minutes(5))) struct StayingTests {
@@ -43,10 +45,14 @@ import Testing
             // Another mistake is another line; the right file is the end of the waiting.
             try bench.replaceConfiguration("")
             _ = try await eventually("the other mistake") { program.errors.contains("the file is empty") ? true : nil }
+            let knocks = Knocks(at: room.address)
             try bench.replaceConfiguration(good)
-            let service = try await bench.service(program, listening: 2)
+            let service = room
             _ = try await eventually("orders is up") { try await service.check("orders/app")["state"] as? String == "up" ? true : nil }
+            let refused = await knocks.end()
+            #expect(refused.knocks > 100 && refused.refused == 0, "somebody is at the door all the time: \(refused)")
             #expect(try await service.get("/readyz").status == 200)
+            #expect(program.errors.contains("goes on listening where it waited"))
             _ = try await eventually("the metrics follow") {
                 try await service.sample("dbprobe_config_last_reload_successful") == 1 ? true : nil
             }
@@ -54,6 +60,27 @@ import Testing
             let stopped = await program.stop()
             #expect(stopped.status == 0, "\(stopped.errors.suffix(800))")
             #expect(stopped.output.contains("\"from\":\"down\",\"to\":\"up\""))
+        }
+    }
+
+    @Test("Where the configuration names another place to listen at, the service is there and nowhere else")
+    func otherPlace() async throws {
+        try await withAgentBench { bench in
+            let good = try bench.configurationText()
+            try bench.replaceConfiguration(good.replacing("targets:", with: "target:"))
+            let program = try bench.agent.start(["run", "--config", bench.configurationPath, "--stay"])
+            // The usual place may be somebody else's; then it is waited for.
+            _ = try await eventually("it waits") { program.errors.contains("waits for a configuration") ? true : nil }
+            try bench.replaceConfiguration(good)
+            let address = try await eventually("it listens where the file says") {
+                program.errors.split(separator: "\n").filter { $0.contains("status server is listening") && !$0.contains(":9745") }.last?
+                    .split(separator: " ").first { $0.hasPrefix("server.address=") }.map { String($0.dropFirst(15)) }
+            }
+            let service = AgentBench.Service(bench: bench, program: program, address: address)
+            #expect(try await service.get("/readyz").status == 200)
+            #expect(!program.errors.contains("goes on listening where it waited"))
+            #expect(try await service.finding("config_invalid") == nil)
+            #expect(await program.stop().status == 0)
         }
     }
 
@@ -140,6 +167,66 @@ import Testing
             #expect(try await service.get("/livez").status == 200)
             #expect(try await service.get("/readyz").status == 200)
             #expect(await program.stop().status == 0)
+        }
+    }
+}
+
+/// Somebody who knocks at a port again and again, as a platform's probe does, and counts how often nobody was there.
+private final class Knocks: Sendable {
+    private struct State {
+        var isOver = false
+        var knocks = 0
+        var refused = 0
+        var whenOver: CheckedContinuation<Void, Never>?
+        var isDone = false
+    }
+
+    private let state = Mutex(State())
+
+    init(at address: String) {
+        let port = UInt16(address.split(separator: ":").last ?? "") ?? 0
+        // Ends with `end`.
+        Thread.detachNewThread { [self] in
+            while !state.withLock(\.isOver) {
+                let isRefused = Self.knock(port)
+                state.withLock { state in
+                    state.knocks += 1
+                    state.refused += isRefused ? 1 : 0
+                }
+                usleep(500)
+            }
+            let waiting = state.withLock { state in
+                state.isDone = true
+                return state.whenOver
+            }
+            waiting?.resume()
+        }
+    }
+
+    /// Stops knocking.
+    func end() async -> (knocks: Int, refused: Int) {
+        await withCheckedContinuation { continuation in
+            let isDone = state.withLock { state in
+                state.isOver = true
+                state.whenOver = continuation
+                return state.isDone
+            }
+            if isDone { continuation.resume() }
+        }
+        return state.withLock { ($0.knocks, $0.refused) }
+    }
+
+    private static func knock(_ port: UInt16) -> Bool {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        return unsafe withUnsafeMutablePointer(to: &address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                unsafe connect(descriptor, address, socklen_t(MemoryLayout<sockaddr_in>.size)) != 0
+            }
         }
     }
 }

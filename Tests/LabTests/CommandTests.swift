@@ -69,7 +69,7 @@ extension RealServer {
             let folder = "/tmp/lab-test-" + String(UInt32.random(in: .min ... .max), radix: 36)
             defer { try? FileManager.default.removeItem(atPath: folder) }
             try await Self.withProgram(["--directory", folder], endedBy: .interrupt) { ready in
-                #expect(ready.ready && ready.targets.map(\.name) == ["orders", "billing", "stock"])
+                #expect(ready.ready && ready.targets.map(\.name) == ["orders", "billing", "stock", "ledger"])
                 let configuration = try String(contentsOfFile: ready.configuration, encoding: .utf8)
                 #expect(
                     configuration.contains("host: orders.postgres.database.azure.com") && configuration.contains("engine: mysql")

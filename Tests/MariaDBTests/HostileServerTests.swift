@@ -2,6 +2,7 @@
 import Diagnosis
 import MariaDB
 import Probes
+import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(2))) struct HostileServerTests {
@@ -37,9 +38,9 @@ import Testing
     }
 
     @Test func `a fake that plays by the rules is a healthy server`() async throws {
-        let row = ["aad_shop@10.0.0.4", "aad_shop@%", "shop", "0", "1790000000.5"]
+        let row = ["aad_shop@10.0.0.4", "aad_shop@%", "shop", "0", "1790000000.5", "1"]
         let result: [FakeScript.Payload] =
-            [.bytes([5])] + (0..<5).map { .bytes(FakeScript.column("c\($0)")) } + [
+            [.bytes([6])] + (0..<6).map { .bytes(FakeScript.column("c\($0)")) } + [
                 .bytes(FakeScript.end), .bytes(FakeScript.text(row)), .bytes(FakeScript.end),
             ]
         let observation = try await observe(Self.letsIn([.bytes(FakeScript.ok)], result), getsToken: true)
@@ -407,10 +408,24 @@ import Testing
         }
     }
 
-    /// A gate that lets nobody in.
-    private struct ShutGate: ProbeGate {
-        func enter(until deadline: Deadline) async throws(WaitFailure) { throw .deadline }
-        func leave() {}
+    @Test func `a place is held from the handshake to the end of the probe`() async throws {
+        var script = FakeScript()
+        script.tls = .stall
+        try await FakeMySQL.run(script) { fake in
+            let bench = try Bench()
+            defer { bench.close() }
+            let gate = CountingGate()
+            let probe = bench.probe(port: fake.port, caFile: try await FakeCertificates.shared().caFile)
+            var run = bench.run(.seconds(2))
+            run.gate = gate
+            async let observation = probe.observe(run)
+            // 32 bytes are the request for TLS.
+            while !fake.log.clear.utf8.contains(0x20) { await Task.yield() }
+            #expect(gate.inside == 1)
+            #expect(await observation?.failure?.phase == .tls)
+            #expect(gate.inside == 0)
+            #expect(gate.entered == 2)
+        }
     }
 
     @Test func `who finds no place does not hang up behind the greeting of a server`() async throws {

@@ -141,4 +141,104 @@ import Testing
             #expect(boss.entries.isEmpty)
         }
     }
+
+    /// What the server is started with, and what there is in it.
+    struct Naming: Sendable, CustomTestStringConvertible {
+        var options: [String]
+        var more: String
+        var testDescription: String { options.first ?? "lower_case_table_names=0" }
+    }
+
+    @Test(arguments: [
+        Naming(options: [], more: "CREATE TABLE Shop.orders (i int); CREATE DATABASE shop; CREATE TABLE shop.orders (i int);"),
+        Naming(options: ["lower-case-table-names=1"], more: ""),
+    ])
+    func `names that differ in case are one or two, as the server has it`(_ naming: Naming) async throws {
+        try await RealMariaDB.run(options: naming.options) { server in
+            try await server.run(
+                """
+                CREATE DATABASE Shop; CREATE TABLE Shop.Orders (i int); CREATE FUNCTION Shop.Total() RETURNS INT RETURN 1; \(naming.more)
+                \(RealMariaDB.account("wide")) GRANT SELECT, EXECUTE ON Shop.* TO 'wide'@'%';
+                \(RealMariaDB.account("narrow")) GRANT SELECT ON Shop.Orders TO 'narrow'@'%'; GRANT EXECUTE ON FUNCTION Shop.Total TO 'narrow'@'%';
+                """)
+            let bench = try Bench()
+            defer { bench.close() }
+            var questions: [Question] = []
+            for (schema, table) in [("Shop", "Orders"), ("Shop", "orders"), ("shop", "Orders"), ("shop", "orders"), ("SHOP", "ORDERS")] {
+                questions.append(
+                    Question(
+                        rule: PrivilegeRule(object: .table(schema: schema, name: table), rights: [.select]),
+                        statement: "SELECT * FROM `\(schema)`.`\(table)`"))
+            }
+            for (schema, function) in [("Shop", "Total"), ("Shop", "TOTAL"), ("shop", "total")] {
+                questions.append(
+                    Question(
+                        rule: PrivilegeRule(object: .function(schema: schema, name: function, arguments: nil), rights: [.execute]),
+                        statement: "SELECT `\(schema)`.`\(function)`()"))
+            }
+            for user in ["wide", "narrow"] {
+                let probe = bench.probe(
+                    port: server.port, user: user, database: "", caFile: server.caFile,
+                    privileges: PrivilegeRules(require: questions.map(\.rule)))
+                let observation = try #require(await probe.observe(bench.run()))
+                let report = try #require(observation.facts.privileges)
+                #expect(report.problem == nil, "\(String(describing: report.problem))")
+                try #require(report.entries.count == questions.count)
+                var works = 0
+                for (entry, question) in zip(report.entries, questions) {
+                    let isDone = (try? await server.run(question.statement, as: user)) != nil
+                    works += isDone ? 1 : 0
+                    #expect(entry.isPassed == isDone, "\(user): \(question.statement): \(entry.rows)")
+                }
+                // All of them where case means nothing; else what is written exactly so, and the routine in any case.
+                #expect(works == (naming.options.isEmpty ? (user == "wide" ? 4 : 3) : questions.count), "\(user)")
+            }
+        }
+    }
+
+    @Test func `without rules the reach of an account is what it can do when it tries`() async throws {
+        try await RealMariaDB.run { server in
+            let accounts: [(name: String, grants: [String])] = [
+                ("bare", []), ("reader", ["SELECT ON shop.*"]), ("writer", ["SELECT, INSERT ON shop.*"]),
+                ("narrow", ["SELECT ON shop.a", "INSERT ON shop.b", "SELECT (i) ON shop.c"]), ("owner", ["ALL PRIVILEGES ON shop.*"]),
+                ("roaming", ["SELECT ON *.*"]), ("elsewhere", ["SELECT ON other.*"]),
+            ]
+            let setup = accounts.map { account in
+                RealMariaDB.account(account.name) + account.grants.map { "GRANT \($0) TO '\(account.name)'@'%';" }.joined()
+            }
+            try await server.run(
+                """
+                CREATE DATABASE shop; CREATE DATABASE other; CREATE TABLE shop.a (i int); CREATE TABLE shop.b (i int);
+                CREATE TABLE shop.c (i int, j int); CREATE VIEW shop.v AS SELECT i FROM shop.a; \(setup.joined())
+                \(RealMariaDB.account("boss")) GRANT ALL PRIVILEGES ON *.* TO 'boss'@'%' WITH GRANT OPTION;
+                """)
+            let bench = try Bench()
+            defer { bench.close() }
+            func rights(_ user: String, database: String) async throws -> (probe: MySQLProbe, seen: PrivilegeSurvey) {
+                let probe = bench.probe(port: server.port, user: user, database: database, caFile: server.caFile)
+                let observation = try #require(await probe.observe(bench.run()))
+                #expect(observation.outcome == .succeeded, "\(user): \(observation.outcome)")
+                #expect(observation.phases.last?.outcome == .ok, "\(user)")
+                return (probe, try #require(observation.facts.rights, "\(user)"))
+            }
+            for account in accounts where account.name != "bare" && account.name != "elsewhere" {
+                let (probe, seen) = try await rights(account.name, database: "shop")
+                var (readable, writable) = (0, 0)
+                for table in ["a", "b", "c", "v"] {
+                    readable += (try? await server.run("SELECT i FROM shop.\(table)", as: account.name)) != nil ? 1 : 0
+                    writable += (try? await server.run("INSERT INTO shop.\(table) (i) VALUES (1)", as: account.name)) != nil ? 1 : 0
+                }
+                #expect(seen.readable == readable && seen.writable == writable, "\(account.name): \(seen.json.compact)")
+                #expect(seen.tables == (account.name == "narrow" ? 3 : 4), "\(account.name)")
+                #expect(seen.administrator == nil && seen.role == "\(account.name)@%")
+                let excess = ["owner": ["ALL PRIVILEGES on `shop`.*"], "roaming": ["SELECT on *.*"]][account.name] ?? []
+                #expect(seen.excess == excess, "\(account.name)")
+                // An hour passes before it is asked again.
+                let second = try #require(await probe.observe(bench.run()))
+                #expect(second.phases.last?.duration == nil && second.facts.rights == seen)
+            }
+            #expect(try await rights("bare", database: "").seen.tables == 0)
+            #expect(try await rights("boss", database: "shop").seen.administrator == "ALL PRIVILEGES on *.*")
+        }
+    }
 }

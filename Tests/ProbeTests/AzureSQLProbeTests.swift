@@ -7,6 +7,7 @@ import Logging
 import Probes
 import Readiness
 import TDS
+import TestSupport
 import Testing
 
 private let secretToken = "eyJhbGciOiJSUzI1NiJ9.canary-of-the-azuresql-tests-0123456789.signature"
@@ -128,6 +129,22 @@ private func refusing(_ number: Int32, state: UInt8 = 1, _ text: String) -> Azur
             let sent = login.token.map { $0.reveal { $0 } }
             #expect(sent == secretToken)
             #expect(bench.server.logins.count == 1)
+        }
+    }
+
+    @Test("The place is taken once, before TLS, and given back; who gets none logs in to nothing and spends nothing of the budget")
+    func place() async throws {
+        try await AzureBench.with(healthy(objective: "GP_S_Gen5_1")) { bench in
+            func run(_ gate: any ProbeGate) -> ProbeRun {
+                ProbeRun(deadline: .in(.seconds(15)), gate: gate, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            }
+            #expect(await bench.probe.observe(run(ShutGate())) == nil)
+            #expect(bench.server.logins.isEmpty)
+            let gate = CountingGate()
+            let observation = await bench.probe.observe(run(gate))
+            #expect(observation?.outcome == .succeeded)
+            #expect(observation?.facts.wake?.logins.count == 1)
+            #expect(gate.entered == 1 && gate.inside == 0)
         }
     }
 

@@ -95,17 +95,6 @@ final class Silence: Sendable {
             logger: logger)
     }
 
-    /// Turns the clock on by steps of a second, each when the loop sleeps and every probe is over or hangs: the time of the test stands
-    /// still while the machine is busy.
-    private func advance(_ clock: ManualClock, _ scheduler: Scheduler, seconds: Int, hanging silence: Silence = Silence()) async {
-        await clock.sleepers()
-        for _ in 0..<seconds {
-            clock.advance(by: .seconds(1))
-            await clock.sleepers()
-            while scheduler.inFlight != silence.count { await Task.yield() }
-        }
-    }
-
     @Test("Every check runs once an interval")
     func rounds() async {
         let (clock, events) = (ManualClock(), Events())
@@ -407,5 +396,16 @@ final class Silence: Sendable {
         #expect(events.all.started == 490 + 40)
         #expect(events.all.missed(.overrun) == 490 * 3)
         #expect(events.all.missed(.shutdown) == 490)
+    }
+}
+
+/// Turns the clock on by steps of a second, each when the loop sleeps and every probe is over or hangs: the time of the test stands
+/// still while the machine is busy.
+func advance(_ clock: ManualClock, _ scheduler: Scheduler, seconds: Int, hanging silence: Silence = Silence()) async {
+    await clock.sleepers()
+    for _ in 0..<seconds {
+        clock.advance(by: .seconds(1))
+        await clock.sleepers()
+        while scheduler.inFlight != silence.count { await Task.yield() }
     }
 }

@@ -1,4 +1,4 @@
-// Every way a file can be wrong, with the line that a person reads.
+// Every way a file can be wrong, with the line that a person reads. Long, because it is a table: each way is a row, and rows stand together by section.
 import Diagnosis
 import Foundation
 import Testing

@@ -133,8 +133,14 @@ struct SeenFault: Sendable {
     /// The phase that the table of faults promises, in the client's words.
     var phase: TDSPhase? {
         guard case .failure(_, let phase, _) = fault.expects(on: .azuresql) else { return nil }
-        // The agent says of the login that its redirect leads nowhere.
-        if fault == .azureRedirectRefused || fault == .azureRedirectDropped { return .tcp }
+        // To the agent everything behind a redirect is part of the login.
+        switch fault {
+        case .azureRedirectRefused, .azureRedirectDropped: return .tcp
+        case .azureRedirectUnknown: return .name
+        case .azureRedirectName: return .tls
+        case .azureRedirectSilent: return .negotiate
+        default: break
+        }
         return phase == .dns ? .name : TDSPhase(rawValue: phase.rawValue)
     }
 }

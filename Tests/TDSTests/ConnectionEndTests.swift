@@ -52,7 +52,10 @@ import Testing
             $0.ignoresAttention = true
             $0.troubles[.query] = .endlessRows
         }
-        let connection = try await bench.connect(bench.options { $0.limits.rows = 100; $0.attentionTimeout = .seconds(50) })
+        let connection = try await bench.connect(
+            bench.options {
+                $0.limits.rows = 100; $0.attentionTimeout = .seconds(50)
+            })
         let result = try await connection.query("anything", until: .now + .seconds(20))
         #expect(result.rows.count == 100)
         #expect(result.isTruncated)
@@ -63,7 +66,10 @@ import Testing
     @Test("More bytes than a session may have end it")
     func sessionLimit() async throws {
         let bench = try await bench { _ in }
-        let connection = try await bench.connect(bench.options { $0.limits.session = 20_000; $0.limits.rows = 1_000_000 })
+        let connection = try await bench.connect(
+            bench.options {
+                $0.limits.session = 20_000; $0.limits.rows = 1_000_000
+            })
         let seen = try await failure { _ = try await connection.query("lab rows 100000", until: .now + .seconds(20)) }
         #expect(seen.cause == .tooLarge)
         #expect(try await failure { _ = try await connection.query("select 1", until: .now + .seconds(20)) }.cause == .closed)
@@ -144,7 +150,9 @@ import Testing
     func transactions() async throws {
         let bench = try await bench { _ in }
         let connection = try await bench.connect()
-        for statement in ["lab begin", "select 1", "lab commit", "select 1", "lab begin", "lab rollback", "lab enlist", "lab end", "select 1"] {
+        for statement in [
+            "lab begin", "select 1", "lab commit", "select 1", "lab begin", "lab rollback", "lab enlist", "lab end", "select 1",
+        ] {
             _ = try await connection.query(statement, until: .now + .seconds(20))
         }
         _ = try await connection.query("lab begin", until: .now + .seconds(20))
@@ -176,7 +184,7 @@ import Testing
             .unread(TDSUnread(type: "", bytes: [0x38, 0, 7, 0, 0, 0])), .unread(TDSUnread(type: "", bytes: [0x83, 0x65])), "\u{3B1}",
         ]
         let bench = try await bench { script in
-            script.answerAbout = { _, sql in sql == "select 1" ? nil : AzureSQLScript.rows(columns, [row]) }
+            script.answerAbout = { _, sql, _ in sql == "select 1" ? nil : AzureSQLScript.rows(columns, [row]) }
         }
         let connection = try await bench.connect()
         let result = try await connection.query("anything", until: .now + .seconds(20))
@@ -200,7 +208,8 @@ import Testing
             script.admit = { _ in
                 [
                     TDSServerMessage(number: 40608, state: 1, class: 0, text: "You sent \(token.dropFirst(30)) and more."),
-                    TDSServerMessage(number: 18456, state: 1, class: 14, text: "The token '\(token)' is refused; it begins with \(token.prefix(40))."),
+                    TDSServerMessage(
+                        number: 18456, state: 1, class: 14, text: "The token '\(token)' is refused; it begins with \(token.prefix(40))."),
                 ]
             }
         }
@@ -208,7 +217,8 @@ import Testing
             _ = try await TDSConnection.connect(
                 to: bench.target, token: TDSAccessToken(token), options: bench.options(), until: .now + .seconds(20))
         }
-        #expect(seen.messages.map(\.text) == ["You sent <redacted> and more.", "The token '<redacted>' is refused; it begins with <redacted>."])
+        #expect(
+            seen.messages.map(\.text) == ["You sent <redacted> and more.", "The token '<redacted>' is refused; it begins with <redacted>."])
         var dumped = ""
         dump(seen, to: &dumped)
         for start in stride(from: 0, to: token.count - 12, by: 4) { #expect(!dumped.contains(token.dropFirst(start).prefix(12))) }
@@ -231,7 +241,8 @@ import Testing
         for database in ["", long] {
             target.database = database
             let seen = try await failure {
-                _ = try await TDSConnection.connect(to: target, token: TDSAccessToken("a.b.c"), options: options, until: .now + .seconds(20))
+                _ = try await TDSConnection.connect(
+                    to: target, token: TDSAccessToken("a.b.c"), options: options, until: .now + .seconds(20))
             }
             #expect(seen.cause == .misuse && seen.phase == .name, "\(seen)")
         }

@@ -441,6 +441,9 @@ struct Watch: Sendable {
         #expect(gateway.logins.map(\.serverName) == [Bench.host])
         #expect(worker.server.logins.map(\.serverName) == [name])
         #expect(try await connection.query("select 1", until: .now + .seconds(10)).rows == [[1]])
+        // A statement that fails is no matter of the way there.
+        let seen = try await failure { _ = try await connection.query("lab error", until: .now + .seconds(10)) }
+        #expect(seen.hop == 0 && seen.phase == .query && seen.address == "127.0.0.1:\(worker.server.port)")
         await connection.close()
         await gateway.stop()
         await worker.stop()

@@ -7,7 +7,7 @@ import Testing
 @Suite struct DocumentationTests {
     /// Never called: it stands here to be compiled.
     private static func login(jwt: String) async throws {
-        let trust = try await TDSTrust.load(.system)                       // once
+        let trust = try await TDSTrust.load(.system)  // once
         let target = TDSTarget(host: "billing.database.windows.net", database: "billing")
         let connection = try await TDSConnection.connect(
             to: target, token: TDSAccessToken(jwt), options: TDSOptions(trust: trust), until: .now + .seconds(15))

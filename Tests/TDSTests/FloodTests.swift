@@ -28,7 +28,8 @@ import Testing
         let session = Session(
             Session.Settings(
                 host: "a.example", port: 1433, database: "d", token: TDSAccessToken("a.b.c"), options: options, hop: 0,
-                connectionID: [UInt8](repeating: 0, count: 16), method: .token), opening: opening, on: channel.embeddedEventLoop, start: .now)
+                connectionID: [UInt8](repeating: 0, count: 16), method: .token), opening: opening, on: channel.embeddedEventLoop,
+            start: .now)
         let head = NoClose()
         try channel.pipeline.syncOperations.addHandlers([head, session])
         channel.pipeline.fireChannelActive()

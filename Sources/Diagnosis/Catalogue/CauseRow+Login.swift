@@ -165,7 +165,7 @@ extension CauseRow {
     static let authMethodUnexpected = CauseRow(
         .login, retry: .no,
         means:
-            "The peer asked for something other than the token in clear text inside TLS. Nothing is sent then, and to MySQL an empty password.",
+            "The peer asked for something other than the token in clear text inside TLS. No token answers that; MySQL gets an empty password.",
         hint: "The role is a local one with a password, Entra authentication is off, or this is not the server it should be.",
         remedies: [
             .look("SELECT * FROM pgaadauth_list_principals(false);  -- in database postgres", for: .postgresql),

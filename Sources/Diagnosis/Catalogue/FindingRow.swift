@@ -65,6 +65,7 @@ extension FindingCode {
                         belongs to
                         """,
                         for: .postgresql),
+                    .look("SHOW GRANTS FOR \(literal: .user)@'%';", for: .mysql),
                     .look("agent config check"),
                 ],
                 next: ["who else has the right through the same role or PUBLIC", "whether the application needs it after all"])

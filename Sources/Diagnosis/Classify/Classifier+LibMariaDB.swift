@@ -8,10 +8,14 @@ extension Classifier {
         let message = ForeignText(text)
         let evidence = Evidence(.libmariadb, code: number, text: text)
         let isSession = phase == .query || phase == .privileges
-        if let row = libmariadbRows.first(where: { message.matchesAny($0.patterns) }) {
-            return failure(of: row.meaning, row.phase ?? phase, evidence, context)
+        let row = libmariadbRows.first { message.matchesAny($0.patterns) }
+        if let meaning = row?.meaning ?? libmariadbNumbers[number] {
+            return failure(of: meaning, row?.phase ?? phase, evidence, host: context.host) { meaning in
+                switch meaning {
+                case .otherPlugin: Failure(.authMethodUnexpected, during: row?.phase ?? phase, detail: otherPlugin(context))
+                }
+            }
         }
-        if let row = libmariadbNumbers[number] { return failure(of: row, phase, evidence, context) }
         switch number {
         // Not what the protocol allows: before the login it is not this kind of server, after it the server is broken.
         case 2000, 2007, 2012, 2027:
@@ -25,99 +29,67 @@ extension Classifier {
     }
 
     private enum LibMariaDBMeaning {
-        case cause(Cause, Failure.Certainty, String?)
-        /// The peer went away; the phase decides.
-        case closed
-        /// A time limit; the phase decides.
-        case deadline
-        /// A number of the system; the phase decides.
-        case errno(Int32)
+        /// The server asked for a plugin that the client does not let it have.
+        case otherPlugin
     }
 
-    private static func failure(
-        of meaning: LibMariaDBMeaning, _ phase: Phase, _ evidence: Evidence, _ context: MySQLContext
-    ) -> Failure {
-        var failure: Failure
-        switch meaning {
-        case .cause(let cause, let certainty, let detail): failure = Failure(cause, during: phase, certainty: certainty, detail: detail)
-        case .closed: failure = closed(phase: phase)
-        case .deadline: failure = deadline(phase: phase)
-        case .errno(let code): failure = errno(code, phase: phase, address: context.host)
-        }
-        failure.evidence = [evidence]
-        return failure
+    /// The library refuses a plugin before and after the token alike: a client may send the token with its first packet, unasked.
+    private static func otherPlugin(_ context: MySQLContext) -> String {
+        let asked = "The server asks for another plugin than the client allows"
+        guard context.isOwnProbe else { return asked + "; whether the token had left by then, this text does not tell." }
+        return asked + (context.sentToken ? ", and had the token by then." : "; the token was not sent.")
     }
 
-    private struct LibMariaDBRow {
-        var patterns: [String]
-        var meaning: LibMariaDBMeaning
-        /// Where this can only have happened; nil when the caller knows.
-        var phase: Phase?
-
-        init(_ patterns: String..., cause: Cause, at phase: Phase? = nil, certainty: Failure.Certainty = .certain, detail: String? = nil) {
-            self.patterns = patterns
-            meaning = .cause(cause, certainty, detail)
-            self.phase = phase
-        }
-
-        init(_ patterns: String..., means meaning: LibMariaDBMeaning, at phase: Phase? = nil) {
-            self.patterns = patterns
-            self.meaning = meaning
-            self.phase = phase
-        }
-    }
-
-    private static let libmariadbNumbers: [Int: LibMariaDBMeaning] = [
+    private static let libmariadbNumbers: [Int: LibraryMeaning<LibMariaDBMeaning>] = [
         2006: .closed, 2013: .closed, 2055: .closed,
         2008: .cause(.probeInternal, .certain, "The client library has no memory."),
         2014: .cause(.probeInternal, .certain, nil), 2058: .cause(.probeInternal, .certain, nil),
         2020: .cause(.protocolViolation, .certain, "The server sent a packet that is larger than a probe takes."),
         2059: .cause(.configInvalid, .likely, "The client library lacks a plugin."),
-        5010: .cause(.authMethodUnexpected, .certain, "The server asks for another plugin than the one for tokens; nothing was sent."),
+        5010: .own(.otherPlugin),
     ]
 
     /// First hit wins.
-    private static let libmariadbRows: [LibMariaDBRow] = [
+    private static let libmariadbRows: [LibraryTextRow<LibMariaDBMeaning>] = [
         // config
-        LibMariaDBRow(
+        LibraryTextRow(
             "plugin*could not be loaded", "plugin*cannot be loaded", cause: .configInvalid, at: .config,
             detail: "The client library lacks a plugin."),
-        LibMariaDBRow("no cipher match", cause: .configInvalid, at: .config, detail: "The configured ciphers are unknown here."),
-        LibMariaDBRow("no such file or directory", cause: .configInvalid, at: .config, detail: "A file of the configuration is not there."),
+        LibraryTextRow("no cipher match", cause: .configInvalid, at: .config, detail: "The configured ciphers are unknown here."),
+        LibraryTextRow(
+            "no such file or directory", cause: .configInvalid, at: .config, detail: "A file of the configuration is not there."),
         // dns
-        LibMariaDBRow("unknown*server host*(-3)", "unknown*server host*(-4)", cause: .dnsResolverError, at: .dns),
-        LibMariaDBRow("unknown*server host", cause: .dnsNotFound, at: .dns),
+        LibraryTextRow("unknown*server host*(-3)", "unknown*server host*(-4)", cause: .dnsResolverError, at: .dns),
+        LibraryTextRow("unknown*server host", cause: .dnsNotFound, at: .dns),
         // tcp
-        LibMariaDBRow("connect to*(111)", "connection refused", means: .errno(111), at: .tcp),
-        LibMariaDBRow("connect to*(110)", means: .errno(110), at: .tcp),
-        LibMariaDBRow("connect to*(113)", "no route to host", means: .errno(113), at: .tcp),
-        LibMariaDBRow("connect to*(101)", "network is unreachable", means: .errno(101), at: .tcp),
+        LibraryTextRow("connect to*(111)", "connection refused", means: .errno(111), at: .tcp),
+        LibraryTextRow("connect to*(110)", means: .errno(110), at: .tcp),
+        LibraryTextRow("connect to*(113)", "no route to host", means: .errno(113), at: .tcp),
+        LibraryTextRow("connect to*(101)", "network is unreachable", means: .errno(101), at: .tcp),
         // The number in the text is that of a connection under way and means nothing.
-        LibMariaDBRow("can't connect to*server", cause: .tcpRefused, at: .tcp, certainty: .likely),
+        LibraryTextRow("can't connect to*server", cause: .tcpRefused, at: .tcp, certainty: .likely),
         // tls
-        LibMariaDBRow(
+        LibraryTextRow(
             "ssl is required*server does not support", cause: .tlsNotNegotiated, at: .negotiate,
-            detail: "The peer offers no TLS; nothing was sent."),
-        LibMariaDBRow("certificate has expired", "certificate is not yet valid", cause: .tlsCertValidity, at: .tls),
-        LibMariaDBRow("validation of ssl server certificate failed", "hostname mismatch", cause: .tlsNameMismatch, at: .tls),
-        LibMariaDBRow(
+            detail: "The peer offers no TLS; neither the name nor the token was sent."),
+        LibraryTextRow("certificate has expired", "certificate is not yet valid", cause: .tlsCertValidity, at: .tls),
+        LibraryTextRow("validation of ssl server certificate failed", "hostname mismatch", cause: .tlsNameMismatch, at: .tls),
+        LibraryTextRow(
             "self-signed certificate", "self signed certificate", "unable to get local issuer certificate", "certificate verify failed",
             "unable to verify the first certificate", "unable to get issuer certificate", cause: .tlsUntrustedIssuer, at: .tls),
-        LibMariaDBRow(
+        LibraryTextRow(
             "wrong version number", cause: .peerNotDatabase, at: .tls, detail: "The peer agreed to TLS and then did not speak it."),
-        LibMariaDBRow(
+        LibraryTextRow(
             "alert protocol version", "unsupported protocol", "no protocols available", "handshake failure", "no shared cipher",
             "insufficient security", "inappropriate fallback", "no ciphers available", cause: .tlsProtocolMismatch, at: .tls),
         // login
-        LibMariaDBRow(
-            "restricted_auth", cause: .authMethodUnexpected, at: .login,
-            detail: "The server asks for another plugin than the one for tokens; nothing was sent."),
-        LibMariaDBRow("plugin not enabled", "cleartext", cause: .tokenNotSent, at: .login),
-        LibMariaDBRow("local infile", cause: .protocolViolation, detail: "The server asked for a file of this host; it got none."),
+        LibraryTextRow("restricted_auth", means: .own(.otherPlugin), at: .login),
+        LibraryTextRow("plugin not enabled", "cleartext", cause: .tokenNotSent, at: .login),
+        LibraryTextRow("local infile", cause: .protocolViolation, detail: "The server asked for a file of this host; it got none."),
         // the end of a connection
-        LibMariaDBRow("connection timed out", "operation timed out", "(110)", means: .deadline),
-        LibMariaDBRow("bad record mac", "decryption failed", "packet length too long", "record layer failure", cause: .protocolViolation),
-        LibMariaDBRow(
+        LibraryTextRow("connection timed out", "operation timed out", "(110)", means: .deadline),
+        LibraryTextRow("bad record mac", "decryption failed", "packet length too long", "record layer failure", cause: .protocolViolation),
+        LibraryTextRow(
             "unexpected eof", "connection reset", "broken pipe", "lost connection", "gone away", "(104)", "(32)", means: .closed),
     ]
 }

@@ -58,32 +58,18 @@ extension Classifier {
         let evidence = Evidence(.libpq, text: ownPart(of: text))
         if let row = libpqRows.first(where: { message.matchesAny($0.patterns) }) {
             let place = row.phase ?? phase
-            switch row.meaning {
-            case .cause(let cause, let certainty, let detail):
-                return Failure(cause, during: place, certainty: certainty, detail: detail, evidence: [evidence])
-            case .closed:
-                if place == .login, context.exceedsTokenLimit {
-                    return Failure(
-                        .tokenTooLarge, during: place, certainty: .likely,
-                        detail: "The server ended the connection at a token of \(context.tokenLength ?? 0) bytes.", evidence: [evidence])
+            if case .closed = row.meaning, place == .login, context.exceedsTokenLimit {
+                return Failure(
+                    .tokenTooLarge, during: place, certainty: .likely,
+                    detail: "The server ended the connection at a token of \(context.tokenLength ?? 0) bytes.", evidence: [evidence])
+            }
+            return failure(of: row.meaning, place, evidence, host: context.host) { meaning in
+                switch meaning {
+                case .emptyToken:
+                    context.isOwnProbe
+                        ? Failure(.probeInternal, during: .login, detail: "The agent logged in without a token.")
+                        : Failure(.tokenNotSent, during: .login)
                 }
-                return closed(phase: place, evidence: evidence)
-            case .deadline:
-                var failure = deadline(phase: place)
-                failure.evidence = [evidence]
-                return failure
-            case .silence:
-                var failure = errno(110, phase: place)
-                failure.evidence = [evidence]
-                return failure
-            case .emptyToken:
-                return context.isOwnProbe
-                    ? Failure(.probeInternal, during: .login, detail: "The agent logged in without a token.", evidence: [evidence])
-                    : Failure(.tokenNotSent, during: .login, evidence: [evidence])
-            case .noLocalAddress:
-                var failure = errno(99, phase: place, address: context.host)
-                failure.evidence = [evidence]
-                return failure
             }
         }
         switch phase {
@@ -93,104 +79,77 @@ extension Classifier {
         }
     }
 
-    private enum Meaning {
-        case cause(Cause, Failure.Certainty, String?)
-        /// The peer went away; the phase decides.
-        case closed
-        /// A time limit; the phase decides.
-        case deadline
-        /// The system gave up on a peer that no longer answers; the phase decides.
-        case silence
-        case emptyToken, noLocalAddress
-    }
-
-    private struct LibPQRow {
-        var patterns: [String]
-        var meaning: Meaning
-        /// Where this can only have happened; nil when the caller knows.
-        var phase: Phase?
-
-        init(_ patterns: String..., cause: Cause, at phase: Phase? = nil, certainty: Failure.Certainty = .certain, detail: String? = nil) {
-            self.patterns = patterns
-            meaning = .cause(cause, certainty, detail)
-            self.phase = phase
-        }
-
-        init(_ patterns: String..., means meaning: Meaning, at phase: Phase? = nil) {
-            self.patterns = patterns
-            self.meaning = meaning
-            self.phase = phase
-        }
-    }
+    private enum LibPQMeaning { case emptyToken }
 
     /// First hit wins.
-    private static let libpqRows: [LibPQRow] = [
+    private static let libpqRows: [LibraryTextRow<LibPQMeaning>] = [
         // config
-        LibPQRow(
+        LibraryTextRow(
             "root certificate file*does not exist", "could not read root certificate file", "could not load root certificate",
             "could not load system root certificate", cause: .configInvalid, at: .config,
             detail: "The file of trust anchors cannot be used."),
-        LibPQRow(
+        LibraryTextRow(
             "invalid connection option", "invalid sslmode value", "invalid gssencmode value", "invalid channel_binding value",
             "invalid integer value", "invalid port number",
             "gssapi encryption required but was impossible", "could not parse network address", cause: .configInvalid, at: .config,
             detail: "libpq does not take a setting of the connection."),
         // dns
-        LibPQRow("could not translate host name*temporary failure", cause: .dnsResolverError, at: .dns),
-        LibPQRow("could not translate host name*non-recoverable failure", cause: .dnsResolverError, at: .dns),
-        LibPQRow(
+        LibraryTextRow("could not translate host name*temporary failure", cause: .dnsResolverError, at: .dns),
+        LibraryTextRow("could not translate host name*non-recoverable failure", cause: .dnsResolverError, at: .dns),
+        LibraryTextRow(
             "could not translate host name*name or service not known", "could not translate host name*no address associated",
             cause: .dnsNotFound, at: .dns),
-        LibPQRow("could not translate host name", cause: .dnsResolverError, at: .dns, certainty: .likely),
+        LibraryTextRow("could not translate host name", cause: .dnsResolverError, at: .dns, certainty: .likely),
         // negotiate
-        LibPQRow(
+        LibraryTextRow(
             "received unencrypted data after ssl response", cause: .protocolViolation, at: .negotiate,
             detail: "Bytes were stuffed into the stream before TLS began."),
-        LibPQRow(
+        LibraryTextRow(
             "server does not support ssl", cause: .tlsNotNegotiated, at: .negotiate,
             detail: "The peer refused TLS; the token was not sent."),
-        LibPQRow("received invalid response to ssl negotiation", cause: .peerNotDatabase, at: .negotiate),
-        LibPQRow(
+        LibraryTextRow("received invalid response to ssl negotiation", cause: .peerNotDatabase, at: .negotiate),
+        LibraryTextRow(
             "server sent an error response during ssl exchange", cause: .serverUnavailable, at: .negotiate, certainty: .likely,
             detail: "The server answered the request for TLS with an error, whose text is withheld because it came unprotected."),
         // tls
-        LibPQRow("certificate verify failed", cause: .tlsUntrustedIssuer, at: .tls, certainty: .likely),
-        LibPQRow(
+        LibraryTextRow("certificate verify failed", cause: .tlsUntrustedIssuer, at: .tls, certainty: .likely),
+        LibraryTextRow(
             "does not match host name", "server's host name from server certificate", "host name from server certificate",
             cause: .tlsNameMismatch, at: .tls),
-        LibPQRow("wrong version number", cause: .peerNotDatabase, at: .tls, detail: "The peer agreed to TLS and then did not speak it."),
-        LibPQRow(
+        LibraryTextRow(
+            "wrong version number", cause: .peerNotDatabase, at: .tls, detail: "The peer agreed to TLS and then did not speak it."),
+        LibraryTextRow(
             "ssl*protocol version", "ssl*unsupported protocol", "ssl*no protocols available", "ssl*handshake failure",
             "ssl*no shared cipher", "ssl*no ciphers available", "ssl*insufficient security", "ssl*inappropriate fallback",
             "does not support any ssl protocol version between", cause: .tlsProtocolMismatch, at: .tls),
         // login
-        LibPQRow("no password supplied", means: .emptyToken, at: .login),
-        LibPQRow(
+        LibraryTextRow("no password supplied", means: .own(.emptyToken), at: .login),
+        LibraryTextRow(
             "authentication method requirement", "channel binding required", "channel binding*not supported", "scram", "sasl",
             "authentication method * not supported", "gssapi", "sspi", cause: .authMethodUnexpected, at: .login),
-        LibPQRow("expected authentication request", cause: .peerNotDatabase, at: .login),
-        LibPQRow(
+        LibraryTextRow("expected authentication request", cause: .peerNotDatabase, at: .login),
+        LibraryTextRow(
             "message contents do not agree with length", "lost synchronization with server", "unexpected message from server",
             "unexpected response from server", "insufficient data in", "invalid message length", "message type 0x",
             "could not interpret result", cause: .protocolViolation),
         // tcp
-        LibPQRow("connection refused", cause: .tcpRefused, at: .tcp),
-        LibPQRow(
+        LibraryTextRow("connection refused", cause: .tcpRefused, at: .tcp),
+        LibraryTextRow(
             "no route to host", "network is unreachable", "host is down", "address family not supported", cause: .tcpUnreachable, at: .tcp),
-        LibPQRow("cannot assign requested address", means: .noLocalAddress, at: .tcp),
-        LibPQRow("too many open files", "could not create socket", "out of memory", "could not set socket", cause: .probeInternal),
-        LibPQRow("timeout expired", means: .deadline),
-        LibPQRow("connection timed out", "operation timed out", means: .silence),
-        LibPQRow(
+        LibraryTextRow("cannot assign requested address", means: .errno(99), at: .tcp),
+        LibraryTextRow("too many open files", "could not create socket", "out of memory", "could not set socket", cause: .probeInternal),
+        LibraryTextRow("timeout expired", means: .deadline),
+        LibraryTextRow("connection timed out", "operation timed out", means: .errno(110)),
+        LibraryTextRow(
             "permission denied", "operation not permitted", cause: .tcpUnreachable,
             detail: "A policy of this host does not let the agent connect."),
         // the end of a connection
-        LibPQRow("no connection to the server", cause: .connectionLost, at: .query),
-        LibPQRow(
+        LibraryTextRow("no connection to the server", cause: .connectionLost, at: .query),
+        LibraryTextRow(
             "server closed the connection unexpectedly", "connection has been closed", "eof detected", "unexpected eof",
             "connection reset", "broken pipe", "connection not open", "ssl syscall error", "could not receive data", "could not send",
             "terminating connection", means: .closed),
-        LibPQRow(
+        LibraryTextRow(
             "bad record mac", "decryption failed", "packet length too long", "record layer failure", "record too small",
             cause: .protocolViolation, at: nil),
     ]

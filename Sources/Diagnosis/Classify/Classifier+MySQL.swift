@@ -155,52 +155,35 @@ extension Classifier {
 
     // MARK: texts
 
-    private struct MySQLTextRow {
-        var patterns: [String]
-        var cause: Cause
-        var certainty: Failure.Certainty = .certain
-        var detail: String?
-        /// Whether the claims may know better.
-        var isVague = false
-
-        init(_ patterns: String..., cause: Cause, certainty: Failure.Certainty = .certain, detail: String? = nil, isVague: Bool = false) {
-            self.patterns = patterns
-            self.cause = cause
-            self.certainty = certainty
-            self.detail = detail
-            self.isVague = isVague
-        }
-    }
-
     /// Azure's own, whose numbers are not certain. First hit wins; both generations of Microsoft's wording are covered by leaving out what
     /// changed.
-    private static let mysqlTextRows: [MySQLTextRow] = [
-        MySQLTextRow("access token is not valid for user", cause: .loginIdentityRecreated, certainty: .likely, isVague: true),
-        MySQLTextRow("access token has expired", "access token is expired", cause: .tokenExpired),
-        MySQLTextRow("trying to validate user", cause: .serverIdentityGraph),
-        MySQLTextRow(
+    private static let mysqlTextRows: [ServerTextRow] = [
+        ServerTextRow("access token is not valid for user", cause: .loginIdentityRecreated, certainty: .likely, isVague: true),
+        ServerTextRow("access token has expired", "access token is expired", cause: .tokenExpired),
+        ServerTextRow("trying to validate user", cause: .serverIdentityGraph),
+        ServerTextRow(
             "validating access token", "validating the access token", "validate access token", "validate the access token",
             cause: .loginRefused, detail: "The server could not validate the token.", isVague: true),
-        MySQLTextRow(
+        ServerTextRow(
             "azure ad endpoint", "microsoft graph", "managed identity", cause: .serverIdentityGraph, certainty: .likely,
             detail: "The server's own identity cannot ask Entra."),
-        MySQLTextRow(
+        ServerTextRow(
             "only azure active directory*accounts are allowed", "only microsoft entra*accounts are allowed", cause: .nativeLoginDisabled),
-        MySQLTextRow("is currently stopped", cause: .serverStopped),
-        MySQLTextRow("client with ip address*is not allowed to connect", cause: .firewallDenied),
-        MySQLTextRow(
+        ServerTextRow("is currently stopped", cause: .serverStopped),
+        ServerTextRow("client with ip address*is not allowed to connect", cause: .firewallDenied),
+        ServerTextRow(
             "is not allowed to connect to this", cause: .firewallDenied, detail: "No account of the server may come from this host."),
-        MySQLTextRow(
+        ServerTextRow(
             "ssl connection is required", "insecure transport are prohibited", cause: .tlsNotNegotiated,
             detail: "The server wants TLS and saw a connection without it: something between agent and server ends TLS."),
-        MySQLTextRow("the server name you tried", "invalid username specified", cause: .loginNameInvalid),
-        MySQLTextRow("is blocked because of many connection errors", cause: .clientBlocked),
-        MySQLTextRow(
+        ServerTextRow("the server name you tried", "invalid username specified", cause: .loginNameInvalid),
+        ServerTextRow("is blocked because of many connection errors", cause: .clientBlocked),
+        ServerTextRow(
             "account is blocked for", cause: .clientBlocked, detail: "The account is blocked for a time because of failed logins."),
     ]
 
     private static func failure(
-        of row: MySQLTextRow, _ message: ForeignText, _ evidence: Evidence, _ phase: Phase, _ context: MySQLContext
+        of row: ServerTextRow, _ message: ForeignText, _ evidence: Evidence, _ phase: Phase, _ context: MySQLContext
     ) -> Failure {
         var failure = Failure(row.cause, during: phase, certainty: row.certainty, detail: row.detail, evidence: [evidence])
         switch row.cause {
@@ -257,16 +240,7 @@ extension Classifier {
                     "The name has \(context.user.count) characters; MySQL knows names of \(MySQLContext.nameLimit) and wants an alias for longer ones.",
                 evidence: [evidence])
         }
-        if let server = context.host?.prefix(while: { $0 != "." }), !server.isEmpty,
-            context.user.lowercased().hasSuffix("@" + server.lowercased())
-        {
-            return Failure(
-                .loginNameInvalid, during: phase, certainty: .likely,
-                detail:
-                    "The name carries the server's name behind an @, as the retired single server wanted it; this server wants \(context.user.dropLast(server.count + 1)).",
-                evidence: [evidence])
-        }
-        return failure
+        return legacyName(context.user, host: context.host, phase, evidence) ?? failure
     }
 
     private static func untimely(_ context: MySQLContext) -> Failure? { context.claims.flatMap { untimely($0, now: context.now) } }

@@ -88,85 +88,71 @@ extension Classifier {
 
     // MARK: texts
 
-    private struct TextRow {
-        var patterns: [String]
-        var cause: Cause
-        var certainty: Failure.Certainty = .certain
-        var detail: String?
-        /// Whether the claims may know better.
-        var isVague = false
-
-        init(_ patterns: String..., cause: Cause, certainty: Failure.Certainty = .certain, detail: String? = nil, isVague: Bool = false) {
-            self.patterns = patterns
-            self.cause = cause
-            self.certainty = certainty
-            self.detail = detail
-            self.isVague = isVague
-        }
-    }
-
     /// First hit wins, so the particular stands before the general. Both generations of Microsoft's wording are covered
     /// by leaving out what changed.
-    private static let textRows: [TextRow] = [
+    private static let textRows: [ServerTextRow] = [
         // Entra, about the token.
-        TextRow("access token has expired", cause: .tokenExpired),
-        TextRow("valid audience claim", cause: .tokenWrongAudience),
-        TextRow("valid for this server's tenant", "valid for this servers tenant", cause: .tokenWrongTenant),
-        TextRow("contain group id", cause: .tokenGroupsStale),
-        TextRow(
+        ServerTextRow("access token has expired", cause: .tokenExpired),
+        ServerTextRow("valid audience claim", cause: .tokenWrongAudience),
+        ServerTextRow("valid for this server's tenant", "valid for this servers tenant", cause: .tokenWrongTenant),
+        ServerTextRow("contain group id", cause: .tokenGroupsStale),
+        ServerTextRow(
             "user token for role*is neither an aad_auth_tokentype", cause: .loginTokenType,
             detail: "The role is mapped to a user; the token is an application's or a managed identity's."),
-        TextRow(
+        ServerTextRow(
             "service principals*generate aad_auth_tokentype", cause: .loginTokenType,
             detail: "The role is mapped to an application or managed identity; the token is a user's."),
-        TextRow("aad_auth_tokentype", cause: .loginTokenType),
-        TextRow("valid oid claim", cause: .loginTokenType, detail: "The token is of a kind that names no object."),
-        TextRow("access token*valid for role", cause: .loginIdentityRecreated, certainty: .likely, isVague: true),
-        TextRow("validating the access token", cause: .loginRefused, detail: "The server could not validate the token.", isVague: true),
+        ServerTextRow("aad_auth_tokentype", cause: .loginTokenType),
+        ServerTextRow("valid oid claim", cause: .loginTokenType, detail: "The token is of a kind that names no object."),
+        ServerTextRow("access token*valid for role", cause: .loginIdentityRecreated, certainty: .likely, isVague: true),
+        ServerTextRow(
+            "validating the access token", cause: .loginRefused, detail: "The server could not validate the token.", isVague: true),
         // Entra, about the server.
-        TextRow(
+        ServerTextRow(
             "name is not found in the tenant", "name isn't found in the tenant", "trying to validate user", cause: .serverIdentityGraph),
-        TextRow("\"pgaadauth\" is not loaded", "pgaadauth*not loaded", cause: .entraAuthDisabled),
+        ServerTextRow("\"pgaadauth\" is not loaded", "pgaadauth*not loaded", cause: .entraAuthDisabled),
         // Refusals of PostgreSQL itself.
-        TextRow(
+        ServerTextRow(
             "pg_hba.conf*no encryption", "pg_hba.conf*ssl off", "ssl connection is required", cause: .tlsNotNegotiated,
             detail: "The server wants TLS and saw a connection without it: something between agent and server ends TLS."),
-        TextRow("pg_hba.conf", cause: .firewallDenied),
-        TextRow("configured to allow ipv6 connections", cause: .firewallDenied, detail: "The server takes no IPv6 connections."),
-        TextRow("not permitted to log in", cause: .loginDisabled),
-        TextRow("invalid username specified", "the server name you tried", cause: .loginNameInvalid),
-        TextRow("empty password returned by client", "no password supplied", cause: .tokenNotSent),
-        TextRow("pam authentication failed", "ldap authentication failed", "pam-auth", cause: .loginRefused, isVague: true),
+        ServerTextRow("pg_hba.conf", cause: .firewallDenied),
+        ServerTextRow("configured to allow ipv6 connections", cause: .firewallDenied, detail: "The server takes no IPv6 connections."),
+        ServerTextRow("not permitted to log in", cause: .loginDisabled),
+        ServerTextRow("invalid username specified", "the server name you tried", cause: .loginNameInvalid),
+        ServerTextRow("empty password returned by client", "no password supplied", cause: .tokenNotSent),
+        ServerTextRow("pam authentication failed", "ldap authentication failed", "pam-auth", cause: .loginRefused, isVague: true),
         // PgBouncer.
-        TextRow("password too long", cause: .tokenTooLarge),
-        TextRow("client sent partial pkt in startup phase", cause: .tokenTooLarge, certainty: .likely),
-        TextRow("username too long", cause: .loginNameInvalid, detail: "The pooler takes names of fewer than 128 bytes."),
-        TextRow("ssl required", cause: .tlsNotNegotiated, detail: "The pooler wants TLS and saw a connection without it."),
-        TextRow("no such database", cause: .databaseUnknown),
-        TextRow("no such user", cause: .loginPrincipalUnknown, certainty: .likely, isVague: true),
-        TextRow("no more connections allowed", "client connections exceeded", cause: .connectionLimit, detail: "The pooler is full."),
-        TextRow(
+        ServerTextRow("password too long", cause: .tokenTooLarge),
+        ServerTextRow("client sent partial pkt in startup phase", cause: .tokenTooLarge, certainty: .likely),
+        ServerTextRow("username too long", cause: .loginNameInvalid, detail: "The pooler takes names of fewer than 128 bytes."),
+        ServerTextRow("ssl required", cause: .tlsNotNegotiated, detail: "The pooler wants TLS and saw a connection without it."),
+        ServerTextRow("no such database", cause: .databaseUnknown),
+        ServerTextRow("no such user", cause: .loginPrincipalUnknown, certainty: .likely, isVague: true),
+        ServerTextRow("no more connections allowed", "client connections exceeded", cause: .connectionLimit, detail: "The pooler is full."),
+        ServerTextRow(
             "query_wait_timeout", cause: .connectionLimit, certainty: .likely,
             detail: "The pooler found no free connection to the server in time."),
-        TextRow("unsupported startup parameter", cause: .configInvalid, detail: "The pooler does not pass an option of the connection on."),
-        TextRow(
+        ServerTextRow(
+            "unsupported startup parameter", cause: .configInvalid, detail: "The pooler does not pass an option of the connection on."),
+        ServerTextRow(
             "cannot connect to server", "server login has been failing", "bouncer config error", "server_login_retry",
             cause: .serverUnavailable, certainty: .likely, detail: "The pooler answers, the server behind it does not."),
         // Codes that say too little without their text.
-        TextRow("permission denied for database", "connect privilege", cause: .databaseAccessDenied),
-        TextRow("permission denied to set parameter", cause: .configInvalid, detail: "The server refuses an option of the connection."),
-        TextRow("role*does not exist", cause: .loginPrincipalUnknown),
-        TextRow("password authentication failed", cause: .loginPrincipalUnknown, certainty: .likely, isVague: true),
+        ServerTextRow("permission denied for database", "connect privilege", cause: .databaseAccessDenied),
+        ServerTextRow(
+            "permission denied to set parameter", cause: .configInvalid, detail: "The server refuses an option of the connection."),
+        ServerTextRow("role*does not exist", cause: .loginPrincipalUnknown),
+        ServerTextRow("password authentication failed", cause: .loginPrincipalUnknown, certainty: .likely, isVague: true),
         // Texts that come without their code, through a pooler.
-        TextRow("the database system is", cause: .serverUnavailable),
-        TextRow("too many clients", "too many connections for", "remaining connection slots", cause: .connectionLimit),
-        TextRow("database*does not exist", cause: .databaseUnknown),
-        TextRow("statement timeout", cause: .queryTimeout),
-        TextRow("terminating connection", cause: .serverUnavailable, certainty: .likely),
+        ServerTextRow("the database system is", cause: .serverUnavailable),
+        ServerTextRow("too many clients", "too many connections for", "remaining connection slots", cause: .connectionLimit),
+        ServerTextRow("database*does not exist", cause: .databaseUnknown),
+        ServerTextRow("statement timeout", cause: .queryTimeout),
+        ServerTextRow("terminating connection", cause: .serverUnavailable, certainty: .likely),
     ]
 
     private static func failure(
-        of row: TextRow, _ message: ForeignText, _ evidence: Evidence, _ phase: Phase, _ context: PostgresContext
+        of row: ServerTextRow, _ message: ForeignText, _ evidence: Evidence, _ phase: Phase, _ context: PostgresContext
     ) -> Failure {
         if row.isVague { return refusal(row.cause, detail: row.detail, certainty: row.certainty, evidence, phase, context) }
         var failure = Failure(row.cause, during: phase, certainty: row.certainty, detail: row.detail, evidence: [evidence])
@@ -208,22 +194,19 @@ extension Classifier {
         if let prediction = context.prediction ?? context.claims.flatMap({ untimely($0, now: context.now) }) {
             return refined(failure, by: prediction)
         }
-        if cause == .loginPrincipalUnknown, let bare = legacyName(context) {
-            return Failure(
-                .loginNameInvalid, during: phase, certainty: .likely,
-                detail:
-                    "The name carries the server's name behind an @, as the retired single server wanted it; this server wants \(bare).",
-                evidence: [evidence])
-        }
+        if cause == .loginPrincipalUnknown, let legacy = legacyName(context.user, host: context.host, phase, evidence) { return legacy }
         return failure
     }
 
-    /// The part before `@server`, when the login name ends in the name of the very server.
-    private static func legacyName(_ context: PostgresContext) -> String? {
-        guard let server = context.host?.prefix(while: { $0 != "." }), !server.isEmpty,
-            context.user.lowercased().hasSuffix("@" + server.lowercased())
+    /// A login name that ends in the name of the very server. - Returns: nil for every other name.
+    static func legacyName(_ user: String, host: String?, _ phase: Phase, _ evidence: Evidence) -> Failure? {
+        guard let server = host?.prefix(while: { $0 != "." }), !server.isEmpty, user.lowercased().hasSuffix("@" + server.lowercased())
         else { return nil }
-        return String(context.user.dropLast(server.count + 1))
+        return Failure(
+            .loginNameInvalid, during: phase, certainty: .likely,
+            detail:
+                "The name carries the server's name behind an @, as the retired single server wanted it; this server wants \(user.dropLast(server.count + 1)).",
+            evidence: [evidence])
     }
 
     // MARK: reading

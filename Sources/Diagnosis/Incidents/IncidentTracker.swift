@@ -2,6 +2,9 @@
 //
 // Opens after two failures in a row, after one when its cause is not transient. Closes after two successes in a row. A new cause keeps it
 // open. Nothing opens while the caller says so (the first minute of the service), but failures of that time count as the first ones.
+//
+// Of a database that may sleep most probes stop before the login. They count as successes where no login has failed, or one has worked since:
+// otherwise an incident of the network would last until the next login of the budget but one, and for ever where nobody logs in.
 
 /// Follows the observations of one check.
 package struct IncidentTracker: Sendable, Hashable {
@@ -24,6 +27,13 @@ package struct IncidentTracker: Sendable, Hashable {
     private struct Recovery: Sendable, Hashable {
         var count: Int
         var since: Timestamp
+        /// Whether one of them logged in.
+        var hasLogin: Bool
+
+        /// Whether they show that what failed works again: only a login does so for a failed login.
+        func ends(_ incident: Incident) -> Bool {
+            hasLogin || !incident.causes.contains { [.login, .query, .privileges].contains($0.phase) }
+        }
     }
 
     /// What an observation did to the incident.
@@ -53,11 +63,12 @@ package struct IncidentTracker: Sendable, Hashable {
     /// - Parameter mayOpen: false in the first minute of the service.
     package mutating func apply(_ observation: Observation, mayOpen: Bool) -> Step? {
         let span = observation.span
-        guard !observation.isPartial, !(last.map { span.isOlder(than: $0) } ?? false) else { return nil }
+        let isSleep = observation.outcome == .partial(.asleep)
+        guard !observation.isPartial || isSleep, !(last.map { span.isOlder(than: $0) } ?? false) else { return nil }
         let isNext = !(last.map { span.overlaps($0) } ?? false)
         last = span
         if let failure = observation.failure { return failed(failure, observation.started, isNext: isNext, mayOpen: mayOpen) }
-        return succeeded(observation.started, isNext: isNext)
+        return succeeded(observation.started, isNext: isNext, hasLogin: !isSleep)
     }
 
     /// Takes up an incident that an earlier run of the service left open.
@@ -77,17 +88,21 @@ package struct IncidentTracker: Sendable, Hashable {
     }
 
     /// - Parameter isNext: the probe did not run at the same time as the one before it.
-    private mutating func succeeded(_ started: Timestamp, isNext: Bool) -> Step? {
-        let count = recovery.map { $0.count + (isNext ? 1 : 0) } ?? 1
-        let recovery = Recovery(count: count, since: recovery?.since ?? started)
+    private mutating func succeeded(_ started: Timestamp, isNext: Bool, hasLogin: Bool) -> Step? {
+        var recovery = recovery ?? Recovery(count: 0, since: started, hasLogin: hasLogin)
+        if hasLogin, !recovery.hasLogin { recovery = Recovery(count: 0, since: started, hasLogin: true) }
+        if isNext || recovery.count == 0 { recovery.count += 1 }
         self.recovery = recovery
+        if case .suspected(let incident) = state {
+            guard recovery.ends(incident) else { return nil }
+            state = .quiet
+        }
         failuresInRow = 0
-        if case .suspected = state { state = .quiet }
         return closeIfRecovered(recovery)
     }
 
     private mutating func closeIfRecovered(_ recovery: Recovery) -> Step? {
-        guard recovery.count >= 2, case .open(var incident) = state else { return nil }
+        guard recovery.count >= 2, case .open(var incident) = state, recovery.ends(incident) else { return nil }
         // A wall clock that was put back does not make a span negative.
         incident.closed = max(recovery.since, incident.opened)
         state = .quiet

@@ -49,10 +49,11 @@ package enum PrivilegeGrammar {
     ]
 
     /// What stands behind `on:`.
-    package static func object(_ text: String) -> Result<PrivilegeObject, Problem> {
+    /// - Parameter engine: MySQL keeps a bare name as it is written; to the others it is the same in any case.
+    package static func object(_ text: String, for engine: Engine = .postgresql) -> Result<PrivilegeObject, Problem> {
         guard text.utf8.count <= 1024 else { return .failure(Problem("is longer than 1024 bytes")) }
         do {
-            var reader = Reader(try tokens(of: text))
+            var reader = Reader(try tokens(of: text), engine)
             return .success(try reader.object())
         } catch {
             return .failure(error)
@@ -124,8 +125,12 @@ package enum PrivilegeGrammar {
 
     private struct Reader {
         var rest: ArraySlice<Token>
+        let engine: Engine
 
-        init(_ tokens: [Token]) { rest = tokens[...] }
+        init(_ tokens: [Token], _ engine: Engine) {
+            rest = tokens[...]
+            self.engine = engine
+        }
 
         mutating func object() throws(Problem) -> PrivilegeObject {
             let first = keyword() ?? ""
@@ -171,12 +176,17 @@ package enum PrivilegeGrammar {
         private mutating func name(_ what: String, _ example: String) throws(Problem) -> String {
             let name: String
             switch rest.popFirst() {
+            case .word(let word) where engine == .mysql: name = word
             case .word(let word): name = String(String.UnicodeScalarView(word.unicodeScalars.map(PrivilegeGrammar.folded)))
             case .quoted(let quoted): name = quoted
             default: throw Problem("the name of the \(what) is missing, as in \(example)")
             }
             guard !name.isEmpty else { throw Problem("the name of the \(what) is empty") }
-            guard name.utf8.count <= 63 else {
+            // Source: MySQL documentation, "Identifier Length Limits".
+            guard engine != .mysql || name.unicodeScalars.count <= 64 else {
+                throw Problem("the name of the \(what) is longer than the 64 characters that MySQL takes")
+            }
+            guard engine == .mysql || name.utf8.count <= 63 else {
                 throw Problem("the name of the \(what) is longer than the 63 bytes that PostgreSQL keeps")
             }
             return name

@@ -24,6 +24,8 @@ package struct PrivilegeSurvey: Sendable, Hashable, JSONRepresentable {
     package var rowSecured: Int
     /// Whose words the remedies have to use.
     package var engine = Engine.postgresql
+    /// MySQL: grants that reach beyond the use of the database's objects, in the server's words.
+    package var reach: [String] = []
 
     package static let roleLimit = 12
 
@@ -97,6 +99,7 @@ package struct PrivilegeSurvey: Sendable, Hashable, JSONRepresentable {
     /// What nobody needs who only uses the objects of others. Empty is as it should be; an administrator has a finding of its own.
     package var excess: [String] {
         guard administrator == nil else { return [] }
+        guard engine != .mysql else { return reach }
         var reasons = attributes.map { "the attribute \($0.sql)" }
         if ownsDatabase { reasons.append("ownership of the database") }
         if database.contains(.create), !ownsDatabase { reasons.append("CREATE on the database") }
@@ -139,13 +142,14 @@ package struct PrivilegeSurvey: Sendable, Hashable, JSONRepresentable {
         ]
     }
 
-    /// What history keeps, written when it changes: without numbers that move with every new table.
+    /// What history keeps, written when it changes. Looks are rare, so a new table is at most one entry an hour.
     package var summary: JSON {
         func part(_ number: Int) -> String { number == 0 ? "none" : number >= tables ? "all" : "some" }
         return [
             "role": Redactor.scrub(role), "administrator": administrator, "attributes": attributes.map(\.rawValue), "roles": roles,
             "database": database.map(\.rawValue), "owns_database": ownsDatabase, "makes_objects": schemasToMakeIn > 0,
-            "reads": part(readable), "writes": part(writable), "owns": part(owned), "row_security": rowSecured > 0,
+            "reads": part(readable), "writes": part(writable), "owns": part(owned), "row_security": rowSecured > 0, "tables": tables,
+            "readable": readable, "writable": writable, "owned": owned, "row_secured": rowSecured,
         ]
     }
 }

@@ -73,16 +73,30 @@ enum FactText {
     /// Where nothing is configured: what the role can do.
     private static func rights(_ value: JSON) -> String {
         if let administrator = value["administrator"]?.text { return "administrator (\(Redactor.scrub(administrator)))" }
-        let (role, reads, writes, owns) = (text(value["role"]), text(value["reads"]), text(value["writes"]), text(value["owns"]))
-        var parts = ["\(role) reads \(reads), writes \(writes), owns \(owns) of the tables"]
+        var parts = [tables(value)]
         if value["owns_database"] == .bool(true) { parts.append("owns the database") }
         if value["makes_objects"] == .bool(true) { parts.append("makes objects") }
-        if value["row_security"] == .bool(true) { parts.append("row-level security applies") }
+        if value["row_security"] == .bool(true) {
+            parts.append("row-level security applies" + (value["row_secured"]?.number.map { " to \(Int($0))" } ?? ""))
+        }
         for (name, title) in [("attributes", "attributes"), ("database", "on the database"), ("roles", "roles")] {
             let items = (value[name]?.items ?? []).map { text($0) }
             if !items.isEmpty { parts.append("\(title): \(items.joined(separator: ", "))") }
         }
         return parts.joined(separator: "; ")
+    }
+
+    /// `aad_orders reads 3, writes 3, owns 0 of 4 tables`. Earlier versions kept no numbers, so files may hold words only.
+    private static func tables(_ value: JSON) -> String {
+        let role = text(value["role"])
+        let (reads, writes, owns, all) = (
+            value["readable"]?.number, value["writable"]?.number, value["owned"]?.number, value["tables"]?.number
+        )
+        guard let reads, let writes, let owns, let all else {
+            return "\(role) reads \(text(value["reads"])), writes \(text(value["writes"])), owns \(text(value["owns"])) of the tables"
+        }
+        guard all > 0 else { return "\(role) sees no tables" }
+        return "\(role) reads \(Int(reads)), writes \(Int(writes)), owns \(Int(owns)) of \(Int(all)) table\(all == 1 ? "" : "s")"
     }
 
     private static func text(_ value: JSON?) -> String {

@@ -16,7 +16,8 @@ extension Report: JSONRepresentable {
     /// - Parameter medians: how long its phases usually take, where somebody looked.
     package static func checkJSON(_ status: CheckStatus, findings: [String] = [], medians: PhaseMedians? = nil) -> JSON {
         let target = status.target
-        let seen = status.last ?? status.lastPartial
+        // While it sleeps, what is looked at is the way to the server.
+        let seen = status.state == .asleep ? status.newest : status.last ?? status.lastPartial
         return [
             "id": status.id, "target": target.name, "identity": status.id.identity, "engine": target.engine, "host": target.host,
             "port": target.port, "database": target.database, "user": target.user, "state": status.state, "cause": status.cause,

@@ -174,6 +174,10 @@ package struct ReportText {
         case .down, .asleep, .unknown, .disabled:
             var lines = ["\(style.mark(.info)) \(style.paint(Self.title(status), .strong))   \(status.state.rawValue)"]
             if let partial = status.lastPartial { lines += style.list("  ", PhaseLine.parts(partial), " · ") }
+            if status.state == .asleep {
+                lines += style.paragraph("  ", SleepText.sentence(status, now: report.time))
+                lines += style.paragraph("  hint ", SleepText.hint(status))
+            }
             return lines
         }
     }
@@ -189,7 +193,11 @@ package struct ReportText {
         if let version = facts.serverVersion { parts.append("server \(Redactor.scrub(version))") }
         if facts.isInRecovery == true { parts.append("replica") }
         if let end = facts.tokenExpires { parts.append("token ends \(end.near(now)) (in \(Span.long(end - now)))") }
-        if let user = facts.sessionUser { parts.append("user \(Redactor.scrub(user))") }
+        if let place = facts.redirectedTo { parts.append("redirected to \(Redactor.scrub(place))") }
+        // Azure SQL: the server's word for the token is two ids, the database's is a name.
+        if let user = facts.serviceObjective == nil ? facts.sessionUser : facts.currentUser ?? facts.sessionUser {
+            parts.append("user \(Redactor.scrub(user))")
+        }
         if let rights = facts.rights, rights.administrator == nil { parts.append(rights.sentence) }
         if let skew = facts.clockSkew, abs(skew) >= 1 {
             parts.append("clock \(skew > 0 ? "+" : "-")\(Span.short(.seconds(fraction: abs(skew))))")

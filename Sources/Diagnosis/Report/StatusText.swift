@@ -14,8 +14,8 @@ package enum StatusText {
             checks.map { status in
                 [
                     style.mark(mark(status.state)) + " " + Redactor.scrub(status.id.description), status.state.rawValue,
-                    cause(status.cause, status.phase), since(status.since, report.time),
-                    status.last.map { Span.short($0.duration) } ?? "",
+                    SleepText.next(status, now: report.time) ?? cause(status.cause, status.phase), since(status.since, report.time),
+                    status.newest.map { Span.short($0.duration) } ?? "",
                 ]
             })
         lines += style.table(
@@ -40,7 +40,8 @@ package enum StatusText {
         let rows = items.map { item in
             [
                 style.mark(mark(item.state)) + " " + item.time.description, Redactor.scrub(item.check.description),
-                item.isPartial ? "partial" : item.state.rawValue, Span.short(item.duration), cause(item.cause, item.phase),
+                item.isPartial && item.state != .asleep ? "partial" : item.state.rawValue, Span.short(item.duration),
+                cause(item.cause, item.phase),
                 item.evidence.first?.line ?? "",
             ]
         }

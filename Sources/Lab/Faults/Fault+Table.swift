@@ -308,9 +308,9 @@ extension Fault {
         case .azureRedirectPort: azure("the redirect leads to port 0", redirected, .login, 40)
         case .azureRedirectNoName: azure("the redirect names no server", redirected, .login, 40)
         case .azureRedirectTransport: azure("the redirect wants a transport that is not TCP", redirected, .login, 40)
-        case .azureRedirectUnknown: azure("the name that the redirect leads to does not exist", .dnsNotFound, .dns, 20)
-        case .azureRedirectName: azure("the worker's certificate is for another name", .tlsNameMismatch, .tls, 30)
-        case .azureRedirectSilent: azure("the worker accepts connections and never answers", .probeDeadline, .negotiate, 30)
+        case .azureRedirectUnknown: azure("the name that the redirect leads to does not exist", .dnsNotFound, .login, 20)
+        case .azureRedirectName: azure("the worker's certificate is for another name", .tlsNameMismatch, .login, 30)
+        case .azureRedirectSilent: azure("the worker accepts connections and never answers", .probeDeadline, .login, 40)
 
         case .azureQueryFailed: azure("every statement fails: 208", .queryFailed, .query, 60)
         case .azureQueryFailover: azure("a failover ends the session: 40197 in a statement", .connectionLost, .query, 60)

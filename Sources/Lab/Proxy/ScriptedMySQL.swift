@@ -16,11 +16,11 @@ struct ScriptedMySQL {
         typealias P = MySQLPacket
         switch fault {
         case .silentAfterAccept: return try await connection.drain()
-        case .notMySQL: return try await refuse(connection, Array("SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n".utf8))
+        case .notMySQL: return try await connection.refuse(Array("SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n".utf8))
         case .plaintextServer: return try await playInTheClear(on: connection)
-        case .mysqlGreetingGarbage: return try await refuse(connection, P.packet(0, [10] + [UInt8](repeating: 0xA5, count: 40)))
+        case .mysqlGreetingGarbage: return try await connection.refuse(P.packet(0, [10] + [UInt8](repeating: 0xA5, count: 40)))
         case .mysqlGreetingOld:
-            return try await ask(connection, P.packet(0, [9] + P.text("3.23.58") + P.long(7) + P.text("aBcDeFgH")))
+            return try await connection.ask(P.packet(0, [9] + P.text("3.23.58") + P.long(7) + P.text("aBcDeFgH")))
         case .mysqlGreetingEndless:
             // A header that promises nearly 16 MiB, and the bytes to it, packet after packet.
             while true {
@@ -29,7 +29,7 @@ struct ScriptedMySQL {
             }
         default: break
         }
-        if let refusal = Self.greetings[fault] { return try await refuse(connection, P.error(0, refusal.code, nil, refusal.text)) }
+        if let refusal = Self.greetings[fault] { return try await connection.refuse(P.error(0, refusal.code, nil, refusal.text)) }
         var greeting = P.greeting(version: fault == .mysqlEight ? "8.4.5" : Self.version)
         // An answer of its own before the client has said a word: nothing of it may count once TLS is up.
         if fault == .stuffedBeforeTLS { greeting += P.ok(2) }
@@ -37,8 +37,7 @@ struct ScriptedMySQL {
         guard let request = try await packet(from: connection) else { return }
         guard request.content.count == 32 else {
             // A client that goes on without TLS has already given away what it had.
-            return try await refuse(
-                connection,
+            return try await connection.refuse(
                 P.error(
                     2, 3159, "HY000", "Connections using insecure transport are prohibited while --require_secure_transport=ON."))
         }
@@ -48,10 +47,10 @@ struct ScriptedMySQL {
             return try await connection.drain()
         case .tlsHandshakeCut:
             try await FirstPacketGate.open(connection.channel, to: nil)
-            return try await end(connection)
+            return try await connection.end()
         case .mysqlTLSRefused:
             try await FirstPacketGate.open(connection.channel, to: nil)
-            return try await refuse(connection, P.error(2, 1043, "08S01", "Bad handshake"))
+            return try await connection.refuse(P.error(2, 1043, "08S01", "Bad handshake"))
         default: try await FirstPacketGate.open(connection.channel, to: tls)
         }
         tlsIsUp()
@@ -69,25 +68,25 @@ struct ScriptedMySQL {
         guard try await packet(from: connection) != nil else { return }
         try await connection.write(P.authSwitch(2, to: Self.clear))
         guard try await packet(from: connection) != nil else { return }
-        try await refuse(connection, P.error(4, 1045, "28000", "Access denied for user 'unknown'@'127.0.0.1' (using password: YES)"))
+        try await connection.refuse(P.error(4, 1045, "28000", "Access denied for user 'unknown'@'127.0.0.1' (using password: YES)"))
     }
 
     private func login(on connection: Connection, _ login: MySQLLogin) async throws {
         typealias P = MySQLPacket
         switch fault {
-        case .mysqlNativeAsked: return try await ask(connection, P.authSwitch(3, to: "mysql_native_password", data: Self.nonce))
-        case .mysqlSHA2Asked: return try await ask(connection, P.authSwitch(3, to: "caching_sha2_password", data: Self.nonce))
-        case .mysqlDialogAsked: return try await ask(connection, P.authSwitch(3, to: "dialog", data: [2] + Array("Password: ".utf8)))
-        case .unknownAuthAsked: return try await ask(connection, P.authSwitch(3, to: "../../tmp/evil"))
+        case .mysqlNativeAsked: return try await connection.ask(P.authSwitch(3, to: "mysql_native_password", data: Self.nonce))
+        case .mysqlSHA2Asked: return try await connection.ask(P.authSwitch(3, to: "caching_sha2_password", data: Self.nonce))
+        case .mysqlDialogAsked: return try await connection.ask(P.authSwitch(3, to: "dialog", data: [2] + Array("Password: ".utf8)))
+        case .unknownAuthAsked: return try await connection.ask(P.authSwitch(3, to: "../../tmp/evil"))
         case .garbageLength:
-            return try await ask(connection, P.header(3, length: min(value, 0xFF_FFFF)) + [UInt8](repeating: 0x41, count: 64))
+            return try await connection.ask(P.header(3, length: min(value, 0xFF_FFFF)) + [UInt8](repeating: 0x41, count: 64))
         case .hugeMessage:
             // The longest packet there is, and the whole of it.
             try await connection.write(P.header(3, length: min(value, 0xFF_FFFF)) + [0xFF] + P.short(1045) + Array("#28000".utf8))
             let piece = [UInt8](repeating: UInt8(ascii: "x"), count: 65_536)
             for _ in 0..<(value / piece.count) { try await connection.write(piece) }
             return try await connection.drain()
-        case .garbageMessage: return try await ask(connection, P.packet(3, [0x7E, 1, 2, 3, 4]))
+        case .garbageMessage: return try await connection.ask(P.packet(3, [0x7E, 1, 2, 3, 4]))
         default: break
         }
         var number: UInt8 = 3
@@ -97,12 +96,12 @@ struct ScriptedMySQL {
             number = answer.number &+ 1
         }
         if let refusal = Self.refusals[fault] {
-            return try await refuse(connection, P.error(number, refusal.code, refusal.sqlState, refusal.text(login.user)))
+            return try await connection.refuse(P.error(number, refusal.code, refusal.sqlState, refusal.text(login.user)))
         }
         switch fault {
-        case .badText: return try await refuse(connection, P.packet(number, [0xFF] + P.short(1045) + Array("#28000".utf8) + Self.badText))
+        case .badText: return try await connection.refuse(P.packet(number, [0xFF] + P.short(1045) + Array("#28000".utf8) + Self.badText))
         case .loginSilent: return try await connection.drain()
-        case .loginCut: return try await end(connection)
+        case .loginCut: return try await connection.end()
         default: break
         }
         try await connection.write(P.ok(number))
@@ -124,10 +123,9 @@ struct ScriptedMySQL {
             }
             patience = Self.limit(in: statement.lowercased()) ?? patience
             switch fault {
-            case .queryCut: return try await end(connection)
+            case .queryCut: return try await connection.end()
             case .mysqlIdle:
-                return try await refuse(
-                    connection,
+                return try await connection.refuse(
                     P.error(
                         1, 4031, "HY000",
                         "The client was disconnected by the server because of inactivity. See wait_timeout and interactive_timeout for "
@@ -161,7 +159,7 @@ struct ScriptedMySQL {
             case .mysqlRowGarbage:
                 // A row whose only value claims to be longer than its packet.
                 let (head, next) = P.columns(["filler"], client: login.capabilities)
-                try await ask(connection, head + P.packet(next, [0xFE, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F, 0x41]))
+                try await connection.ask(head + P.packet(next, [0xFE, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F, 0x41]))
             case .mysqlBigPackets: try await pour(connection, login, rowLength: 0xFF_FFFF)
             case .endlessRows: try await pour(connection, login, rowLength: 200)
             default:
@@ -189,23 +187,6 @@ struct ScriptedMySQL {
             }
             number &+= 1
         }
-    }
-
-    /// Says the last word and closes, as a server does after an error in the login.
-    private func refuse(_ connection: Connection, _ bytes: [UInt8]) async throws {
-        try await connection.write(bytes)
-        try await end(connection)
-    }
-
-    /// Says something and waits for the client, which has every reason to go.
-    private func ask(_ connection: Connection, _ bytes: [UInt8]) async throws {
-        try await connection.write(bytes)
-        try await connection.drain()
-    }
-
-    private func end(_ connection: Connection) async throws {
-        try await connection.finish()
-        try await connection.drain()
     }
 
     private func packet(from connection: Connection) async throws -> (number: UInt8, content: [UInt8])? {

@@ -20,14 +20,14 @@ struct ScriptedPostgres {
             let page = "<html><body>400 Bad Request</body></html>"
             try await connection.write(
                 "HTTP/1.1 400 Bad Request\r\nServer: nginx\r\nContent-Type: text/html\r\nContent-Length: \(page.utf8.count)\r\n\r\n\(page)")
-            return try await end(connection)
+            return try await connection.end()
         }
         guard first == Self.sslRequest else {
             // As a server with `require_secure_transport`: no line of pg_hba.conf matches.
             try await connection.write(
                 PostgresMessage.error(
                     "28000", "no pg_hba.conf entry for host \"127.0.0.1\", user \"unknown\", database \"unknown\", no encryption"))
-            return try await end(connection)
+            return try await connection.end()
         }
         switch fault {
         case .plaintextServer: return try await playInTheClear(on: connection)
@@ -37,7 +37,7 @@ struct ScriptedPostgres {
         case .tlsHandshakeCut:
             try await connection.write("S")
             guard try await connection.next() != nil else { return }
-            return try await end(connection)
+            return try await connection.end()
         case .stuffedBeforeTLS:
             try await connection.startTLS(
                 tls, after: [UInt8(ascii: "S")] + PostgresMessage.error("28000", "stuffed by somebody in the middle"))
@@ -60,38 +60,38 @@ struct ScriptedPostgres {
         try await connection.write(PostgresMessage.authentication(3))
         _ = try await message(from: connection)
         try await connection.write(PostgresMessage.error("28P01", "password authentication failed"))
-        try await end(connection)
+        try await connection.end()
     }
 
     private func login(on connection: Connection, startup: Startup) async throws {
         typealias M = PostgresMessage
         switch fault {
         case .startupSilent: return try await connection.drain()
-        case .serverStarting: return try await refuse(connection, M.error("57P03", "the database system is starting up"))
-        case .serverStopping: return try await refuse(connection, M.error("57P03", "the database system is shutting down"))
-        case .tooManyClients: return try await refuse(connection, M.error("53300", "sorry, too many clients already"))
-        case .md5Asked: return try await ask(connection, M.authentication(5, [1, 2, 3, 4]))
-        case .gssAsked: return try await ask(connection, M.authentication(7))
-        case .unknownAuthAsked: return try await ask(connection, M.authentication(77))
-        case .garbageLength: return try await ask(connection, [UInt8(ascii: "R")] + M.number(UInt32(truncatingIfNeeded: value)))
+        case .serverStarting: return try await connection.refuse(M.error("57P03", "the database system is starting up"))
+        case .serverStopping: return try await connection.refuse(M.error("57P03", "the database system is shutting down"))
+        case .tooManyClients: return try await connection.refuse(M.error("53300", "sorry, too many clients already"))
+        case .md5Asked: return try await connection.ask(M.authentication(5, [1, 2, 3, 4]))
+        case .gssAsked: return try await connection.ask(M.authentication(7))
+        case .unknownAuthAsked: return try await connection.ask(M.authentication(77))
+        case .garbageLength: return try await connection.ask([UInt8(ascii: "R")] + M.number(UInt32(truncatingIfNeeded: value)))
         case .hugeMessage:
             try await connection.write([UInt8(ascii: "E")] + M.number(UInt32(truncatingIfNeeded: value)))
             // The fields of an error, the last of which does not end.
             let piece = Array("SFATAL\0VFATAL\0C28000\0M".utf8) + [UInt8](repeating: UInt8(ascii: "x"), count: 65_536)
             for _ in 0..<(value / piece.count) { try await connection.write(piece) }
             return try await connection.drain()
-        case .garbageMessage: return try await ask(connection, M.message("~", [1, 2, 3, 4]))
+        case .garbageMessage: return try await connection.ask(M.message("~", [1, 2, 3, 4]))
         default: break
         }
         try await connection.write(M.authentication(3))
         guard let answer = try await message(from: connection), answer.type == UInt8(ascii: "p") else { return }
         if let refusal = Self.refusals[fault] {
-            return try await refuse(connection, M.error(refusal.sqlState, refusal.text(startup.user), hint: refusal.hint))
+            return try await connection.refuse(M.error(refusal.sqlState, refusal.text(startup.user), hint: refusal.hint))
         }
         switch fault {
-        case .badText: return try await refuse(connection, M.badText)
+        case .badText: return try await connection.refuse(M.badText)
         case .loginSilent: try await connection.drain()
-        case .loginCut: try await end(connection)
+        case .loginCut: try await connection.end()
         case .endlessNotices:
             try await connection.write(M.authentication(0))
             while true { try await connection.write(M.notice(String(repeating: "Nothing happened, again. ", count: 40))) }
@@ -99,23 +99,6 @@ struct ScriptedPostgres {
             try await connection.write(M.welcome)
             try await session(on: connection, startup: startup)
         }
-    }
-
-    /// Says the last word and closes, as a server does after a fatal error.
-    private func refuse(_ connection: Connection, _ bytes: [UInt8]) async throws {
-        try await connection.write(bytes)
-        try await end(connection)
-    }
-
-    /// Says something and waits for the client, which has every reason to go.
-    private func ask(_ connection: Connection, _ bytes: [UInt8]) async throws {
-        try await connection.write(bytes)
-        try await connection.drain()
-    }
-
-    private func end(_ connection: Connection) async throws {
-        try await connection.finish()
-        try await connection.drain()
     }
 
     /// After a successful login: answers statements until the client goes.
@@ -136,7 +119,7 @@ struct ScriptedPostgres {
             }
             switch fault {
             case .queryCut:
-                return try await refuse(connection, M.error("57P01", "terminating connection due to administrator command"))
+                return try await connection.refuse(M.error("57P01", "terminating connection due to administrator command"))
             case .querySilent: return try await connection.drain()
             case .querySlow:
                 guard let patience else { return try await connection.drain() }

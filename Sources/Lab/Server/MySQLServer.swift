@@ -30,18 +30,7 @@ package actor MySQLServer {
         options: LabOptions, scratch: Scratch, block: LoopbackBlock, certificates: ServerCertificates, gate: TokenGate
     ) async throws -> MySQLServer {
         let installation = try MySQLInstallation.find()
-        var account: Account?
-        if Account.isRoot {
-            account = Account(name: "mysql")
-            guard account != nil else {
-                throw LabError(
-                    """
-                    MariaDB does not run as root, and this machine has no user mysql. \
-                    Install the package mariadb-server, or start the lab as another user.
-                    """
-                )
-            }
-        }
+        let account = try Account.running("MariaDB", as: "mysql", package: "mariadb-server")
         try scratch.makeFolder(folder, mode: 0o700)
         try scratch.makeFolder(folder + "/data", mode: 0o700)
         try scratch.makeFolder(folder + "/tmp", mode: 0o700)

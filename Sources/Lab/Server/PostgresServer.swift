@@ -31,18 +31,7 @@ package actor PostgresServer {
         options: LabOptions, scratch: Scratch, block: LoopbackBlock, certificates: ServerCertificates, gate: TokenGate, logger: Logger
     ) async throws -> PostgresServer {
         let installation = try await PostgresInstallation.find()
-        var account: Account?
-        if Account.isRoot {
-            account = Account(name: "postgres")
-            guard account != nil else {
-                throw LabError(
-                    """
-                    PostgreSQL does not run as root, and this machine has no user postgres. \
-                    Install the package postgresql, or start the lab as another user.
-                    """
-                )
-            }
-        }
+        let account = try Account.running("PostgreSQL", as: "postgres", package: "postgresql")
         guard options.tokenCheck != .pam || Account.isRoot else {
             throw LabError(
                 "Token checks through PAM need root, for a file in /etc/pam.d. Use the token check \"password\", or start the lab as root.")

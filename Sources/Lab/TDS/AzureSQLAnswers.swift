@@ -10,9 +10,9 @@ extension AzureSQLScript {
         return script
     }
 
-    /// `select 1`, `lab types`, `lab wide`, `lab rows N`, `lab print`, `lab error`, `lab two`, `lab fatal`, `lab wait` (which is never answered),
-    /// `lab failed` (which fails without an error), `lab begin`, `lab enlist`, `lab commit`, `lab rollback`, `lab end`, and a row of its parameters
-    /// for any statement that has some.
+    /// `select 1`, `lab types`, `lab fixed`, `lab wide`, `lab rows N`, `lab print`, `lab error`, `lab two`, `lab fatal`, `lab wait` (which is
+    /// never answered), `lab failed` (which fails without an error), `lab begin`, `lab enlist`, `lab commit`, `lab rollback`, `lab end`, and a row
+    /// of its parameters for any statement that has some.
     package static func standardAnswer(_ sql: String, _ parameters: [ProcedureCall.Parameter]) -> [ReplyToken] {
         if !parameters.isEmpty {
             return rows(
@@ -23,6 +23,7 @@ extension AzureSQLScript {
         switch words.joined(separator: " ") {
         case "select 1": return rows(one, [[1]])
         case "lab types": return types
+        case "lab fixed": return fixedTypes
         case "lab wide":
             return rows(
                 [TDSColumn("wide", ColumnType(.nVarChar, size: ColumnType.chunked))], [[.text(String(repeating: "w\u{F6}", count: 9_000))]])
@@ -49,7 +50,8 @@ extension AzureSQLScript {
             return first + rows([TDSColumn("t", ColumnType(.nVarChar, size: 20))], [["x"], ["y"]], compressed: true)
         case "lab wait": return []
         case "lab failed": return [.done(Done([.error]))]
-        case "lab begin": return [.environmentChange(.transactionBegun(descriptor: [7, 0, 0, 0, 9, 0, 0, 1])), .done(Done([.inTransaction]))]
+        case "lab begin":
+            return [.environmentChange(.transactionBegun(descriptor: [7, 0, 0, 0, 9, 0, 0, 1])), .done(Done([.inTransaction]))]
         case "lab enlist":
             return [.environmentChange(.transactionEnlisted(descriptor: [8, 0, 0, 0, 9, 0, 0, 1])), .done(Done([.inTransaction]))]
         case "lab commit":
@@ -65,10 +67,12 @@ extension AzureSQLScript {
         }
     }
 
-    /// What a user is told who asks about the session itself and about rights: one who has all that is asked for.
+    /// What a user is told who asks about the session itself and about rights: those of `AzureSQLRights`.
     ///
     /// No SQL is understood here: the questions of the agent are known by the functions they call. Nil for other statements.
-    static func sessionAnswer(_ sql: String, user: Principal, database: String, objective: String) -> [ReplyToken]? {
+    static func sessionAnswer(
+        _ sql: String, _ parameters: [ProcedureCall.Parameter], user: Principal, database: String, objective: String
+    ) -> [ReplyToken]? {
         let text = ColumnType(.nVarChar, size: 256)
         let number = ColumnType(.intN, size: 8)
         func row(_ values: [(ColumnType, TDSValue)]) -> [ReplyToken] {
@@ -89,16 +93,17 @@ extension AzureSQLScript {
             let counts: [Int64] = [0, 3, 3, 3, 0, 0]
             return row(words + counts.map { (number, .integer($0)) })
         }
-        // A list of rights: who asks, and then nothing that is wrong, in as many result sets as there are statements.
+        // A list of rights: who asks, and then what is wrong, in as many result sets as there are statements.
         if sql.hasPrefix("SELECT -1, N'self'") {
-            let types = Array(repeating: text, count: 8) + [number, number]
+            let values = parameters.compactMap { parameter in parameter.value.text.map { (parameter.name, $0) } }
+            let rights = AzureSQLRights(user: user.name, parameters: Dictionary(values) { $1 })
+            guard let sets = rights.answer(sql) else { return nil }
+            let types = [number] + Array(repeating: text, count: 7) + [number, number]
             let columns = types.enumerated().map { TDSColumn("c\($0.offset)", $0.element, flags: 0x0009) }
-            let me: [TDSValue] = ["-1", "self", "role", .null, .text(user.name), .null, .null, .null, 1, 1]
-            let count = sql.split(separator: "\n").count
-            return (0..<count).flatMap { index -> [ReplyToken] in
-                var set = rows(columns, index == 0 ? [me] : [])
-                let status: Done.Status = index + 1 < count ? [.count, .more] : [.count]
-                set[set.count - 1] = .done(Done(status, command: Done.selectCommand, rowCount: index == 0 ? 1 : 0))
+            return sets.enumerated().flatMap { index, found -> [ReplyToken] in
+                var set = rows(columns, found)
+                let status: Done.Status = index + 1 < sets.count ? [.count, .more] : [.count]
+                set[set.count - 1] = .done(Done(status, command: Done.selectCommand, rowCount: UInt64(found.count)))
                 return set
             }
         }
@@ -120,7 +125,12 @@ extension AzureSQLScript {
                 "decimal", ColumnType(.decimal, size: 17, precision: 38, scale: 4),
                 .decimal(TDSDecimal(magnitude: 123_456_789_012_345_678, scale: 4))
             ),
+            (
+                "numeric", ColumnType(.numeric, size: 5, precision: 9, scale: 2),
+                .decimal(TDSDecimal(isNegative: true, magnitude: 5, scale: 2))
+            ),
             ("money", ColumnType(.moneyN, size: 8), .decimal(TDSDecimal(isNegative: true, magnitude: 12_345, scale: 4))),
+            ("smallmoney", ColumnType(.moneyN, size: 4), .decimal(TDSDecimal(magnitude: 99, scale: 4))),
             ("guid", ColumnType(.guid, size: 16), TDSIdentifier("00112233-4455-6677-8899-aabbccddeeff").map(TDSValue.identifier) ?? nil),
             ("date", ColumnType(.date), .date(date)), ("time7", ColumnType(.time, scale: 7), .time(exact.time)),
             ("datetime2", ColumnType(.dateTime2, scale: 7), .timestamp(exact)),
@@ -130,6 +140,8 @@ extension AzureSQLScript {
             ("nvarchar", ColumnType(.nVarChar, size: 80), "h\u{E9}llo \u{20AC} \u{1F600}"), ("nchar", ColumnType(.nChar, size: 6), "ab "),
             ("varchar", ColumnType(.varChar, size: 50), "caf\u{E9}"), ("char", ColumnType(.char, size: 3), "x  "),
             ("nvarcharmax", ColumnType(.nVarChar, size: ColumnType.chunked), "max"),
+            ("varcharmax", ColumnType(.varChar, size: ColumnType.chunked), "d\u{E9}"),
+            ("binary", ColumnType(.binary, size: 2), .binary([0, 1])),
             ("varbinary", ColumnType(.varBinary, size: 8), .binary([1, 2, 0xFE, 0xFF])),
             ("varbinarymax", ColumnType(.varBinary, size: ColumnType.chunked), .binary([0, 0xFF])),
             ("empty", ColumnType(.nVarChar, size: 20), ""),
@@ -142,5 +154,20 @@ extension AzureSQLScript {
             .row(values, compressed: true),
         ]
             + [.done(Done([.count], command: Done.selectCommand, rowCount: 4))]
+    }
+
+    /// The types of columns that cannot be NULL, which have no length on the wire.
+    private static var fixedTypes: [ReplyToken] {
+        let date = TDSDate(year: 1999, month: 12, day: 31) ?? TDSDate(dayNumber: 0)
+        let coarse = TDSTimestamp(date: date, time: TDSTime(hour: 23, minute: 59, second: 59, ticks: 9_970_000, scale: 3))
+        let minute = TDSTimestamp(date: date, time: TDSTime(hour: 23, minute: 59, second: 0, scale: 0))
+        let columns: [(String, DataType, TDSValue)] = [
+            ("tinyint", .tinyInt, 255), ("bit", .bit, true), ("smallint", .smallInt, -32768), ("int", .int, -7),
+            ("bigint", .bigInt, .integer(1 << 40)), ("real", .real, .double(-2.25)), ("float", .float, .double(1.5)),
+            ("money", .money, .decimal(TDSDecimal(isNegative: true, magnitude: 12_345, scale: 4))),
+            ("smallmoney", .smallMoney, .decimal(TDSDecimal(magnitude: 99, scale: 4))), ("datetime", .dateTime, .timestamp(coarse)),
+            ("smalldatetime", .smallDateTime, .timestamp(minute)),
+        ]
+        return rows(columns.map { TDSColumn($0.0, ColumnType($0.1), flags: 0x0008) }, [columns.map(\.2)])
     }
 }

@@ -54,13 +54,13 @@ enum AzureSQLFaults {
                 $0.map { if case .environmentChange(.packetSize) = $0 { .environmentChange(.packetSize(new: 64, old: 4_096)) } else { $0 } }
             }
         case .azureQueryFailed:
-            script.answerAbout = { _, _ in nil }
+            script.answerAbout = { _, _, _ in nil }
             script.answer = { sql, _ in AzureSQLScript.unknownStatement(sql) }
         case .azureQueryFailover:
-            script.answerAbout = { _, _ in nil }
+            script.answerAbout = { _, _, _ in nil }
             script.answer = { _, _ in [.error(message(40197, 1, 20, failover)), .done(Done([.error, .serverError]))] }
         case .azureSessionExpired:
-            script.answerAbout = { _, _ in nil }
+            script.answerAbout = { _, _, _ in nil }
             script.answer = { _, _ in
                 [
                     .error(message(37396, 1, 16, "The access token of this session has expired and the session cannot be continued.")),

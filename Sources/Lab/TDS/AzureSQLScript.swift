@@ -37,7 +37,9 @@ package struct AzureSQLScript: Sendable {
         stsURL: "https://login.windows.net/\(Principal.tenant)", spn: "https://database.windows.net/")
     package var answer: Answer = { sql, _ in AzureSQLScript.unknownStatement(sql) }
     /// Asked first, with the login that the session began with; nil leaves the statement to `answer`.
-    package var answerAbout: @Sendable (_ login: AzureSQLLogin, _ sql: String) -> [ReplyToken]? = { _, _ in nil }
+    package var answerAbout: @Sendable (_ login: AzureSQLLogin, _ sql: String, _ parameters: [ProcedureCall.Parameter]) -> [ReplyToken]? = {
+        _, _, _ in nil
+    }
     /// What comes right behind the answer to PRELOGIN, in the clear and in the same piece.
     package var stuffing: [UInt8] = []
     /// Passes over what gives a request up, so that the end is never confirmed.

@@ -171,8 +171,9 @@ package final class AzureSQLService: Sendable {
         }
         var script = AzureSQLScript.standard()
         script.admit = admission(to: Set(group.map(\.database)), on: Set(group.map { $0.host.lowercased() }))
-        let objective = entry?.fault == .azureAsleep ? "GP_S_Gen5_1" : "GP_Gen5_2"
-        script.answerAbout = { self.answer(about: $0, $1, objective) }
+        let isServerless = entry?.fault == .azureAsleep || group.contains(where: \.isServerless)
+        let objective = isServerless ? "GP_S_Gen5_1" : "GP_Gen5_2"
+        script.answerAbout = { self.answer(about: $0, $1, $2, objective) }
         if let entry {
             if entry.fault == .azureAsleep {
                 let healthy = script.admit
@@ -187,7 +188,7 @@ package final class AzureSQLService: Sendable {
     private func behavior(of worker: Worker, firstPort: Int) -> AzureSQLBehavior {
         var script = AzureSQLScript.standard()
         script.admit = admission(to: nil, on: [Worker.host])
-        script.answerAbout = { self.answer(about: $0, $1, "GP_Gen5_2") }
+        script.answerAbout = { self.answer(about: $0, $1, $2, "GP_Gen5_2") }
         switch worker {
         case .looping: script.route = TDS.Route(server: Worker.host, port: UInt16(firstPort + Worker.looping.rawValue))
         case .silent: script.troubles[.prelogin] = .silent
@@ -200,10 +201,13 @@ package final class AzureSQLService: Sendable {
         TDS.Route(server: Worker.host, port: UInt16(state.withLock { $0.firstPort } + worker.rawValue))
     }
 
-    private func answer(about login: AzureSQLLogin, _ sql: String, _ objective: String) -> [ReplyToken]? {
+    private func answer(
+        about login: AzureSQLLogin, _ sql: String, _ parameters: [ProcedureCall.Parameter], _ objective: String
+    ) -> [ReplyToken]? {
         let id = login.token?.reveal { text in (try? issuer.verify(text, audience: Self.audience))?.oid } ?? nil
         guard let user = principals.first(where: { $0.objectID == id }) else { return nil }
-        return AzureSQLScript.sessionAnswer(sql, user: user, database: login.message.database, objective: objective)
+        return AzureSQLScript.sessionAnswer(
+            sql, parameters, user: user, database: login.message.database, objective: objective)
     }
 
     /// Refuses as many logins as were asked for; each of them brings the database nearer to being up.

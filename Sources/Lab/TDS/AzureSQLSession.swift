@@ -264,7 +264,7 @@ final class AzureSQLSession: ChannelInboundHandler {
         script.noteStep(.query)
         statements += 1
         if script.troubles[.query] != nil, statements > script.soundStatements { return misbehave(.query, context) }
-        var tokens = admitted.flatMap { script.answerAbout($0, sql) } ?? script.answer(sql, parameters)
+        var tokens = admitted.flatMap { script.answerAbout($0, sql, parameters) } ?? script.answer(sql, parameters)
         // No answer at all, until the client loses patience.
         if tokens.isEmpty { return }
         if isCall, case .done(var done)? = tokens.last {

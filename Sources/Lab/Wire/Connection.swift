@@ -82,6 +82,24 @@ final class Connection {
         while try await receive() { buffer.clear() }
     }
 
+    /// Says nothing more, and waits for the peer to go.
+    func end() async throws {
+        try await finish()
+        try await drain()
+    }
+
+    /// Says the last word and closes, as a server does after a fatal error.
+    func refuse(_ bytes: [UInt8]) async throws {
+        try await write(bytes)
+        try await end()
+    }
+
+    /// Says something and waits for the peer, which has every reason to go.
+    func ask(_ bytes: [UInt8]) async throws {
+        try await write(bytes)
+        try await drain()
+    }
+
     /// Sends `bytes` in the clear and speaks TLS as a server from the next byte on.
     func startTLS(_ context: NIOSSLContext, after bytes: [UInt8]) async throws {
         // In one turn of the event loop, so that nothing can arrive between the two. A piece that the peer sent too early would already

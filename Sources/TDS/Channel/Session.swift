@@ -58,6 +58,8 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
     private var lastRegistered: UInt64 = 0
     private var abandonedEarly: Set<RequestID> = []
     private var attention: Scheduled<Void>?
+    /// The caller's wait before TLS. Until it is over the server has nothing to say.
+    private var held: Task<Void, Never>?
 
     private struct Request {
         var type: PacketType
@@ -159,7 +161,9 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
     /// **Isolation**: on the loop.
     func tcpTimedOut(_ address: String) {
         guard case .idle = state.step else { return }
-        perform(state.fail(TDSFailure(.timedOut, during: .tcp, "No answer from \(address), port \(settings.port).")))
+        var failure = TDSFailure(.timedOut, during: .tcp, "No answer from \(address), port \(settings.port).")
+        failure.address = "\(address):\(settings.port)"
+        perform(state.fail(failure))
     }
 
     /// **Isolation**: on the loop.
@@ -224,6 +228,8 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
         if let limit = settings.options.limits.session, received > limit {
             return perform(state.wireFailed(.beyondLimit("the session", limit)))
         }
+        // It would count as said inside TLS later on. Source: CVE-2021-23222 for the like in another protocol.
+        guard held == nil else { return perform(state.wireFailed(.malformed("the server goes on before TLS"))) }
         packets.append(bytes)
         do throws(WireError) {
             while !isOver, let packet = try packets.next() { try take(packet) }
@@ -272,7 +278,8 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
         case .sendPrelogin:
             stepStart = .now
             write(preloginMessage().encode(), .prelogin)
-        case .startTLS(let wrapped): startTLS(wrapped: wrapped)
+        case .startTLS(let wrapped):
+            if let wait = settings.options.beforeTLS { hold(wait, wrapped: wrapped) } else { startTLS(wrapped: wrapped) }
         case .sendLogin(let plan):
             stepStart = .now
             do throws(WireError) {
@@ -295,7 +302,10 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
             opening.answer(.success(.redirect(route, complete(facts))))
         case .failLogin(let failure):
             if let phase = unfinishedPhase { note(phase) }
-            opening.answer(.failure(located(failure)))
+            var failure = located(failure)
+            failure.hop = settings.hop
+            failure.timings = timings
+            opening.answer(.failure(failure))
         case .sendRequest(let id):
             cancelAttention()
             guard var message = requests[id]?.message, let type = requests[id]?.type else { return }
@@ -313,6 +323,7 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
         case .close:
             isOver = true
             cancelAttention()
+            held?.cancel()
             context?.close(promise: nil)
         }
         if state.step == .ready { cancelAttention() }
@@ -332,6 +343,25 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
         guard let context else { return }
         for packet in Packet.split(message, as: type, size: packetSize) {
             context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: packet.bytes)), promise: nil)
+        }
+    }
+
+    /// Starts TLS when the caller says so.
+    private func hold(_ wait: @escaping @Sendable () async throws(TDSFailure) -> Void, wrapped: Bool) {
+        // A handler's event cannot wait. The task ends with the wait, which the end of the session cancels.
+        held = Task {
+            let failure: TDSFailure?
+            do throws(TDSFailure) {
+                try await wait()
+                failure = nil
+            } catch {
+                failure = error
+            }
+            self.loop.execute {
+                self.held = nil
+                guard !self.isOver else { return }
+                if let failure { self.perform(self.state.fail(failure)) } else { self.startTLS(wrapped: wrapped) }
+            }
         }
     }
 
@@ -414,9 +444,7 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
     /// The failure with the place where it happened.
     private func located(_ failure: TDSFailure) -> TDSFailure {
         var failure = TokenScrubber(settings.token).scrubbed(failure)
-        failure.hop = settings.hop
-        failure.timings = timings
-        failure.address = remoteAddress ?? failure.address
+        failure.address = failure.address ?? remoteAddress
         failure.facts = complete(failure.facts ?? state.facts)
         return failure
     }

@@ -38,7 +38,8 @@ package struct RedirectRule: Sendable, Hashable {
         let name = Self.normal(String(route.server.prefix { $0 != "\\" }))
         guard Self.isHostName(name) else { return .refuse("The redirect names no host: '\(Self.shown(route))'.") }
         guard name.utf16.count <= LoginMessage.longestText else {
-            return .refuse("The redirect names a host of \(name.utf16.count) characters, and a login has room for \(LoginMessage.longestText).")
+            return .refuse(
+                "The redirect names a host of \(name.utf16.count) characters, and a login has room for \(LoginMessage.longestText).")
         }
         let origin = Self.normal(host)
         if name == origin { return .follow(host: name, port: Int(route.port)) }

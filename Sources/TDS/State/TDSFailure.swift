@@ -44,9 +44,9 @@ public struct TDSFailure: Error, Sendable, Hashable, CustomStringConvertible {
     public var certificate: [UInt8]?
     /// Address and port of the server, once it is known.
     public var address: String?
-    /// 0 for the server that was asked for, 1 after a redirect.
+    /// Of an attempt to connect: 0 for the server that was asked for, 1 after a redirect. A request leaves it at 0.
     public var hop = 0
-    /// The steps up to and with the failed one.
+    /// Of an attempt to connect: the steps up to and with the failed one.
     public var timings: [TDSTiming] = []
     /// What was learned before it failed.
     public var facts: TDSFacts?

@@ -23,6 +23,8 @@ package struct GrantSet: Sendable, Hashable {
     private let activeRoles: Set<String>
     /// Whether `_` and `%` in database names are themselves (`partial_revokes`).
     private let isLiteral: Bool
+    /// Names of databases, tables and routines are kept, and have to be asked for, in this form.
+    let naming: NameCase
     /// Rows that grant or revoke something and were not understood.
     package let unread: Int
 
@@ -30,10 +32,21 @@ package struct GrantSet: Sendable, Hashable {
     ///   - rows: SHOW GRANTS for the session.
     ///   - rowsWithRoles: the same USING the active roles, where the server tells them apart.
     ///   - user: the account's name, without its host.
-    package init(rows: [String], rowsWithRoles: [String] = [], user: String, activeRoles: [String] = [], isLiteral: Bool = false) {
-        let own = rows.flatMap(GrantStatement.statements)
-        let all = rowsWithRoles.flatMap(GrantStatement.statements)
-        statements = own + all.filter { !own.contains($0) }
+    package init(
+        rows: [String], rowsWithRoles: [String] = [], user: String, activeRoles: [String] = [], isLiteral: Bool = false,
+        naming: NameCase = .exact
+    ) {
+        func statements(_ row: String) -> [GrantStatement] {
+            GrantStatement.statements(in: row).map { statement in
+                var statement = statement
+                statement.level = naming.key(statement.level)
+                return statement
+            }
+        }
+        let own = rows.flatMap(statements)
+        let all = rowsWithRoles.flatMap(statements)
+        self.naming = naming
+        self.statements = own + all.filter { !own.contains($0) }
         viaRoles = Set(all).subtracting(own)
         self.user = user
         self.activeRoles = Set(activeRoles).union(own.map(\.grantee)).subtracting([user, Self.everybody])
@@ -60,6 +73,34 @@ package struct GrantSet: Sendable, Hashable {
         }
         return nil
     }
+
+    /// Names of the roles whose rights count. **Shape**: sorted.
+    var roles: [String] { activeRoles.sorted() }
+
+    /// What reaches beyond the use of a database's objects, as it would be found in SHOW GRANTS: rights on every database or on the server,
+    /// everything in this one, and the right to hand rights on.
+    func reach(beyond database: String) -> [String] {
+        let fitting = databaseGrants(for: database)
+        return statements.filter { !$0.isRevoke }.compactMap { statement in
+            let names = statement.privileges.map(\.name).filter { !Self.harmless.contains($0) }
+            var words: [String]
+            switch statement.level {
+            case .global: words = names
+            case .database where fitting.contains(statement): words = names.filter { $0 == "ALL PRIVILEGES" }
+            default: return nil
+            }
+            if words.count > Self.wordLimit { words = words.prefix(Self.wordLimit) + ["\(words.count - Self.wordLimit) more"] }
+            if statement.hasGrantOption { words.append("GRANT OPTION") }
+            guard !words.isEmpty else { return nil }
+            let place = if case .database(let pattern) = statement.level { "\(Self.identifier(pattern)).*" } else { "*.*" }
+            let who = way(of: statement, at: "")
+            return "\(words.joined(separator: ", ")) on \(place)\(who == "direct grant" ? "" : " (\(who))")"
+        }
+    }
+
+    private static let wordLimit = 6
+    /// Global privileges that let nobody into a database.
+    private static let harmless: Set<String> = ["USAGE", "SHOW DATABASES"]
 
     /// The roles in the answer to CURRENT_ROLE(): `` `r`@`%`,`s`@`%` ``, or NONE.
     /// - Returns: quoted anew, for a statement, with the bare names beside.

@@ -9,103 +9,35 @@ package struct MySQLPrivileges: Sendable {
     let grants: GrantSet
     /// The account that the session became: `name@host`.
     let account: String
-    /// The database of the target.
+    /// The database of the target, as names are compared.
     let database: String
+    /// The rules with their names in the form in which this server compares them.
+    let entries: [(demand: PrivilegeDemand, rule: PrivilegeRule)]
 
     package init(rules: PrivilegeRules, grants: GrantSet, account: String, database: String) {
         self.rules = rules
         self.grants = grants
         self.account = account
-        self.database = database
+        self.database = grants.naming.key(database)
+        entries = rules.entries.map { demand, rule in
+            (demand, PrivilegeRule(name: rule.name, object: grants.naming.key(rule.object), rights: rule.rights))
+        }
     }
 
     /// Most objects that one entry names; the rest is a number.
     package static let examples = 8
     package static let rowLimit = PrivilegeRules.limit * (examples + 2)
-    /// Most names that a statement leaves out by name.
-    private static let exclusions = 200
 
     /// The name of the account, without its host, which begins behind the last `@`.
     package static func user(of account: String) -> String {
         account.lastIndex(of: "@").map { String(account[..<$0]) } ?? account
     }
 
-    // MARK: The question
-
-    /// What has to be known about objects; nil when the grants alone decide.
-    ///
-    /// **Shape** of the answer: entry, kind of object, schema, name, number of such objects.
-    package var question: String? {
-        let branches = rules.entries.enumerated().flatMap { index, entry -> [String] in
-            switch entry.rule.object {
-            case .role, .database, .sequence, .allSequences: return []
-            case .schema(let schema): return [Self.schema(index, schema)]
-            case .table(let schema, let table):
-                return [Self.objects(index, Self.tables, schema, "TABLE_NAME = \(Self.literal(table))", examples: 1)]
-            case .function(let schema, let function, _):
-                return [Self.objects(index, Self.routines, schema, "ROUTINE_NAME = \(Self.literal(function))", examples: 1)]
-            case .allTables(let schema), .allFunctions(let schema):
-                let lacking = wide(entry.rule)
-                guard entry.demand == .require, !lacking.isEmpty else { return [Self.schema(index, schema)] }
-                let source = entry.rule.object.kind == .table ? Self.tables : Self.routines
-                let names = entry.rule.object.kind == .table ? grants.tables(in: schema) : grants.routines(in: schema)
-                let complete = names.filter { name in lacking.allSatisfy { holds($0, entry.rule.object.kind, schema, name) } }
-                let others = complete.prefix(Self.exclusions).map(Self.literal).joined(separator: ", ")
-                return [
-                    Self.schema(index, schema),
-                    Self.objects(
-                        index, source, schema, others.isEmpty ? "TRUE" : "\(source.name) NOT IN (\(others))", examples: Self.examples),
-                ]
-            }
-        }
-        return branches.isEmpty ? nil : branches.joined(separator: " UNION ALL ")
-    }
-
-    private struct Source {
-        var table: String
-        var schema: String
-        var name: String
-        var sort: String
-        var filter: String
-    }
-
-    private static let tables = Source(
-        table: "TABLES", schema: "TABLE_SCHEMA", name: "TABLE_NAME",
-        sort: "CASE WHEN TABLE_TYPE LIKE '%VIEW' THEN 'view' ELSE 'table' END",
-        filter: "TABLE_TYPE IN ('BASE TABLE', 'VIEW', 'SYSTEM VERSIONED')")
-    private static let routines = Source(
-        table: "ROUTINES", schema: "ROUTINE_SCHEMA", name: "ROUTINE_NAME", sort: "'function'",
-        filter: "ROUTINE_TYPE IN ('FUNCTION', 'PROCEDURE')")
-
-    private static func schema(_ index: Int, _ schema: String) -> String {
-        """
-        (SELECT \(index), 'schema', SCHEMA_NAME, NULL, 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = \(literal(schema)))
-        """
-    }
-
-    private static func objects(_ index: Int, _ source: Source, _ schema: String, _ filter: String, examples: Int) -> String {
-        let rows = "information_schema.\(source.table) WHERE \(source.schema) = \(literal(schema)) AND \(source.filter) AND \(filter)"
-        let count = examples == 1 ? "1" : "(SELECT COUNT(*) FROM \(rows))"
-        return """
-            (SELECT \(index), \(source.sort), \(source.schema), \(source.name), \(count) FROM \(rows) ORDER BY \(source.name) LIMIT \(examples))
-            """
-    }
-
-    /// A string of a session whose `sql_mode` is empty, so that a backslash escapes.
-    static func literal(_ text: String) -> String {
-        var body = ""
-        for scalar in text.unicodeScalars where scalar != "\0" {
-            if scalar == "'" || scalar == "\\" { body.unicodeScalars.append(scalar) }
-            body.unicodeScalars.append(scalar)
-        }
-        return "'\(body)'"
-    }
-
     // MARK: The verdict
 
     private struct Seen {
         var sort: String
-        var schema: String
+        /// In the form in which names are compared.
         var name: String?
         var total: Int
     }
@@ -123,19 +55,25 @@ package struct MySQLPrivileges: Sendable {
         }
         var seen: [Int: [Seen]] = [:]
         for row in answer {
-            guard row.count == 5, let index = row[0].flatMap({ Int($0) }), rules.entries.indices.contains(index), let sort = row[1],
+            guard row.count == 5, let index = row[0].flatMap({ Int($0) }), entries.indices.contains(index), let sort = row[1],
                 let schema = row[2], PrivilegeRow.sorts.contains(sort)
             else { return nil }
-            // The catalog compares without regard to case, names may differ in nothing else.
-            guard schema == rules.entries[index].rule.object.schema else { continue }
-            seen[index, default: []].append(Seen(sort: sort, schema: schema, name: row[3], total: row[4].flatMap { Int($0) } ?? 1))
+            // The catalog may compare without regard to case where the server itself does not.
+            let object = entries[index].rule.object
+            guard grants.naming.key(schema) == object.schema else { continue }
+            seen[index, default: []].append(
+                Seen(sort: sort, name: row[3].map { key($0, object.kind) }, total: row[4].flatMap { Int($0) } ?? 1))
         }
-        let entries = rules.entries.enumerated().map { index, entry in
+        let judged = rules.entries.enumerated().map { index, entry in
             PrivilegeReport.Entry(
                 label: entry.rule.label(entry.demand), demand: entry.demand, rule: entry.rule,
-                rows: rows(entry.demand, entry.rule, seen[index] ?? []))
+                rows: rows(entry.demand, entries[index].rule, seen[index] ?? []))
         }
-        return PrivilegeReport(role: account, entries: entries, engine: .mysql, inactiveRoles: grants.inactiveRoles)
+        return PrivilegeReport(role: account, entries: judged, engine: .mysql, inactiveRoles: grants.inactiveRoles)
+    }
+
+    private func key(_ name: String, _ kind: PrivilegeObject.Kind) -> String {
+        kind == .function ? name.lowercased() : grants.naming.key(name)
     }
 
     private func rows(_ demand: PrivilegeDemand, _ rule: PrivilegeRule, _ seen: [Seen]) -> [PrivilegeRow] {
@@ -253,7 +191,7 @@ package struct MySQLPrivileges: Sendable {
     // MARK: Rights
 
     /// Rights of the rule that are not held on the whole database.
-    private func wide(_ rule: PrivilegeRule) -> [PrivilegeRight] {
+    func wide(_ rule: PrivilegeRule) -> [PrivilegeRight] {
         guard let schema = rule.object.schema else { return [] }
         return rule.rights.filter { onDatabase($0, rule.object.kind, schema).isEmpty }
     }
@@ -276,8 +214,18 @@ package struct MySQLPrivileges: Sendable {
     }
 
     /// Whether the whole object is covered; a part of its columns is not enough.
-    private func holds(_ right: PrivilegeRight, _ kind: PrivilegeObject.Kind, _ schema: String, _ name: String) -> Bool {
+    func holds(_ right: PrivilegeRight, _ kind: PrivilegeObject.Kind, _ schema: String, _ name: String) -> Bool {
         holdings(right, kind, schema, name).contains { !$0.isPartial }
+    }
+
+    /// A string of a session whose `sql_mode` is empty, so that a backslash escapes.
+    static func literal(_ text: String) -> String {
+        var body = ""
+        for scalar in text.unicodeScalars where scalar != "\0" {
+            if scalar == "'" || scalar == "\\" { body.unicodeScalars.append(scalar) }
+            body.unicodeScalars.append(scalar)
+        }
+        return "'\(body)'"
     }
 
     /// MySQL's word for a right; nil for the right to use a place, which any privilege in it gives.

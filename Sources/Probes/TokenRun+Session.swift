@@ -1,0 +1,106 @@
+// What the runs of all engines do with a session once it stands: facts of its own, rights.
+import Diagnosis
+import Synchronization
+
+/// What a session says of itself.
+struct SessionAnswer {
+    var sessionUser: String?
+    var currentUser: String?
+    var database: String?
+    var isReadOnly: Bool?
+    /// The server's clock. **Unit**: seconds since 1970.
+    var clock: Double?
+}
+
+/// One question and its answer, by our clock.
+struct RoundTrip {
+    private let sent = ContinuousClock.now
+
+    /// When the server looked at its clock, as far as can be told from here. Called when the answer has come. **Unit**: seconds since 1970.
+    func middle() -> Double {
+        let duration = ContinuousClock.now - sent
+        return Timestamp.now.seconds - duration.seconds / 2
+    }
+}
+
+/// What a check remembers of rights about which nothing is configured: they change rarely, and looking at them reads whole catalogs.
+final class RightsMemory: Sendable {
+    private static let interval = Duration.seconds(3600)
+    private let state = Mutex<(seen: PrivilegeSurvey?, due: ContinuousClock.Instant?)>((nil, nil))
+
+    var seen: PrivilegeSurvey? { state.withLock(\.seen) }
+
+    func note(_ seen: PrivilegeSurvey) { state.withLock { $0.seen = seen } }
+
+    /// Whether it is time to look: at first, and then once an hour. Who is told so has the turn.
+    func takeTurn(now: ContinuousClock.Instant = .now) -> Bool {
+        state.withLock { state in
+            guard state.due.map({ $0 <= now }) ?? true else { return false }
+            state.due = now + Self.interval
+            return true
+        }
+    }
+}
+
+extension TokenRun {
+    /// - Parameter middle: of the question's round trip.
+    mutating func note(_ answer: SessionAnswer, middle: Double) {
+        record.facts.sessionUser = answer.sessionUser
+        record.facts.currentUser = answer.currentUser
+        record.facts.database = answer.database ?? record.facts.database
+        record.facts.isInRecovery = answer.isReadOnly
+        if let clock = answer.clock { record.facts.clockSkew = ((clock - middle) * 1000).rounded() / 1000 }
+    }
+
+    /// The server answered something else than what it was asked.
+    static func misshapen(during phase: Phase, count: Int, of what: String) -> ProbeEnd {
+        let question = phase == .privileges ? "question for rights" : "probe's question"
+        return .failed(
+            Failure(
+                .protocolViolation, during: phase, detail: "The answer to the \(question) has not the shape that was asked for.",
+                evidence: [Evidence(.agent, code: count, text: what)]))
+    }
+
+    /// The server sent more than is read of it.
+    static func excess(of count: Int, limit: Int, during phase: Phase) -> ProbeEnd {
+        .failed(
+            Failure(
+                .protocolViolation, during: phase, detail: "The server sent more than a probe reads.",
+                evidence: [Evidence(.agent, code: count, text: "bytes read after the TLS handshake; the limit is \(limit)")]))
+    }
+
+    // MARK: privileges
+
+    /// Asks for the configured rights. Whatever comes of it, the probe has succeeded: up means from token to query, and a question that
+    /// found no answer is a fact of its own. **Throws**: only when the caller was cancelled.
+    mutating func askPrivileges(_ session: Session) async throws(ProbeEnd) {
+        guard !target.privileges.isEmpty else { return try await surveyRights(session) }
+        record.enter(.privileges)
+        do {
+            record.facts.privileges = try await rights(session)
+            record.leave()
+        } catch {
+            guard case .failed(let failure) = error else { throw error }
+            record.leaveFailed()
+            record.facts.privileges = PrivilegeReport(
+                role: record.facts.currentUser ?? target.user ?? "", problem: failure, engine: target.engine)
+        }
+    }
+
+    /// Where nothing is configured: what can be done, at the first success and then once an hour. Not worth a failure, nor much time.
+    private mutating func surveyRights(_ session: Session) async throws(ProbeEnd) {
+        if probe.rights.takeTurn() {
+            record.enter(.privileges)
+            do {
+                let seen = try await survey(session, until: run.deadline.capped(to: .seconds(2)))
+                record.leave()
+                if let seen { probe.rights.note(seen) }
+            } catch {
+                record.leave()
+                record.skip(.privileges, "rights could not be looked at")
+                if case .cancelled = error { throw error }
+            }
+        }
+        record.facts.rights = probe.rights.seen
+    }
+}

@@ -1,0 +1,23 @@
+// A cap that lets everybody in and keeps count.
+package import Diagnosis
+import Synchronization
+
+package final class CountingGate: ProbeGate {
+    private let state = Mutex((entered: 0, left: 0))
+
+    package init() {}
+
+    /// Places that were given, also those that were given back at once.
+    package var entered: Int { state.withLock(\.entered) }
+    package var inside: Int { state.withLock { $0.entered - $0.left } }
+
+    package func enter(until deadline: Deadline) async throws(WaitFailure) { state.withLock { $0.entered += 1 } }
+    package func leave() { state.withLock { $0.left += 1 } }
+}
+
+/// A cap that lets nobody in.
+package struct ShutGate: ProbeGate {
+    package init() {}
+    package func enter(until deadline: Deadline) async throws(WaitFailure) { throw .deadline }
+    package func leave() {}
+}
