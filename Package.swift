@@ -81,7 +81,7 @@ let package = Package(
             dependencies: [
                 "Lab", "Diagnosis", "Readiness", "Certificates", "Curl", "Postgres", "Identity", "Probes", "Schedule", "Store",
                 "Telemetry", .argumentParser, .subprocess, .log,
-            ]),
+            ], resources: [.embedInCode("Peers/azuresql.py")]),
         // In C, so that nothing of ours is in what the MySQL figures are compared with.
         .executableTarget(name: "agent-bench-mysql", dependencies: ["CMariaDB"], linkerSettings: [.linkedLibrary("resolv")]),
 

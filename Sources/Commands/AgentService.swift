@@ -251,7 +251,7 @@ final class AgentService: Sendable {
         case .observed(let observation):
             guard observation.isPartial else { return .observed(observation, resting: nil) }
             let status = workbench.board.snapshot.checks.first { $0.id == check }
-            return .observed(observation, resting: status?.last?.failure)
+            return .observed(observation, resting: status?.state == .down ? status?.last?.failure : nil)
         }
     }
 

@@ -41,7 +41,9 @@ struct InsideDiagnose: Sendable {
             Terminal.note("agent: interrupted; the running agent gave no report")
             return .done(ExitStatus.interrupted.rawValue)
         case .failure(.trouble(.silent)):
-            Terminal.note("agent: the running agent began and gave no report within \(Span.short(ContinuousClock.now - began))")
+            Terminal.note(
+                "agent: the running agent began and gave no report within \(Span.short(ContinuousClock.now - began)); --local probes without it"
+            )
             return .done(ExitStatus.unfinished.rawValue)
         case .failure(.trouble(let trouble)): return .notAnswered(trouble.message(agent.path))
         }

@@ -170,8 +170,13 @@ final class InsideDiagnosis: Diagnosing, Service {
                 return .end(.finished)
             }
             group.addTask {
-                for check in checks where !Task.isCancelled {
-                    if let usual = await self.medians.medians(of: check) { seen.medians.withLock { $0[check] = usual } }
+                // The time for them is short; what fails is what they are compared with first.
+                let down = Set(self.sources.board().snapshot.checks.filter { $0.state == .down }.map(\.id))
+                var rest = (checks.filter(down.contains) + checks.filter { !down.contains($0) })[...]
+                while !rest.isEmpty, !Task.isCancelled {
+                    let usual = await self.medians.medians(of: Set(rest.prefix(MedianShelf.atOnce)))
+                    rest = rest.dropFirst(MedianShelf.atOnce)
+                    seen.medians.withLock { $0.merge(usual) { $1 } }
                 }
                 return .medians
             }
@@ -293,28 +298,5 @@ final class InsideDiagnosis: Diagnosing, Service {
             isClosed = true
             return Array(runs.values)
         }
-    }
-}
-
-/// Medians of checks, kept for some minutes: over a week they hardly move, and the history has better to do than to add them up again.
-final class MedianShelf: Sendable {
-    private static let lifetime = Duration.seconds(600)
-    private let store: HistoryStore
-    private let known = Mutex<[CheckID: (medians: PhaseMedians, until: ContinuousClock.Instant)]>([:])
-
-    init(_ store: HistoryStore) { self.store = store }
-
-    /// - Returns: nil when no successful probe is kept, or the history cannot be read.
-    func medians(of check: CheckID) async -> PhaseMedians? {
-        let now = ContinuousClock.now
-        if let entry = known.withLock({ $0[check] }), now < entry.until { return entry.medians }
-        guard let medians = try? await store.medians(of: check) else { return nil }
-        // While there are few, one more moves them.
-        let lifetime = medians.probes < 1000 ? Duration.seconds(5) : Self.lifetime
-        known.withLock { known in
-            known = known.filter { now < $0.value.until }
-            known[check] = (medians, now + lifetime)
-        }
-        return medians
     }
 }

@@ -85,7 +85,7 @@ package final class Lab: Sendable {
                 let ours = options.targets.filter { $0.engine == .azuresql }
                 let service = try await AzureSQLService.start(
                     options.direct ? [ours] : groups.filter { $0[0].engine == .azuresql }, principals: options.principals, block: block,
-                    certificates: certificates.azureSQL, issuer: issuer, board: board)
+                    certificates: certificates.azureSQL, issuer: issuer, board: board, admitsAddress: options.direct)
                 running.append { await service.stop() }
                 azureSQL = service
             }

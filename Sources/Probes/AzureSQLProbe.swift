@@ -21,6 +21,8 @@ package final class AzureSQLProbe: Probe {
         var ledger = WakeLedger()
         /// The tier, once it was seen.
         var serviceObjective: String?
+        /// Whose tokens the server takes, as it said or showed.
+        var requiredTenant: String?
         /// The server has said that only the newest TLS will do.
         var isStrict = false
         /// The certificate seen last, as it came, and what it says: an unchanged one is not read anew.

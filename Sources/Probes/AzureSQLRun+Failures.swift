@@ -98,8 +98,10 @@ extension AzureSQLRun {
         AzureSQLError(number: Int(message.number), state: Int(message.state), level: Int(message.class), text: message.text)
     }
 
+    /// - Parameter tenant: whose tokens the server takes, where it was just asked; otherwise what it showed when it last let somebody in.
     func context(tenant: String?) -> AzureSQLContext {
-        AzureSQLContext(
+        let tenant = tenant ?? probe.memory.withLock(\.requiredTenant) ?? tools.lastGood(probe.id)?.tenant
+        return AzureSQLContext(
             host: target.host, database: target.database, sentToken: true,
             isServerless: target.wake.expectsSleep(isServerless: isServerless),
             resumingFor: probe.memory.withLock(\.ledger).resumingFor(now: .now), claims: token?.claims, now: .now, prediction: prediction,

@@ -186,6 +186,7 @@ struct AzureSQLRun: TokenRun {
             note(connection.facts, addresses)
             record.leave()
             noteLoginEnd(isUnavailable: false)
+            if let tenant = self.token?.claims.tenant { probe.memory.withLock { $0.requiredTenant = tenant } }
             return connection
         } catch {
             let isUnavailable = error.messages.contains { $0.number == 40613 }
@@ -193,7 +194,7 @@ struct AzureSQLRun: TokenRun {
             guard case .failed(let failure) = end else { throw end }
             noteLoginEnd(isUnavailable: isUnavailable)
             if run.explains, failure.evidence.contains(where: { $0.code == "18456" }),
-                [.tokenWrongTenant, .loginRefused, .tokenWrongAudience].contains(failure.cause)
+                [.tokenWrongTenant, .entraAuthDisabled, .loginRefused, .tokenWrongAudience].contains(failure.cause)
             {
                 end = await explained(error, failure, options(trust, strict: strict), addresses)
             }
@@ -209,6 +210,7 @@ struct AzureSQLRun: TokenRun {
         guard let issuer = try? await TDSConnection.issuer(of: server(addresses), options: options, until: deadline.instant) else {
             return .failed(failure)
         }
+        if let tenant = issuer.tenant { probe.memory.withLock { $0.requiredTenant = tenant } }
         var failure = Classifier.azureSQL(refusal.messages.map(Self.error), phase: failure.phase, context: context(tenant: issuer.tenant))
         failure.evidence.append(
             Evidence(

@@ -15,6 +15,8 @@ package final class Scheduler: Service {
     private let clock: any ScheduleClock
     private let drain: Duration
     private let limit: Int
+    private let loop: any TaskExecutor
+    private let pool: any TaskExecutor
     private let onTurn: @Sendable () -> Void
     private let onEvent: @Sendable (SchedulerEvent) -> Void
     private let logger: Logger
@@ -28,18 +30,22 @@ package final class Scheduler: Service {
     ///   - seed: a hash of the host name, so that replicas do not probe at the same instant; 0 is allowed.
     ///   - drain: how long running probes may go on after a stop.
     ///   - limit: how many probes may run at once, phases before `tls` included; nil for no limit. What the descriptors allow.
+    ///   - loop: where the loop runs; nil for a thread of its own.
+    ///   - pool: where probes run.
     ///   - onTurn: called on the loop's own thread at every turn, at least once a ``pulse``; must not block.
     ///   - onEvent: called on the task of the probe or of the loop, never under a lock; must not block.
     package init(
         probes: [any Probe], gate: Gate, seed: UInt64, clock: any ScheduleClock = SystemClock(), drain: Duration = .seconds(10),
-        limit: Int? = nil, onTurn: @escaping @Sendable () -> Void = {}, onEvent: @escaping @Sendable (SchedulerEvent) -> Void,
-        logger: Logger
+        limit: Int? = nil, loop: (any TaskExecutor)? = nil, pool: any TaskExecutor = globalConcurrentExecutor,
+        onTurn: @escaping @Sendable () -> Void = {}, onEvent: @escaping @Sendable (SchedulerEvent) -> Void, logger: Logger
     ) {
         self.gate = gate
         self.seed = seed
         self.clock = clock
         self.drain = drain
         self.limit = limit ?? .max
+        self.loop = loop ?? LoopExecutor()
+        self.pool = pool
         self.onTurn = onTurn
         self.onEvent = onEvent
         self.logger = logger
@@ -114,7 +120,7 @@ package final class Scheduler: Service {
         }
         logger.debug("The scheduler starts", metadata: ["schedule.checks": "\(state.withLock(\.probes.count))"])
         await withGracefulShutdownHandler {
-            await withTaskExecutorPreference(LoopExecutor()) { await self.perform(starts, idle: idle) }
+            await withTaskExecutorPreference(loop) { await self.perform(starts, idle: idle) }
         } onGracefulShutdown: {
             self.stop()
         }
@@ -139,7 +145,7 @@ package final class Scheduler: Service {
             await withDiscardingTaskGroup { group in
                 for await batch in starts {
                     for start in batch {
-                        group.addTask(executorPreference: globalConcurrentExecutor) { await self.probe(start) }
+                        group.addTask(executorPreference: pool) { await self.probe(start) }
                     }
                 }
                 await self.awaitIdle(idle)
@@ -175,7 +181,7 @@ package final class Scheduler: Service {
         // A task of its own, so that ``replace(_:keeping:)`` can end this probe alone. This function waits for it.
         let work = state.withLock { state -> Work? in
             guard !state.isStopping, state.runs[start.serial]?.isWithdrawn == false else { return nil }
-            let work = Work(executorPreference: globalConcurrentExecutor) { await start.probe.observe(run) }
+            let work = Work(executorPreference: pool) { await start.probe.observe(run) }
             state.runs[start.serial]?.work = work
             return work
         }

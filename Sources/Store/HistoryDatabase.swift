@@ -34,8 +34,13 @@ extension HistoryDatabase {
 
     /// How long the phases of the check usually take; nil when no successful probe is kept.
     package func medians(of check: CheckID, now: Timestamp = .now) async throws(Failure) -> PhaseMedians? {
+        try await medians(of: [check], now: now)[check]
+    }
+
+    /// The same for many checks with one look at the tables; those of which nothing is kept are left out.
+    package func medians(of checks: Set<CheckID>, now: Timestamp = .now) async throws(Failure) -> [CheckID: PhaseMedians] {
         let since = now + .seconds(-86_400 * PhaseMedians.days)
-        return try await read { try MedianTables.medians($0, check, since: since) }
+        return try await read { try MedianTables.medians($0, checks, since: since) }
     }
 
     /// What is known of checks from before this process; of all of them when none are named.

@@ -25,20 +25,22 @@ package final class HistoryStore: HistoryRecording, HistoryDatabase, Sendable {
     /// - Parameters:
     ///   - path: the file; nil keeps history in memory.
     ///   - queueLimit: how many records may wait to be written.
+    ///   - clock: by which it is due to look for old records and to copy the log back.
     ///   - incidentsMayOpen: whether the first minute is over; nil counts from here. Other values are for tests.
     ///   - mounts: what is mounted where; another table in tests.
     ///   - onCommit: called after each transaction, on the queue of the store; must not block.
     ///   - onChange: called when the store comes up, goes down or changes its place, on the queue of the store; must not block.
     package init(
         path: String?, retention: Retention = Retention(), queueLimit: Int = 8192, pace: StorePace = StorePace(),
-        now: @escaping @Sendable () -> Timestamp = { .now }, incidentsMayOpen: (@Sendable () -> Bool)? = nil, logger: Logger,
+        now: @escaping @Sendable () -> Timestamp = { .now }, clock: @escaping @Sendable () -> ContinuousClock.Instant = { .now },
+        incidentsMayOpen: (@Sendable () -> Bool)? = nil, logger: Logger,
         mounts: @escaping @Sendable () -> MountTable? = MountTable.current,
         onCommit: (@Sendable (StoreCommit) -> Void)? = nil, onChange: (@Sendable (StoreStatus) -> Void)? = nil
     ) {
         state = StoreState(path: path, queueLimit: queueLimit)
         engine = StoreEngine(
             state: state, file: path.map { StoreFile(path: $0, mounts: mounts) }, retention: retention, pace: pace, now: now,
-            logger: logger, onCommit: onCommit,
+            clock: clock, logger: logger, onCommit: onCommit,
             onChange: onChange)
         self.pace = pace
         self.now = now

@@ -14,6 +14,8 @@ actor StoreEngine {
     private let retention: Retention
     private let pace: StorePace
     private let now: @Sendable () -> Timestamp
+    /// By which it is due to look for old records and to copy the log back.
+    private let clock: @Sendable () -> ContinuousClock.Instant
     private let logger: Logger
     private let onCommit: (@Sendable (StoreCommit) -> Void)?
     private let onChange: (@Sendable (StoreStatus) -> Void)?
@@ -40,13 +42,15 @@ actor StoreEngine {
 
     init(
         state: StoreState, file: StoreFile?, retention: Retention, pace: StorePace, now: @escaping @Sendable () -> Timestamp,
-        logger: Logger, onCommit: (@Sendable (StoreCommit) -> Void)?, onChange: (@Sendable (StoreStatus) -> Void)?
+        clock: @escaping @Sendable () -> ContinuousClock.Instant, logger: Logger, onCommit: (@Sendable (StoreCommit) -> Void)?,
+        onChange: (@Sendable (StoreStatus) -> Void)?
     ) {
         self.state = state
         self.file = file
         self.retention = retention
         self.pace = pace
         self.now = now
+        self.clock = clock
         self.logger = logger
         self.onCommit = onCommit
         self.onChange = onChange
@@ -323,7 +327,7 @@ actor StoreEngine {
             retryAt = .now + retryPause
             if trouble == .diskFull { _ = makeRoom() }
         }
-        if checkpointAt.map({ $0 <= .now }) ?? true { checkpoint(.passive) }
+        if checkpointAt.map({ $0 <= clock() }) ?? true { checkpoint(.passive) }
     }
 
     /// Copies the log back before it takes more room than the database itself: on a disk that is nearly full it could not be copied later.
@@ -336,8 +340,8 @@ actor StoreEngine {
     private var walSize: Int64 { isInFile ? file.map { StoreFile.size(of: $0.wal) } ?? 0 : 0 }
 
     private func prune() throws {
-        guard pruneAt.map({ $0 <= .now }) ?? true, retryAt == nil else { return }
-        pruneAt = .now + retention.pause
+        guard pruneAt.map({ $0 <= clock() }) ?? true, retryAt == nil else { return }
+        pruneAt = clock() + retention.pause
         let limit = isInFile ? retention.maximumSize : retention.maximumMemory
         let end = ContinuousClock.now + .milliseconds(100)
         while let step = try writer?.prune(retention, now: now(), maximumSize: limit), step.rows > 0 {
@@ -350,7 +354,7 @@ actor StoreEngine {
     @discardableResult
     private func checkpoint(_ mode: Database.CheckpointMode) -> Bool {
         guard isInFile, let queue = writer?.queue else { return false }
-        checkpointAt = .now + pace.checkpoint
+        checkpointAt = clock() + pace.checkpoint
         truncateAt = nil
         do {
             let frames = try queue.inDatabase { try $0.checkpoint(mode) }

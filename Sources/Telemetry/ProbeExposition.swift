@@ -15,12 +15,22 @@ package struct ProbeExposition: Sendable {
         self.resting = resting
     }
 
-    /// **Shape**: a metric whose value is not known is absent, as in blackbox_exporter; success, duration and timeout are always there.
+    /// Nobody logged in so that the database may sleep, and the last login did not fail either: neither up nor down.
+    private var isAsleep: Bool { observation.outcome == .partial(.asleep) && resting == nil }
+
+    /// **Shape**: a metric whose value is not known is absent, as in blackbox_exporter; duration and timeout are always there, and so is
+    /// success unless the database may sleep.
     package func render(as format: ExpositionFormat = .text) -> [UInt8] {
         var writer = ExpositionWriter(format, capacity: 4096)
         let facts = observation.facts
-        writer.family("probe_success", .gauge, "Whether the probe went from token to query (1) or not (0).")
-        writer.sample("probe_success", observation.outcome == .succeeded)
+        if isAsleep {
+            writer.family(
+                "probe_db_asleep", .gauge, "1 while nobody logs in so that the database may sleep; there is no probe_success then.")
+            writer.sample("probe_db_asleep", true)
+        } else {
+            writer.family("probe_success", .gauge, "Whether the probe went from token to query (1) or not (0).")
+            writer.sample("probe_success", observation.outcome == .succeeded)
+        }
         writer.family("probe_duration_seconds", .gauge, "Duration of the probe.")
         writer.sample("probe_duration_seconds", observation.duration)
         writer.family("probe_timeout_seconds", .gauge, "Time that the probe was given.")

@@ -7,7 +7,7 @@ import Telemetry
 
 /// Groups of figures that are taken together.
 enum FigureGroup: String, CaseIterable, ExpressibleByArgument {
-    case probe, mysql, schedule, memory, diagnose, history, day
+    case probe, mysql, azuresql, schedule, memory, diagnose, history, day
 }
 
 /// The program `agent-bench`: figures of the agent beside its peers.
@@ -18,11 +18,12 @@ struct BenchCommand: AsyncParsableCommand {
         abstract: "Measures the agent beside its peers, on this machine, in one run.",
         discussion: """
             Starts a lab of its own for every group of figures, in a process of its own; only the agent's side is counted. Needs \
-            PostgreSQL with pgbench on PATH, MariaDB, and the programs agent and agent-bench-mysql beside this one. The figures are those \
-            of a release build.
+            PostgreSQL with pgbench on PATH, MariaDB, the programs agent and agent-bench-mysql beside this one, and for azuresql the \
+            drivers of others that Tests/TDSTests/Drivers/install puts into .build-drivers. The figures are those of a release build.
 
             probe     CPU and rate of complete PostgreSQL probes beside pgbench -C with the same statement, token and CA file
             mysql     the same for MySQL, beside libmariadb in a loop in C
+            azuresql  the same for Azure SQL, beside python-tds and Microsoft's driver (mssql-python), on the lab's server
             schedule  lateness of 1000 checks every 30 s, then with 990 of them black-holed; threads; the metrics page
             memory    resident and anonymous memory of agent run with 10 and with 1000 checks
             diagnose  one agent diagnose beside one psql, start-up included
@@ -40,14 +41,17 @@ struct Measure: AsyncParsableCommand {
     @Flag(help: "Print JSON instead of a table.")
     var json = false
 
-    @Option(help: ArgumentHelp("Only this group; may be repeated.", valueName: "probe|mysql|schedule|memory|diagnose|history|day"))
+    @Option(help: ArgumentHelp("Only this group; may be repeated.", valueName: FigureGroup.allCases.map(\.rawValue).joined(separator: "|")))
     var only: [FigureGroup] = []
 
-    @Option(help: ArgumentHelp("How long each run of the groups probe, mysql and schedule lasts.", valueName: "seconds"))
+    @Option(help: ArgumentHelp("How long each run of the groups probe, mysql, azuresql and schedule lasts.", valueName: "seconds"))
     var seconds: Int?
 
-    @Option(help: "Connections at once in the groups probe and mysql.")
+    @Option(help: "Connections at once in the groups probe, mysql and azuresql.")
     var connections = 8
+
+    @Option(help: ArgumentHelp("Where the drivers are that azuresql compares with.", valueName: "folder"))
+    var drivers: String?
 
     @Option(help: "Observations in the group history.")
     var rows: Int?
@@ -67,6 +71,9 @@ struct Measure: AsyncParsableCommand {
         #if DEBUG
             note("This is a debug build: its figures say nothing. Build with -c release.")
         #endif
+        let groups = only.isEmpty ? FigureGroup.allCases : only
+        // Not after ten minutes of other figures.
+        let drivers = groups.contains(.azuresql) ? try Drivers(in: drivers) : nil
         let scratch = "/tmp/agent-bench-\(getpid())"
         try FileManager.default.createDirectory(atPath: scratch, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         defer { try? FileManager.default.removeItem(atPath: scratch) }
@@ -80,25 +87,31 @@ struct Measure: AsyncParsableCommand {
         let sink = LogSink(descriptor: log)
 
         var figures: [Figure] = []
-        for group in only.isEmpty ? FigureGroup.allCases : only {
+        for group in groups {
             note("measuring \(group.rawValue) …")
             let begin = ContinuousClock.now
-            figures += try await measure(group, scratch, systemStore, sink)
+            figures += try await measure(group, scratch, systemStore, sink, drivers)
             note("measured \(group.rawValue) in \(Int((ContinuousClock.now - begin).seconds)) s")
         }
         Output.write(json ? JSON.array(figures.map(\.json)).pretty : Figure.table(figures), to: STDOUT_FILENO)
         if !quick, figures.contains(where: { $0.isMet == false }) { throw ExitCode(1) }
     }
 
-    private func measure(_ group: FigureGroup, _ scratch: String, _ systemStore: SystemStore, _ sink: LogSink) async throws -> [Figure] {
-        switch group {
-        case .probe, .mysql:
-            return try await LabProcess(engine: group == .mysql ? .mysql : .postgresql).lend { lab in
+    private func measure(
+        _ group: FigureGroup, _ scratch: String, _ systemStore: SystemStore, _ sink: LogSink, _ drivers: Drivers?
+    ) async throws -> [Figure] {
+        func probing(_ engine: Engine) async throws -> [Figure] {
+            try await LabProcess(engine: engine).lend { lab in
                 try await ProbeFigures(
                     lab: lab, connections: connections, seconds: seconds ?? (quick ? 1 : 6), rounds: quick ? 1 : 5, scratch: scratch,
-                    systemStore: systemStore, sink: sink
+                    systemStore: systemStore, sink: sink, drivers: drivers
                 ).measure()
             }
+        }
+        switch group {
+        case .probe: return try await probing(.postgresql)
+        case .mysql: return try await probing(.mysql)
+        case .azuresql: return try await probing(.azuresql)
         case .schedule:
             return try await ScheduleFigures(seconds: seconds ?? (quick ? 10 : 90), scratch: scratch, sink: sink).measure()
         case .memory:

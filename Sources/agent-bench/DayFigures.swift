@@ -56,17 +56,16 @@ struct DayFigures {
         let board = Board(targets: targets, identities: ["app"])
         let metrics = Metrics()
         let quiet = Logger(label: "bench", factory: { _ in SwiftLogNoOpLogHandler() })
-        var retention = Retention()
-        retention.pause = .zero
         let commits = Mutex<[Double]>([])
         let later = Mutex(Duration.zero)
         let store = HistoryStore(
-            path: scratch + "/day.db", retention: retention, now: { clock.wall + later.withLock { $0 } },
+            path: scratch + "/day.db", now: { clock.wall + later.withLock { $0 } }, clock: { clock.now + later.withLock { $0 } },
             incidentsMayOpen: { clock.now - begin >= HistoryStore.quietTime }, logger: quiet,
             onCommit: { commit in commits.withLock { $0.append(commit.duration.seconds * 1000) } })
         let tally = Mutex(Tally(starts: Array(repeating: 0, count: hours * 3600 + 1200)))
+        let executor = SimulatedExecutor()
         let scheduler = Scheduler(
-            probes: probes, gate: Gate(), seed: 1, clock: clock,
+            probes: probes, gate: Gate(), seed: 1, clock: clock, loop: executor, pool: executor,
             onEvent: { event in
                 switch event {
                 case .started(_, let lag):
@@ -98,17 +97,27 @@ struct DayFigures {
             }, logger: quiet)
         let running = Task { await scheduler.run() }  // Ended below by `stop()`.
         let passing = ContinuousClock.now
-        let marks = try await pass(length, clock, scheduler, store) { share in
+        let marks = try await pass(length, clock, scheduler, executor, store) { share in
             Mark(
                 share: share, successes: tally.withLock(\.successes), size: store.status.size,
                 memory: try Usage.Memory(of: "self").resident)
         }
         let spent = (ContinuousClock.now - passing).seconds
         scheduler.stop()
-        // The loop sleeps once more and finds that it was stopped.
-        while clock.sleepers > 0 { _ = clock.wakeNext(until: clock.now + .seconds(30), late: .zero) }
+        // The loop sleeps on until the last probe is over; the tasks that wait for it end on the pool and here in turn.
+        let late = clock.now + .seconds(30)
+        await executor.play { clock.wakeNext(until: late, late: .zero) }
         running.cancel()
-        await running.value
+        let isOver = Atomic(false)
+        async let ending: Void = {
+            await running.value
+            isOver.store(true, ordering: .releasing)
+        }()
+        while !isOver.load(ordering: .acquiring) {
+            await executor.play { false }
+            await Task.yield()
+        }
+        await ending
         await store.flush()
         let result = tally.withLock { $0 }
         guard store.status.isUp, store.status.mode == .file, store.status.failures.isEmpty else {
@@ -157,25 +166,35 @@ struct DayFigures {
 
     /// Lets the day pass, and disturbs it: a wall clock that is set, and a machine that stands still.
     private func pass(
-        _ length: Duration, _ clock: SimulatedClock, _ scheduler: Scheduler, _ store: HistoryStore, look: (Double) async throws -> Mark
+        _ length: Duration, _ clock: SimulatedClock, _ scheduler: Scheduler, _ executor: SimulatedExecutor, _ store: HistoryStore,
+        look: (Double) async throws -> Mark
     ) async throws -> [Mark] {
         let begin = clock.now
         var marks: [Mark] = []
-        var dice = Dice(seed: 7)
+        let dice = Mutex(Dice(seed: 7))
         var disturbances: [(share: Double, act: () -> Void)] = [
             (0.30, { clock.setWall(by: .seconds(3600)) }), (0.32, { clock.setWall(by: .seconds(-3600)) }),
             (Self.standstillShare, { clock.standStill(for: length / 144) }), (0.60, { clock.setWall(by: .seconds(-86_400)) }),
             (0.62, { clock.setWall(by: .seconds(86_400)) }), (0.80, { clock.setWall(by: .milliseconds(-500)) }),
         ]
+        // The first steps of the scheduler are on the pool.
+        while clock.sleepers == 0 { await executor.play { false } }
+        let isAstray = Atomic(false)
         var second = 0
         while clock.now < begin + length {
             second += 1
-            while true {
+            let end = begin + .seconds(second)
+            await executor.play {
                 // The loop and every probe sleep: nothing is left to do at this moment.
-                while clock.sleepers != 1 + scheduler.inFlight { await Task.yield() }
+                guard clock.sleepers == 1 + scheduler.inFlight else {
+                    isAstray.store(true, ordering: .relaxed)
+                    return false
+                }
                 // A timer of a busy machine is up to a millisecond late.
-                guard clock.wakeNext(until: begin + .seconds(second), late: .microseconds(Int(dice.next() % 1000))) else { break }
+                let late = dice.withLock { Int($0.next() % 1000) }
+                return clock.wakeNext(until: end, late: .microseconds(late))
             }
+            if isAstray.load(ordering: .relaxed) { throw BenchError("a part of the simulation waits for something else than its clock") }
             if second % commitEvery == 0 { await store.flush() }
             let share = (clock.now - begin) / length
             if let next = disturbances.first, share >= next.share {
@@ -189,13 +208,14 @@ struct DayFigures {
         return marks
     }
 
-    /// Eight days later the successes of the day are too old: they go in small steps.
+    /// Eight days later the successes of the day are too old: they go in small steps, minute by minute.
     private func retire(_ store: HistoryStore, _ later: borrowing Mutex<Duration>) async throws -> (records: UInt64, longest: Double) {
         later.withLock { $0 = .seconds(8 * 86_400) }
         var longest = 0.0
         var before: UInt64 = .max
         while store.status.pruned != before {
             before = store.status.pruned
+            later.withLock { $0 += Retention().pause }
             let begun = ContinuousClock.now
             await store.flush()
             longest = max(longest, (ContinuousClock.now - begun).seconds * 1000)

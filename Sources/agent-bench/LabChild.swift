@@ -27,7 +27,7 @@ struct LabFacts: Codable, Sendable {
     /// A complete configuration file for these targets.
     var configuration: String
     var targets: [Entry]
-    /// What the identity endpoint gives to the identity `app`.
+    /// What the identity endpoint gives to the identity `app` for this engine.
     var token: String
 }
 
@@ -61,9 +61,10 @@ struct LabChild: AsyncParsableCommand {
     }
 
     private func announce(_ lab: Lab) async throws {
-        let token = try await lab.token()
+        let engine = lab.options.targets[0].engine
+        let token = try await engine == .azuresql ? lab.token(audience: AzureSQLService.audience) : lab.token()
         let facts = LabFacts(
-            engine: lab.options.targets[0].engine, address: lab.endpoint(of: lab.options.targets[0]).host,
+            engine: engine, address: lab.endpoint(of: lab.options.targets[0]).host,
             nameServer: lab.nameServers.first ?? "", caFile: lab.caFile,
             folder: lab.scratch.path, environment: lab.environment, configuration: lab.configurationYAML,
             targets: lab.options.targets.map {

@@ -1,7 +1,6 @@
-// CPU per probe and probes per second, beside a client that makes a new connection for every round: pgbench, or libmariadb in a loop in C.
+// CPU per probe and probes per second, beside clients that make a new connection for every round.
 import Diagnosis
 import FoundationEssentials
-import Probes
 import Store
 import Telemetry
 
@@ -26,31 +25,47 @@ struct ProbeFigures {
     /// A file with the system's roots and the lab's, which `SSL_CERT_FILE` names; see `SystemStore`.
     var systemStore: SystemStore
     var sink: LogSink
+    /// Where the peers of Azure SQL are; nil for other engines.
+    var drivers: Drivers?
 
     func measure() async throws -> [Figure] {
         try systemStore.add(caFile: lab.caFile)
+        let run = PeerRun(lab: lab, connections: connections, seconds: seconds, scratch: scratch, drivers: drivers)
+        let peers = ProbePeer.all(of: lab.engine)
         var probes: [Load] = []
-        var peers: [Load] = []
         var stores: [Load] = []
+        var theirs: [ProbePeer: [Load]] = [:]
         for round in 1...rounds {
             probes.append(try await probing("ca-\(round)", usesCAFile: true))
-            peers.append(lab.engine == .mysql ? try await libmariadb() : try await pgbench())
+            for peer in peers { theirs[peer, default: []].append(try await run.load(of: peer)) }
             stores.append(try await probing("store-\(round)", usesCAFile: false))
         }
         let cpu = median(probes.map(\.cpuPerRound))
-        let peerCPU = median(peers.map(\.cpuPerRound))
         let rate = median(probes.map(\.perSecond))
-        let peerRate = median(peers.map(\.perSecond))
-        let (engine, peer) = lab.engine == .mysql ? ("MySQL", "libmariadb in C") : ("PostgreSQL", "pgbench -C")
-        return [
-            Figure("CPU per \(engine) probe", cpu, "ms", peer: peerCPU, peerName: peer, bar: .atMost(1.25 * peerCPU)),
-            Figure(
-                "the same, system's trust store", median(stores.map(\.cpuPerRound)), "ms", peer: cpu, peerName: "with a CA file",
-                bar: .atMost(1.2 * cpu)),
-            Figure(
-                "\(engine) probes, \(connections) at once", rate, "per s", peer: peerRate, peerName: peer,
-                bar: .atLeast(0.95 * peerRate)),
-        ]
+        let (engine, isPromised) = (Self.title(lab.engine), lab.engine != .azuresql)
+        let costs = peers.map { peer in
+            let cost = median((theirs[peer] ?? []).map(\.cpuPerRound))
+            return Figure(
+                "CPU per \(engine) probe", cpu, "ms", peer: cost, peerName: peer.rawValue, bar: isPromised ? .atMost(1.25 * cost) : .none)
+        }
+        let rates = peers.map { peer in
+            let theirs = median((theirs[peer] ?? []).map(\.perSecond))
+            return Figure(
+                "\(engine) probes, \(connections) at once", rate, "per s", peer: theirs, peerName: peer.rawValue,
+                bar: isPromised ? .atLeast(0.95 * theirs) : .none)
+        }
+        let store = Figure(
+            "the same, system's trust store", median(stores.map(\.cpuPerRound)), "ms", peer: cpu, peerName: "with a CA file",
+            bar: .atMost(1.2 * cpu))
+        return costs + [store] + rates
+    }
+
+    private static func title(_ engine: Engine) -> String {
+        switch engine {
+        case .postgresql: "PostgreSQL"
+        case .mysql: "MySQL"
+        case .azuresql: "Azure SQL"
+        }
     }
 
     private func probing(_ name: String, usesCAFile: Bool) async throws -> Load {
@@ -82,47 +97,6 @@ struct ProbeFigures {
         }
         if let trouble = rig.firstTrouble { throw BenchError("a probe failed: \(trouble)") }
         return load
-    }
-
-    /// The same statements on as many connections, each of its own thread, with nothing around them.
-    private func libmariadb() async throws -> Load {
-        let target = lab.targets[0]
-        let before = Usage.children
-        let output = try await Program.run(
-            [
-                try Program.sibling("agent-bench-mysql"), target.host, "\(target.port)", lab.nameServer, lab.caFile, target.user,
-                target.database,
-                "\(connections)", "\(seconds)", MySQLStatement.session(isMariaDB: true, milliseconds: 5_000), MySQLStatement.question,
-            ], environment: ["MYSQL_PWD": lab.token])
-        let cpu = Usage.children - before
-        let words = output.split(whereSeparator: \.isWhitespace)
-        guard words.count == 2, let count = Int(words[0]), let elapsed = Double(words[1]), count > 0 else {
-            throw BenchError("agent-bench-mysql printed no result: \(output)")
-        }
-        return Load(count: count, cpu: cpu, elapsed: elapsed)
-    }
-
-    private func pgbench() async throws -> Load {
-        let target = lab.targets[0]
-        let script = scratch + "/question.sql"
-        try Data("\(PostgresProbe.question);\n".utf8).write(to: URL(filePath: script))
-        let place = "host=\(target.host) hostaddr=\(lab.address) port=\(target.port) dbname=\(target.database) user=\(target.user)"
-        let before = Usage.children
-        let output = try await Program.run(
-            [
-                "pgbench", "--no-vacuum", "--connect", "--client=\(connections)", "--jobs=\(connections)", "--time=\(seconds)",
-                "--file=\(script)",
-                "\(place) sslmode=verify-full sslrootcert=\(lab.caFile)",
-            ], environment: ["PGPASSWORD": lab.token])
-        let cpu = Usage.children - before
-        var count: Int?
-        var rate: Double?
-        for line in output.split(separator: "\n") {
-            if line.hasPrefix("number of transactions actually processed:") { count = line.split(separator: " ").last.flatMap { Int($0) } }
-            if line.hasPrefix("tps = ") { rate = line.split(separator: " ").dropFirst(2).first.flatMap { Double($0) } }
-        }
-        guard let count, let rate, count > 0, rate > 0 else { throw BenchError("pgbench printed no result: \(output)") }
-        return Load(count: count, cpu: cpu, elapsed: Double(count) / rate)
     }
 }
 

@@ -65,12 +65,13 @@ final class ProbeRig: Sendable {
         guard let tokens = identities.source(named: "app") else { throw BenchError("the identity app has no source") }
         let tools = ProbeTools(
             reactor: reactor, lookup: try NameLookup(reactor: reactor, servers: servers), nameServers: servers, cloud: .public,
-            applicationName: "agent/bench")
+            applicationName: "agent/bench", lastGood: { board.lastGoodFacts(of: $0) }, wakeLedger: { board.wakeLedger(of: $0) })
         let anchors = TrustAnchors(caFile: usesCAFile ? lab.caFile : nil)
         probes = targets.map { target -> any Probe in
             switch target.engine {
             case .mysql: MySQLProbe(target: target, identity: identity, tokens: tokens, anchors: anchors, tools: tools)
-            case .postgresql, .azuresql: PostgresProbe(target: target, identity: identity, tokens: tokens, anchors: anchors, tools: tools)
+            case .postgresql: PostgresProbe(target: target, identity: identity, tokens: tokens, anchors: anchors, tools: tools)
+            case .azuresql: AzureSQLProbe(target: target, identity: identity, tokens: tokens, anchors: anchors, tools: tools)
             }
         }
         engine = lab.engine

@@ -33,8 +33,10 @@ enum Usage {
         /// Not backed by a file: what the program itself has allocated.
         var anonymous: Double
         var threads: Int
+        /// Whether Swift's runtime is inside the program, as in the image, and not in libraries beside it.
+        var carriesRuntime: Bool
 
-        /// Source: proc(5), `/proc/pid/status`.
+        /// Source: proc(5), `/proc/pid/status` and `/proc/pid/maps`.
         init(of process: String) throws {
             let text = try String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
             func number(_ key: String) throws -> Int {
@@ -46,6 +48,7 @@ enum Usage {
             resident = Double(try number("VmRSS")) / 1024
             anonymous = Double(try number("RssAnon")) / 1024
             threads = try number("Threads")
+            carriesRuntime = try !String(contentsOfFile: "/proc/\(process)/maps", encoding: .utf8).contains("/libswiftCore.so")
         }
     }
 }

@@ -71,20 +71,20 @@ import Testing
     @Test("What is missing, denied, held and to come is read, and leads to statements of SQL Server")
     func broken() throws {
         let sets = Self.answer(
-            ["1", "missing", "table", "sales", "orders", "dbo", "SELECT, TRUNCATE", "DENY to app-identity", "2", "2"],
+            ["1", "missing", "table", "sales", "orders", "dbo", "SELECT, TRUNCATE", nil, "2", "2"],
             ["1", "future", "schema", "sales", nil, nil, "SELECT, TRUNCATE", nil, "1", "1"],
             ["2", "absent", "table", "sales", "o]dd", nil, "SELECT", nil, "1", "1"],
-            ["6", "held", "role", nil, "app-identity", nil, "SUPERUSER", "role db_owner", "1", "1"],
-            ["7", "held", "table", "audit", "log", "dbo", "DELETE", "direct grant", "1", "1"])
+            [
+                "7", "held", "table", "audit", "log", "dbo", "DELETE",
+                #"[{"k":"grant","p":"DELETE","c":1,"n":"app-identity","s":"G","d":1}]"#, "1", "1",
+            ])
         let report = try #require(AzureSQLPrivileges.report(Self.rules, sets: sets))
-        #expect(report.entries.map(\.isPassed) == [true, false, false, true, true, true, false, false])
+        #expect(report.entries.map(\.isPassed) == [true, false, false, true, true, true, true, false])
         #expect(report.entries[1].broken == 2)
         let findings = PrivilegeFindings.of(report, values: RemedyValues())
         let texts = findings.flatMap(\.remedies).map(\.text)
         #expect(texts.contains("GRANT SELECT, ALTER ON OBJECT::[sales].[orders] TO [app-identity];"), "\(texts)")
-        #expect(texts.contains { $0.hasPrefix("REVOKE SELECT, ALTER ON OBJECT::[sales].[orders] FROM <who") }, "\(texts)")
         #expect(texts.contains("GRANT SELECT, ALTER ON SCHEMA::[sales] TO [app-identity];"), "\(texts)")
-        #expect(texts.contains("ALTER ROLE [db_owner] DROP MEMBER [app-identity];"), "\(texts)")
         #expect(texts.contains("REVOKE DELETE ON OBJECT::[audit].[log] FROM [app-identity];"), "\(texts)")
         #expect(AzureSQLRemedies.identifier("o]dd") == "[o]]dd]")
     }

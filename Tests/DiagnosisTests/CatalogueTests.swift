@@ -38,13 +38,51 @@ import Testing
         }
     }
 
-    @Test("A person with MySQL is told nothing that only PostgreSQL has", arguments: Cause.allCases)
-    func nothingOfAnotherProduct(cause: Cause) {
-        let texts = [cause.row.hint(engine: .mysql, source: nil)] + cause.row.next(engine: .mysql, source: nil)
-        let words = ["database postgres", "pgaadauth", "PgBouncer", "row-level security", "default privileges", "ON ALL", "without LOGIN"]
-        for word in words {
-            for text in texts { #expect(!text.contains(word), "\(text)") }
+    struct Foreign: Sendable, CustomTestStringConvertible {
+        var engine: Engine
+        var words: [String]
+        var testDescription: String { engine.rawValue }
+    }
+
+    private static let postgres = [
+        "database postgres", "pgaadauth", "PgBouncer", "pg_", "PostgreSQL", "default privileges", "ON ALL", "without LOGIN", "pooler",
+    ]
+
+    @Test(
+        "A person with one product is told nothing that only another has, whatever the phase",
+        arguments: [
+            Foreign(engine: .mysql, words: postgres + ["row-level security", "sys.", "az sql ", "EXTERNAL PROVIDER"]),
+            Foreign(
+                engine: .azuresql,
+                words: postgres + ["max_connections", "95 percent", "MySQL", "mysql", "AADUSER", "flexible-server", "MariaDB"]),
+        ])
+    func nothingOfAnotherProduct(foreign: Foreign) {
+        for cause in Cause.allCases {
+            let row = cause.row
+            let texts =
+                [row.hint(engine: foreign.engine, source: nil)] + row.next(engine: foreign.engine, source: nil)
+                + Phase.allCases.map { cause.hint(during: $0, engine: foreign.engine) }
+                + row.remedies.filter { $0.applies(to: foreign.engine, source: nil) }.map { $0.filled(from: RemedyValues()).text }
+            for text in texts {
+                for word in foreign.words { #expect(!text.contains(word), "\(cause): \(text)") }
+            }
         }
+        for code in FindingCode.allCases {
+            for remedy in code.row.remedies where remedy.applies(to: foreign.engine, source: nil) {
+                for word in foreign.words { #expect(!remedy.filled(from: RemedyValues()).text.contains(word), "\(code)") }
+            }
+        }
+    }
+
+    @Test(
+        "Where a login to Azure SQL was refused for good, there is more than something to look at",
+        arguments: [
+            Cause.loginPrincipalUnknown, .loginIdentityRecreated, .nativeLoginDisabled, .databaseUnknown, .databaseAccessDenied,
+            .serviceThrottled, .connectionLimit, .serverStopped, .databaseReadOnly, .firewallDenied, .publicAccessDisabled,
+            .serverIdentityGraph, .tlsProtocolMismatch,
+        ])
+    func azureSQLIsMended(cause: Cause) {
+        #expect(cause.row.remedies.contains { $0.engine == .azuresql && $0.kind != .look }, "\(cause)")
     }
 
     @Test("A silent endpoint is told by its source: no link-local address and no assignment for one that is not IMDS")

@@ -82,6 +82,12 @@ struct TrackerRow: Sendable, CustomTestStringConvertible {
             TrackerRow(
                 what: "one failure after it is the second in a row", probes: "lr", steps: "-o",
                 incidents: ["0- login_principal_unknown×1 tcp_refused×1"], quiet: 1),
+            TrackerRow(
+                what: "logins that rest after the quiet time do not hide what it showed", probes: "llppp", steps: "---o-",
+                incidents: ["0- login_principal_unknown×2"], quiet: 3),
+            TrackerRow(
+                what: "a single transient failure before a rest is none", probes: "rppr", steps: "---o", incidents: ["0- tcp_refused×2"],
+                quiet: 1),
             TrackerRow(what: "what mended in the quiet time is none", probes: "rr.r", steps: "----", incidents: [], quiet: 3),
         ])
     func rules(row: TrackerRow) {

@@ -50,6 +50,26 @@ import Testing
         }
     }
 
+    @Test("For SQL Server a bare name stays as it is written, may be 128 characters long, and the example is its own")
+    func azureSQL() throws {
+        let orders = PrivilegeObject.table(schema: "Sales", name: "OrderLines")
+        #expect(try PrivilegeGrammar.object("TABLE Sales.OrderLines", for: .azuresql).get() == orders)
+        #expect(try PrivilegeGrammar.object(orders.description, for: .azuresql).get() == orders)
+        let long = String(repeating: "\u{E4}", count: 128)
+        #expect(try PrivilegeGrammar.object("schema \(long)", for: .azuresql).get() == .schema(long))
+        for (text, problem) in [
+            ("schema \(long)x", "128 characters that SQL Server takes"), ("table Orders", "as in table dbo.\"Orders\""),
+            // Two units of UTF-16 each.
+            ("schema \"\(String(repeating: "\u{1F600}", count: 65))\"", "128 characters"),
+        ] {
+            guard case .failure(let found) = PrivilegeGrammar.object(text, for: .azuresql) else {
+                Issue.record("\(text)")
+                continue
+            }
+            #expect(found.text.contains(problem) && !found.text.contains("PostgreSQL"), "\(found.text)")
+        }
+    }
+
     @Test("Each kind has its own rights, and a bare word has no object")
     func rights() throws {
         for kind in PrivilegeObject.Kind.allCases {

@@ -60,6 +60,52 @@ import Testing
         #expect(values[.tenant] == nil)
     }
 
+    @Test("The SID that SQL Server makes of a GUID has the bytes of its first three groups in reverse; anything else stays unknown")
+    func sid() {
+        // Source: Microsoft Learn, uniqueidentifier; the server's own CONVERT gives the same.
+        #expect(Quoting.sid.quote("6F2C1F0E-0001-0203-0405-060708090a0b", orGap: "<id>") == "0x0E1F2C6F010003020405060708090A0B")
+        for value in [
+            "", "6f2c1f0e", "6f2c1f0e-0001-0203-0405-060708090a0b'", "6f2c1f0ez-001-0203-0405-060708090a0b",
+            "gf2c1f0e-0001-0203-0405-060708090a0b",
+        ] {
+            #expect(Quoting.sid.quote(value, orGap: "<id>") == "<id>", "\(value)")
+        }
+        #expect(Quoting.bracket.quote("a]b", orGap: "<n>") == "[a]]b]" && Quoting.bracket.quote("", orGap: "<n>") == "[<n>]")
+    }
+
+    private static func azureSQL(_ failure: Failure, user: String? = "vm-orders-2") -> [String] {
+        let target = Target(
+            name: "billing", engine: .azuresql, host: "billing.database.windows.net", port: 1433, database: "billing", user: user,
+            identities: ["app"])
+        var facts = Facts()
+        facts.appID = "6f2c1f0e-0001-0203-0405-060708090a0b"
+        let values = RemedyValues(target: target, facts: facts, failure: failure)
+        return failure.cause.row.remedies.filter { $0.applies(to: .azuresql, source: nil, values: values) }.map {
+            $0.filled(from: values).text
+        }
+    }
+
+    @Test("A user is made in the database that refused, by name and, where the directory cannot be read, by the identity's id")
+    func createUser() {
+        let texts = Self.azureSQL(Failure(.loginPrincipalUnknown, during: .login))
+        #expect(texts.contains("CREATE USER [vm-orders-2] FROM EXTERNAL PROVIDER;  -- in database billing, as Entra admin"), "\(texts)")
+        #expect(
+            texts.contains { $0.hasPrefix("CREATE USER [vm-orders-2] WITH SID = 0x0E1F2C6F010003020405060708090A0B, TYPE = E;") },
+            "\(texts)")
+        let unnamed = Self.azureSQL(Failure(.loginPrincipalUnknown, during: .login), user: nil)
+        #expect(unnamed.contains { $0.hasPrefix("CREATE USER [<identity name>] FROM EXTERNAL PROVIDER;") }, "\(unnamed)")
+    }
+
+    @Test("A firewall that names an address wants a rule for it, one that names none a rule for the subnet")
+    func firewall() {
+        let address = Self.azureSQL(Failure(.firewallDenied, during: .login, values: ["client_ip": "203.0.113.9"]))
+        #expect(address.contains { $0.contains("firewall-rule create") && $0.contains("203.0.113.9") })
+        #expect(!address.contains { $0.contains("vnet-rule") })
+        let subnet = Self.azureSQL(Failure(.firewallDenied, during: .login))
+        #expect(subnet.contains { $0.contains("vnet-rule create -g <resource group> -s billing") && $0.contains("--subnet <subnet>") })
+        #expect(!subnet.contains { $0.contains("firewall-rule create") })
+    }
+
     @Test("The tenant that the server asks for wins over the token's")
     func requiredTenant() {
         var facts = Facts()

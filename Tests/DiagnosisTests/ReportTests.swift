@@ -287,6 +287,40 @@ import Testing
         #expect(many < few * 35, "\(many) against \(few)")
     }
 
+    @Test("So does their text, with checks beside them that are well and identities that explain some of them")
+    func growthOfText() {
+        func cost(_ count: Int) -> Duration {
+            let failing = (0..<count).map {
+                Fixture.status(Fixture.target("t\($0)", host: "t\($0).example.net"), identity: "i\($0)", failure: Self.refused)
+            }
+            let well = (0..<count).map { Fixture.status(Fixture.target("w\($0)", host: "w\($0).example.net"), identity: "i\($0)") }
+            let identities = (0..<count).map { Fixture.identity("i\($0)") }
+            let report = Fixture.report(failing + well, identities)
+            let begun = ContinuousClock.now
+            #expect(ReportText.render(report).count > count * 200)
+            return ContinuousClock.now - begun
+        }
+        let few = (0..<3).map { _ in cost(100) }.min() ?? .zero
+        let many = (0..<2).map { _ in cost(1000) }.min() ?? .zero
+        #expect(many < few * 35, "\(many) against \(few)")
+    }
+
+    @Test("One server that refuses a thousand identities is told apart from each of them in one look at its checks")
+    func refusedAlike() {
+        func cost(_ count: Int) -> Duration {
+            let refused = Failure(.loginPrincipalUnknown, during: .login)
+            let checks = (0..<count).map { Fixture.status(Fixture.target("t\($0)", user: "u\($0)"), identity: "i\($0)", failure: refused) }
+            let begun = ContinuousClock.now
+            let report = Fixture.report(checks)
+            #expect(report.findings.count == count)
+            #expect(report.findings.last?.detail.contains("All \(count) identities") == true)
+            return ContinuousClock.now - begun
+        }
+        let few = (0..<3).map { _ in cost(150) }.min() ?? .zero
+        let many = (0..<2).map { _ in cost(1500) }.min() ?? .zero
+        #expect(many < few * 35, "\(many) against \(few)")
+    }
+
     @Test("A thousand checks with one cause are one finding, quickly")
     func many() {
         let checks = (0..<1000).map { Fixture.status(Fixture.target("t\($0)"), failure: Self.refused) }

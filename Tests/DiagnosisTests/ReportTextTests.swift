@@ -69,10 +69,88 @@ import Testing
                 Fixture.status(Fixture.target("ledger", host: "ledger.example")),
             ], [Fixture.identity(failure: failure)])
         let blocks = ReportText.render(report, style: TextStyle(width: 400)).split(separator: "\n\n")
-        let block = try #require(blocks.first { $0.contains("identity_endpoint_unreachable") })
+        let block = try #require(blocks.first { $0.contains("identity_endpoint_unreachable, certain") })
         #expect(
             block.contains("1 of 3 log in with the cached token, which is good until") && !block.contains("Nothing is down"), "\(block)")
         #expect(!block.contains(" · tcp ") && !block.contains("not: "), "\(block)")
+    }
+
+    private static func server(_ name: String) -> Target { Fixture.target(name, host: "\(name).postgres.database.azure.com") }
+
+    @Test("One fault on three servers is one block that names each of them, with every server's commands, and stays three findings")
+    func oneFaultManyServers() {
+        let report = Fixture.report(
+            ["orders", "ledger", "crm"].map { Fixture.status(Self.server($0), failure: Self.refused) } + [Fixture.status(Self.server("hr"))]
+        )
+        #expect(report.findings.filter(\.isRoot).count == 3)
+        let text = ReportText.render(report, style: TextStyle(width: 120))
+        #expect(text.hasPrefix("3 checks, 3 servers   inside agent, vm-orders-2, 12:00:00Z   exit 20\n× tcp  tcp_refused"), "\(text)")
+        #expect(text.components("tcp_refused, certain") == 2)
+        #expect(text.contains("\n  same ledger/app  postgresql ledger.postgres.database.azure.com/orders   since 11:59:00Z (1 min)\n"))
+        #expect(text.contains("\n  hit: orders/app, ledger/app, crm/app   users: new connections fail\n"))
+        #expect(text.components("\n  hint ") == 2)
+        for name in ["orders", "ledger", "crm"] {
+            #expect(text.contains("az postgres flexible-server start -g <resource group> -n \(name)\n"))
+        }
+        let kinds = text.split(separator: "\n").filter { $0.hasPrefix("  mend [") }.map { $0.hasPrefix("  mend [look]") }
+        #expect(kinds.prefix(3) == [true, true, true] && kinds.last == false, "what only looks comes first")
+        #expect(text.contains("\n\n√ hr/app"))
+        let status = StatusText.render(report)
+        #expect(status.components("× tcp_refused: ") == 2 && status.contains("\n  same crm/app, ledger/app\n"), "\(status)")
+    }
+
+    @Test("Many servers with one fault are counted, and the way to the commands that are not written out is said")
+    func veryManyServers() {
+        let names = (0..<40).map { "db\($0)" }
+        let text = ReportText.render(Fixture.report(names.map { Fixture.status(Self.server($0), failure: Self.refused) }))
+        #expect(text.split(separator: "\n").count < 45, "\(text)")
+        #expect(text.contains("\n  same and 31 more\n"))
+        #expect(text.contains("\n  mend the others likewise; their commands: agent diagnose db10 "))
+    }
+
+    @Test("Several causes have a summary, one line each, before their blocks; one cause has none")
+    func summary() {
+        let unknown = Failure(.loginPrincipalUnknown, during: .login)
+        let text = ReportText.render(
+            Fixture.report([
+                Fixture.status(Fixture.target(), failure: unknown),
+                Fixture.status(Fixture.target("ledger", host: "ledger.example"), failure: Self.refused),
+                Fixture.status(Fixture.target("crm", host: "crm.example"), failure: Self.refused),
+                Fixture.status(Fixture.target("hr", host: "hr.example")),
+            ]))
+        #expect(
+            text.hasPrefix(
+                """
+                4 checks, 3 down   inside agent, vm-orders-2, 12:00:00Z   exit 20
+                × tcp  tcp_refused   ledger/app, crm/app
+                × login  login_principal_unknown   orders/app
+
+                2 checks, 2 servers
+                """), "\(text)")
+        #expect(text.components("exit 20") == 2)
+        #expect(!ReportText.render(Fixture.report([Fixture.status(Fixture.target(), failure: unknown)])).contains("1 check, "))
+    }
+
+    @Test("Two identities that fail at one source point to the source, one that goes on getting tokens away from it")
+    func sourceOrIdentity() {
+        let failure = Failure(.identityEndpointUnreachable, during: .token)
+        let checks = [Fixture.status(Fixture.target(identities: ["app", "reporting"]))]
+        let both = ReportText.render(
+            Fixture.report(checks, [Fixture.identity(failure: failure), Fixture.identity("reporting", failure: failure)]),
+            style: TextStyle(width: 400))
+        #expect(both.contains("\n  not: databases, network\n"), "\(both)")
+        #expect(both.contains("\n  also fails: identity reporting, so it is the source on this host, not the identity app\n"))
+        var well = Fixture.identity("reporting")
+        func text() -> String {
+            ReportText.render(Fixture.report(checks, [Fixture.identity(failure: failure), well]), style: TextStyle(width: 400))
+        }
+        #expect(!text().contains("not: the source"), "asked before the trouble began")
+        well.apply(
+            .request(
+                TokenRequestResult(
+                    identity: "reporting", resource: .ossrdbms, source: .appService, time: noon, duration: .zero,
+                    outcome: .acquired(expires: noon + .seconds(3600), isSameToken: false))))
+        #expect(text().contains("\n  not: the source on this host, identity reporting gets tokens\n"), "\(text())")
     }
 
     @Test("Findings that a root explains are told under it")
@@ -113,6 +191,15 @@ import Testing
             stripped = stripped.split(separator: "\u{1B}[\(code)m", omittingEmptySubsequences: false).joined()
         }
         #expect(stripped == plain)
+    }
+
+    @Test("Colour does not move where lines break and how far they are indented")
+    func colorKeepsPlaces() {
+        for color in [true, false] {
+            let style = TextStyle(color: color, width: 40)
+            let lines = style.paragraph(style.mark(.error) + " ", "login_refused: the server refused the login and says no more than that")
+            #expect(lines.count == 2 && lines.last?.hasPrefix("  login and") == true, "\(lines)")
+        }
     }
 
     @Test("Names and facts from outside cannot write on the terminal")

@@ -117,6 +117,18 @@ import Testing
             #expect(result.output.contains("inside agent") && result.output.contains("entra_auth_disabled"), "\(result.output)")
             #expect(azureSQL.logins(of: "ledger").contains { $0.asksForIssuer })
             #expect(await service.program.stop().status == 0)
+
+            // Who was let in once with a token of this tenant is refused for something else.
+            try await bench.lab.faults.turnOffAll()
+            let known = try await bench.startService()
+            _ = try await eventually("ledger is up") { try await known.check("ledger/app")["state"] as? String == "up" ? true : nil }
+            azureSQL.forgetLogins()
+            try await bench.lab.faults.turnOn(.azureNoAdmin, target: "ledger")
+            _ = try await eventually("the administrator is missed") {
+                try await known.check("ledger/app")["cause"] as? String == "entra_auth_disabled" ? true : nil
+            }
+            #expect(!azureSQL.logins(of: "ledger").contains { $0.asksForIssuer })
+            #expect(await known.program.stop().status == 0)
         }
     }
 

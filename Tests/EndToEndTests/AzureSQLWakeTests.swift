@@ -51,6 +51,8 @@ import Testing
             #expect(!metrics.contains("dbprobe_up{target=\"ledger\""), "neither up nor down")
             #expect(metrics.contains("dbprobe_checks{engine=\"azuresql\",state=\"asleep\"} 1"))
             #expect(metrics.contains("dbprobe_tls_cert_expiry_timestamp_seconds{target=\"ledger\""))
+            let asked = try await service.get("/probe?target=ledger").body
+            #expect(asked.contains("probe_db_asleep 1") && !asked.contains("\nprobe_success "), "\(asked)")
             let page = try await service.get("/").body
             #expect(page.contains("asleep") && page.contains("next login from"))
             let status = try await bench.agent.run(["status", "--config", bench.configurationPath])
@@ -158,6 +160,7 @@ import Testing
             try await sleepingProbes(2, bench, service)
             #expect(try await service.check("ledger/app")["cause"] as? String == "login_principal_unknown")
             #expect(azureSQL.logins(of: "ledger").count == 2)
+            #expect(try await service.get("/probe?target=ledger").body.contains("probe_success 0"))
             try await bench.lab.faults.turnOffAll()
             #expect(try await bench.diagnose(["ledger", "--wake"]).status == 0)
             try await state(service, is: "asleep")

@@ -77,6 +77,35 @@ import Testing
         await store.close()
     }
 
+    @Test("Medians of a thousand checks are one question, whose cost does not grow with checks times records")
+    func thousandChecks() async throws {
+        let scratch = try Scratch()
+        let store = store(scratch.path)
+        let checks = (0..<1000).map { CheckID(target: "db-\($0)", identity: "app") }
+        for round in 0..<60 {
+            for (number, check) in checks.enumerated() {
+                store.record(success(check, at: Double(round * 60) + Double(number) / 20, tls: .milliseconds(5 + number % 7)))
+            }
+            if round % 6 == 5 { await store.flush() }
+        }
+        await store.flush()
+        let began = ContinuousClock.now
+        let medians = try await store.medians(of: Set(checks))
+        let together = ContinuousClock.now - began
+        #expect(medians.count == 1000)
+        for (number, check) in checks.enumerated() where number % 37 == 0 {
+            #expect(medians[check]?.durations[.tls] == .milliseconds(5 + number % 7))
+            #expect(try await store.medians(of: check) == medians[check])
+        }
+        let alone = ContinuousClock.now
+        for check in checks.prefix(50) { _ = try await store.medians(of: check) }
+        let each = (ContinuousClock.now - alone) / 50
+        print("Medians of 1,000 checks with 60,000 records: together \(together), one at a time \(each * 1000)")
+        #expect(together < each * 1000, "the log is read once, not a thousand times")
+        #expect(try await HistoryFile(path: scratch.path).medians(of: Set(checks)) == medians)
+        await store.close()
+    }
+
     @Test("After a restart it is known when a check last worked, what was seen then, since when it fails and what changed")
     func past() async throws {
         let scratch = try Scratch()

@@ -29,7 +29,8 @@ extension CauseRow {
                 for: .postgresql),
         ],
         next: [
-            "names longer than 63 bytes are cut by PostgreSQL, those longer than 32 characters need an alias in MySQL",
+            .only("names longer than 63 bytes are cut by PostgreSQL", for: .postgresql),
+            .only("names longer than 32 characters need an alias in MySQL", for: .mysql),
             "blanks at either end", "login_principal_unknown, when the name is right",
         ])
 
@@ -129,7 +130,12 @@ extension CauseRow {
         .tcp, retry: .maybe,
         means: "The host is reachable and refuses the connection: nothing listens on that port, or a firewall rejects it.",
         hint: "Server stopped or restarting, wrong port (6432 needs PgBouncer switched on), or a rejecting firewall.",
-        hints: [.only("Server stopped or restarting, wrong port, or a rejecting firewall.", for: .mysql)],
+        hints: [
+            .only("Server stopped or restarting, wrong port, or a rejecting firewall.", for: .mysql),
+            .only(
+                "Azure SQL's gateways always listen on 1433: wrong port or address, or something on the way rejects the connection.",
+                for: .azuresql),
+        ],
         remedies: [
             .look("az postgres flexible-server show -g \(word: .resourceGroup) -n \(word: .server) --query state -o tsv", for: .postgresql),
             .look("az mysql flexible-server show -g \(word: .resourceGroup) -n \(word: .server) --query state -o tsv", for: .mysql),
@@ -176,12 +182,21 @@ extension CauseRow {
             Compare the address in the message with the egress address you expect; then allow it, or go through the private \
             endpoint. A change takes up to five minutes.
             """,
+        hints: [
+            .only(
+                """
+                If the message names an address, compare it with the egress address you expect; if it names none, the subnet has a service \
+                endpoint and the server no rule for it. Allow it, or go through the private endpoint; up to five minutes until it counts.
+                """, for: .azuresql)
+        ],
         remedies: [
             .look(
                 "az postgres flexible-server firewall-rule list -g \(word: .resourceGroup) --server-name \(word: .server) -o table",
                 for: .postgresql),
             .look("az mysql flexible-server firewall-rule list -g \(word: .resourceGroup) -n \(word: .server) -o table", for: .mysql),
             .look("az sql server firewall-rule list -g \(word: .resourceGroup) -s \(word: .server) -o table", for: .azuresql),
+            .look("az sql server vnet-rule list -g \(word: .resourceGroup) -s \(word: .server) -o table", for: .azuresql).notKnowing(
+                .clientIP),
             .widens(
                 """
                 az postgres flexible-server firewall-rule create -g \(word: .resourceGroup) --server-name \(word: .server) \
@@ -199,7 +214,15 @@ extension CauseRow {
                 az sql server firewall-rule create -g \(word: .resourceGroup) -s \(word: .server) -n allow-agent \
                 --start-ip-address \(word: .clientIP) --end-ip-address \(word: .clientIP)
                 """,
-                for: .azuresql),
+                for: .azuresql
+            ).knowing(.clientIP),
+            .widens(
+                """
+                az sql server vnet-rule create -g \(word: .resourceGroup) -s \(word: .server) -n allow-agent --vnet-name \
+                \(word: .network) --subnet \(word: .subnet)
+                """,
+                for: .azuresql
+            ).notKnowing(.clientIP),
         ],
         next: ["whether the name should have led to a private address", "whether the NAT's public address changed since it last worked"])
 

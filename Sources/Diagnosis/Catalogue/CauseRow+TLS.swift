@@ -20,7 +20,11 @@ extension CauseRow {
             .look("openssl s_client -starttls mysql -connect \(word: .host):\(word: .port) -brief", for: .mysql),
             .look("nslookup \(word: .host)"),
         ],
-        next: ["what answers at that address: peer_not_database", "a proxy or pooler between agent and server"])
+        next: [
+            "what answers at that address: peer_not_database",
+            .only("a proxy or pooler between agent and server", for: .postgresql), .only("a proxy between agent and server", for: .mysql),
+            .only("a proxy between agent and server", for: .azuresql),
+        ])
 
     static let tlsUntrustedIssuer = CauseRow(
         .tls, retry: .no,
@@ -29,6 +33,7 @@ extension CauseRow {
         remedies: [
             .look("openssl s_client -starttls postgres -connect \(word: .host):\(word: .port) -showcerts", for: .postgresql),
             .look("openssl s_client -starttls mysql -connect \(word: .host):\(word: .port) -showcerts", for: .mysql),
+            .look("openssl s_client -alpn tds/8.0 -connect \(word: .host):\(word: .port) -showcerts", for: .azuresql),
             .look("nslookup \(word: .host)"),
             .repair("apt-get update && apt-get install -y --only-upgrade ca-certificates"),
         ],
@@ -53,6 +58,7 @@ extension CauseRow {
         remedies: [
             .look("openssl s_client -starttls postgres -connect \(word: .host):\(word: .port) -brief", for: .postgresql),
             .look("openssl s_client -starttls mysql -connect \(word: .host):\(word: .port) -brief", for: .mysql),
+            .look("openssl s_client -alpn tds/8.0 -connect \(word: .host):\(word: .port) -brief", for: .azuresql),
             .look("nslookup \(word: .host)"), .look("grep -n database /etc/hosts"),
         ],
         next: [
@@ -73,7 +79,7 @@ extension CauseRow {
             .look(
                 "az mysql flexible-server parameter show -g \(word: .resourceGroup) -s \(word: .server) -n tls_version --query value",
                 for: .mysql),
-            .look("az sql server show -g \(word: .resourceGroup) -n \(word: .server) --query minimalTlsVersion", for: .azuresql),
+            .look("az sql server show -g \(word: .resourceGroup) -n \(word: .server) --query minimalTlsVersion -o tsv", for: .azuresql),
             .repair(
                 """
                 az postgres flexible-server parameter set -g \(word: .resourceGroup) -s \(word: .server) -n \
@@ -86,6 +92,9 @@ extension CauseRow {
                 -v TLSv1.2,TLSv1.3  # takes a restart
                 """,
                 for: .mysql),
+            .widens(
+                "az sql server update -g \(word: .resourceGroup) -n \(word: .server) --minimal-tls-version 1.2  # lets TLS 1.2 in again",
+                for: .azuresql),
         ],
         next: ["FIPS mode or crypto policy of the agent's host", "a middlebox that ends TLS"])
 

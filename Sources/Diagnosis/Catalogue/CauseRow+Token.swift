@@ -69,7 +69,7 @@ extension CauseRow {
                 "az identity show -g \(word: .resourceGroup) -n \(word: .identityName) --query \"[clientId,principalId]\" -o tsv"),
         ],
         next: [
-            "app id and object id of the token against the database's role",
+            "app id and object id of the token against the principal in the database",
             "a system-assigned identity that was switched on later and now answers first",
         ])
 
@@ -118,7 +118,9 @@ extension CauseRow {
         hint: "Tenant and client id do not belong together, or the resource is misspelt or of another cloud.",
         remedies: [
             .look("az ad sp show --id \(word: .clientID) --query \"[displayName,appOwnerOrganizationId,accountEnabled]\" -o tsv"),
-            .look("az cloud show --query endpoints.ossrdbmsResourceId -o tsv"),
+            .look("az cloud show --query endpoints.ossrdbmsResourceId -o tsv", for: .postgresql),
+            .look("az cloud show --query endpoints.ossrdbmsResourceId -o tsv", for: .mysql),
+            .look("az cloud show --query suffixes.sqlServerHostname -o tsv  # the resource without the server's name", for: .azuresql),
         ],
         next: ["cloud of the configuration: public, usgovernment, china", "a resource that still ends in /.default"])
 
@@ -153,6 +155,12 @@ extension CauseRow {
         .token, retry: .no,
         means: "The token is for another resource than this database.",
         hint: "PostgreSQL and MySQL take tokens for ossrdbms-aad, Azure SQL those for database.windows.net, each of its own cloud.",
+        hints: [
+            .only("MySQL takes tokens for ossrdbms-aad of its own cloud, and none that is for Azure SQL or Azure itself.", for: .mysql),
+            .only(
+                "Azure SQL takes tokens for database.windows.net (in public Azure), and none that is for other databases or Azure itself.",
+                for: .azuresql),
+        ],
         remedies: [
             .look("agent token \(word: .identity)"),
             .look("az account get-access-token --resource \(word: .resource) --query expiresOn -o tsv"),
@@ -177,8 +185,16 @@ extension CauseRow {
         .token, retry: .no,
         means: "The token comes from another tenant than the server's.",
         hint: "A managed identity gets tokens of its own tenant only: either the server or the identity belongs elsewhere.",
+        hints: [
+            .only(
+                """
+                A managed identity gets tokens of its own tenant only: either the server or the identity belongs elsewhere. A server without \
+                Entra administrator says the same.
+                """, for: .azuresql)
+        ],
         remedies: [
             .look("az account show --query tenantId -o tsv"),
+            .look("az sql server ad-admin list -g \(word: .resourceGroup) -s \(word: .server) -o table  # empty: none", for: .azuresql),
             .look("az account get-access-token --tenant \(word: .tenant) --resource \(word: .resource) --query tenant -o tsv"),
             .look("agent token \(word: .identity)"),
         ],
@@ -209,7 +225,12 @@ extension CauseRow {
         .token, retry: .no,
         means: "The token is longer than something on the way takes.",
         hint: "Many groups make a token long: go to port 5432 instead of PgBouncer, or use an identity with few groups.",
-        hints: [.only("Many groups make a token long: use an identity with few groups.", for: .mysql)],
+        hints: [
+            .only("Many groups make a token long: use an identity with few groups.", for: .mysql),
+            .only(
+                "Many groups make a token long: Azure SQL refuses who is in more than 2048. Use an identity with few groups.",
+                for: .azuresql),
+        ],
         remedies: [
             .look("agent token \(word: .identity)"),
             .look("az ad sp show --id \(word: .clientID) --query id -o tsv"),

@@ -51,6 +51,7 @@ extension FindingCode {
                 remedies: [
                     .look("SELECT rolname, rolsuper FROM pg_roles WHERE rolname = \(literal: .user);", for: .postgresql),
                     .look("SELECT * FROM pgaadauth_list_principals(false);  -- in database postgres", for: .postgresql),
+                    .look("SELECT USER_NAME();  -- dbo: the server's admin, or the owner of the database", for: .azuresql),
                     .look("agent config check"),
                 ],
                 next: ["whether the application itself logs in as the administrator"])
@@ -66,6 +67,12 @@ extension FindingCode {
                         """,
                         for: .postgresql),
                     .look("SHOW GRANTS FOR \(literal: .user)@'%';", for: .mysql),
+                    .look(
+                        """
+                        SELECT USER_NAME(role_principal_id) AS role, USER_NAME(member_principal_id) AS member FROM \
+                        sys.database_role_members;  -- as admin: also what it is in by way of another role
+                        """,
+                        for: .azuresql),
                     .look("agent config check"),
                 ],
                 next: ["who else has the right through the same role or PUBLIC", "whether the application needs it after all"])
@@ -76,7 +83,13 @@ extension FindingCode {
                 remedies: [
                     .look(
                         "SELECT schemaname, tablename, policyname, roles, cmd, qual FROM pg_policies;  -- who reaches which rows",
-                        for: .postgresql)
+                        for: .postgresql),
+                    .look(
+                        """
+                        SELECT OBJECT_NAME(target_object_id) AS object, predicate_type_desc, operation_desc, predicate_definition FROM \
+                        sys.security_predicates;  -- as admin
+                        """,
+                        for: .azuresql),
                 ],
                 next: [
                     "whether the application sets what the policies look at, such as a tenant", "who owns the table: owners see all rows",

@@ -29,6 +29,7 @@ package enum Placeholder: String, Sendable, Hashable, CaseIterable {
     /// The private zone that belongs to the host name.
     case zone
     case network = "virtual_network"
+    case subnet
     case securityGroup = "network_security_group"
     case object, schema
     case caFile = "ca_file"
@@ -45,10 +46,14 @@ package enum Quoting: Sendable, Hashable {
     case identifier
     /// A database in a MySQL grant, in backticks; it is a pattern there, so its wildcards are escaped.
     case backtick
+    /// An identifier of SQL Server, in brackets.
+    case bracket
     /// A string of SQL, in single quotes.
     case literal
     /// A GUID without quotes; anything else stays unknown.
     case guid
+    /// A GUID as the SID that SQL Server makes of it: a binary constant.
+    case sid
 }
 
 /// The text of a remedy with its gaps: `"az … -n \(word: .server)"`.
@@ -75,6 +80,8 @@ package struct RemedyText: Sendable, Hashable, ExpressibleByStringInterpolation 
         package mutating func appendInterpolation(word gap: Placeholder) { segments.append(.gap(gap, .word)) }
         package mutating func appendInterpolation(identifier gap: Placeholder) { segments.append(.gap(gap, .identifier)) }
         package mutating func appendInterpolation(backtick gap: Placeholder) { segments.append(.gap(gap, .backtick)) }
+        package mutating func appendInterpolation(bracket gap: Placeholder) { segments.append(.gap(gap, .bracket)) }
+        package mutating func appendInterpolation(sid gap: Placeholder) { segments.append(.gap(gap, .sid)) }
         package mutating func appendInterpolation(literal gap: Placeholder) { segments.append(.gap(gap, .literal)) }
         package mutating func appendInterpolation(guid gap: Placeholder) { segments.append(.gap(gap, .guid)) }
     }
@@ -97,6 +104,15 @@ package struct RemedyTemplate: Sendable, Hashable {
     package var engine: Engine?
     /// The source of tokens it is for; nil for all.
     package var source: TokenSourceKind?
+    /// Offered only where this is known, or only where it is not.
+    private var need: (gap: Placeholder, isKnown: Bool)?
+
+    package static func == (a: Self, b: Self) -> Bool {
+        a.kind == b.kind && a.text == b.text && a.engine == b.engine && a.source == b.source && a.need?.gap == b.need?.gap
+            && a.need?.isKnown == b.need?.isKnown
+    }
+
+    package func hash(into hasher: inout Hasher) { hasher.combine(text) }
 
     init(_ kind: Remedy.Kind, _ text: RemedyText, _ engine: Engine?, _ source: TokenSourceKind?) {
         self.kind = kind
@@ -118,9 +134,23 @@ package struct RemedyTemplate: Sendable, Hashable {
         Self(.destroys, text, engine, source)
     }
 
+    /// The same, offered only where the value is known: without it another remedy is the right one.
+    func knowing(_ gap: Placeholder) -> Self { needing((gap, true)) }
+    func notKnowing(_ gap: Placeholder) -> Self { needing((gap, false)) }
+
+    private func needing(_ need: (Placeholder, Bool)) -> Self {
+        var copy = self
+        copy.need = need
+        return copy
+    }
+
     /// Whether it fits a failure of this product and this source; an unknown side fits everything.
-    package func applies(to engine: Engine?, source: TokenSourceKind?) -> Bool {
-        (self.engine == nil || engine == nil || self.engine == engine) && (self.source == nil || source == nil || self.source == source)
+    /// - Parameter values: what is known; nil while nothing particular is spoken of.
+    package func applies(to engine: Engine?, source: TokenSourceKind?, values: RemedyValues? = nil) -> Bool {
+        guard self.engine == nil || engine == nil || self.engine == engine else { return false }
+        guard self.source == nil || source == nil || self.source == source else { return false }
+        guard let need, let values else { return true }
+        return (values[need.gap]?.isEmpty == false) == need.isKnown
     }
 
     package func filled(from values: RemedyValues) -> Remedy { Remedy(kind, text.filled(from: values)) }
@@ -132,7 +162,13 @@ extension Quoting {
         let clean = value.map(Redactor.scrub) ?? ""
         switch self {
         case _ where clean.isEmpty:
-            return self == .identifier ? "\"\(gap)\"" : self == .literal ? "'\(gap)'" : self == .backtick ? "`\(gap)`" : gap
+            return switch self {
+            case .identifier: "\"\(gap)\""
+            case .literal: "'\(gap)'"
+            case .backtick: "`\(gap)`"
+            case .bracket: "[\(gap)]"
+            case .word, .guid, .sid: gap
+            }
         case .word:
             // Quotes do not stop a word that starts with a dash from being read as an option.
             if clean.utf8.first == UInt8(ascii: "-") { return gap }
@@ -141,6 +177,8 @@ extension Quoting {
         case .identifier: return "\"" + Self.replacing(UInt8(ascii: "\""), in: clean, by: "\"\"") + "\""
         case .backtick: return GrantSet.identifier(MySQLRemedies.pattern(clean))
         case .literal: return "'" + Self.replacing(UInt8(ascii: "'"), in: clean, by: "''") + "'"
+        case .bracket: return AzureSQLRemedies.identifier(clean)
+        case .sid: return Self.sid(clean) ?? gap
         case .guid: return clean.utf8.count == 36 && clean.utf8.allSatisfy(Self.isGUID) ? clean : gap
         }
     }
@@ -162,6 +200,25 @@ extension Quoting {
             true
         default: false
         }
+    }
+
+    /// **Source**: Microsoft Learn, uniqueidentifier converted to binary: the first three groups have their bytes in reverse.
+    static func sid(_ guid: String) -> String? {
+        let groups = guid.split(separator: "-", omittingEmptySubsequences: false)
+        guard groups.map(\.utf8.count) == [8, 4, 4, 4, 12] else { return nil }
+        var text = "0x"
+        for (index, group) in groups.enumerated() {
+            var bytes: [String] = []
+            var rest = group[...]
+            while !rest.isEmpty {
+                let byte = rest.prefix(2)
+                guard byte.utf8.allSatisfy({ isGUID($0) }) else { return nil }
+                bytes.append(byte.uppercased())
+                rest = rest.dropFirst(2)
+            }
+            text += (index < 3 ? bytes.reversed() : bytes).joined()
+        }
+        return text
     }
 
     private static func replacing(_ byte: UInt8, in text: String, by replacement: String) -> String {

@@ -34,6 +34,8 @@ package struct RemedyValues: Sendable, Hashable {
         values[.user] = target.user
         values[.resource] = cloud.resourceURI(target.engine.resource)
         values[.caFile] = target.caFile
+        // In Azure SQL the user is named like the identity.
+        if target.engine == .azuresql, let user = target.user { values[.identityName] = user }
         let suffix = target.host.drop { $0 != "." }.dropFirst()
         if suffix.contains(".database.") || suffix.hasPrefix("database.") { values[.zone] = "privatelink.\(suffix)" }
     }

@@ -1,7 +1,8 @@
 // When an incident opens and closes: a pure state machine for one check, in the words of the rules.
 //
 // Opens after two failures in a row, after one when its cause is not transient. Closes after two successes in a row. A new cause keeps it
-// open. Nothing opens while the caller says so (the first minute of the service), but failures of that time count as the first ones.
+// open. Nothing opens while the caller says so (the first minute of the service), but failures of that time count as the first ones; when
+// logins rest after them, the next probe opens the incident, although it does not log in.
 //
 // Of a database that may sleep most probes stop before the login. They count as successes where no login has failed, or one has worked since:
 // otherwise an incident of the network would last until the next login of the budget but one, and for ever where nobody logs in.
@@ -58,17 +59,24 @@ package struct IncidentTracker: Sendable, Hashable {
         if case .open(let incident) = state { incident } else { nil }
     }
 
-    /// Takes an observation into account; what stopped on purpose says nothing about failing, and what was under way already when the
-    /// last one started says nothing new.
+    /// Takes an observation into account; what stopped on purpose neither fails nor mends, and what was under way already when the last
+    /// one started says nothing new.
     /// - Parameter mayOpen: false in the first minute of the service.
     package mutating func apply(_ observation: Observation, mayOpen: Bool) -> Step? {
-        let span = observation.span
         let isSleep = observation.outcome == .partial(.asleep)
-        guard !observation.isPartial || isSleep, !(last.map { span.isOlder(than: $0) } ?? false) else { return nil }
+        if observation.isPartial, !isSleep { return confirmed(mayOpen: mayOpen) }
+        let span = observation.span
+        guard !(last.map { span.isOlder(than: $0) } ?? false) else { return nil }
         let isNext = !(last.map { span.overlaps($0) } ?? false)
         last = span
         if let failure = observation.failure { return failed(failure, observation.started, isNext: isNext, mayOpen: mayOpen) }
         return succeeded(observation.started, isNext: isNext, hasLogin: !isSleep)
+    }
+
+    /// A login that rests will not show for minutes what the last ones have shown.
+    private mutating func confirmed(mayOpen: Bool) -> Step? {
+        guard case .suspected(let incident) = state, let cause = incident.causes.last?.cause else { return nil }
+        return suspect(incident, cause, mayOpen: mayOpen)
     }
 
     /// Takes up an incident that an earlier run of the service left open.
@@ -119,14 +127,14 @@ package struct IncidentTracker: Sendable, Hashable {
             return isNew ? .causeAdded(incident) : .continued(incident)
         case .suspected(var incident):
             _ = incident.add(failure, started: started)
-            return suspect(incident, failure, mayOpen: mayOpen)
+            return suspect(incident, failure.cause, mayOpen: mayOpen)
         case .quiet:
-            return suspect(Incident(check: check, failure: failure, started: started), failure, mayOpen: mayOpen)
+            return suspect(Incident(check: check, failure: failure, started: started), failure.cause, mayOpen: mayOpen)
         }
     }
 
-    private mutating func suspect(_ incident: Incident, _ failure: Failure, mayOpen: Bool) -> Step? {
-        guard mayOpen, failuresInRow >= 2 || !failure.cause.isTransient else {
+    private mutating func suspect(_ incident: Incident, _ cause: Cause, mayOpen: Bool) -> Step? {
+        guard mayOpen, failuresInRow >= 2 || !cause.isTransient else {
             state = .suspected(incident)
             return nil
         }

@@ -49,7 +49,8 @@ package enum PrivilegeGrammar {
     ]
 
     /// What stands behind `on:`.
-    /// - Parameter engine: MySQL keeps a bare name as it is written; to the others it is the same in any case.
+    /// - Parameter engine: MySQL and SQL Server keep a bare name as it is written, and compare it as the server's setting or the database's
+    ///   collation says; to PostgreSQL it is the same in any case.
     package static func object(_ text: String, for engine: Engine = .postgresql) -> Result<PrivilegeObject, Problem> {
         guard text.utf8.count <= 1024 else { return .failure(Problem("is longer than 1024 bytes")) }
         do {
@@ -176,18 +177,27 @@ package enum PrivilegeGrammar {
         private mutating func name(_ what: String, _ example: String) throws(Problem) -> String {
             let name: String
             switch rest.popFirst() {
-            case .word(let word) where engine == .mysql: name = word
+            case .word(let word) where engine != .postgresql: name = word
             case .word(let word): name = String(String.UnicodeScalarView(word.unicodeScalars.map(PrivilegeGrammar.folded)))
             case .quoted(let quoted): name = quoted
             default: throw Problem("the name of the \(what) is missing, as in \(example)")
             }
             guard !name.isEmpty else { throw Problem("the name of the \(what) is empty") }
+            switch engine {
+            case .postgresql:
+                guard name.utf8.count <= 63 else {
+                    throw Problem("the name of the \(what) is longer than the 63 bytes that PostgreSQL keeps")
+                }
             // Source: MySQL documentation, "Identifier Length Limits".
-            guard engine != .mysql || name.unicodeScalars.count <= 64 else {
-                throw Problem("the name of the \(what) is longer than the 64 characters that MySQL takes")
-            }
-            guard engine == .mysql || name.utf8.count <= 63 else {
-                throw Problem("the name of the \(what) is longer than the 63 bytes that PostgreSQL keeps")
+            case .mysql:
+                guard name.unicodeScalars.count <= 64 else {
+                    throw Problem("the name of the \(what) is longer than the 64 characters that MySQL takes")
+                }
+            // Source: Microsoft Learn, "Database identifiers": sysname is nvarchar(128).
+            case .azuresql:
+                guard name.utf16.count <= 128 else {
+                    throw Problem("the name of the \(what) is longer than the 128 characters that SQL Server takes")
+                }
             }
             return name
         }
@@ -195,7 +205,8 @@ package enum PrivilegeGrammar {
         private mutating func qualified(_ what: String) throws(Problem) -> (String, String) {
             let first = try name(what, "\(what) sales.orders")
             guard rest.first == .dot else {
-                throw Problem("the schema is missing, as in \(what) public.\(SQLText.identifierWhereNeeded(first))")
+                let example = engine == .azuresql ? "dbo" : engine == .mysql ? "sales" : "public"
+                throw Problem("the schema is missing, as in \(what) \(example).\(SQLText.identifierWhereNeeded(first))")
             }
             rest.removeFirst()
             let second = try name(what, "\(what) sales.orders")

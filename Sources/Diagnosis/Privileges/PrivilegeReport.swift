@@ -13,12 +13,14 @@ package struct PrivilegeRow: Sendable, Hashable, JSONRepresentable {
         case future
         /// Required, there, and subject to row-level security; the rights are those for which no policy lets any row through.
         case filtered
+        /// The server gave no verdict on it.
+        case unknown
 
         /// Whether the rule does not hold because of it.
         package var isBreach: Bool {
             switch self {
             case .missing, .absent, .held: true
-            case .future, .filtered: false
+            case .future, .filtered, .unknown: false
             }
         }
     }
@@ -32,8 +34,10 @@ package struct PrivilegeRow: Sendable, Hashable, JSONRepresentable {
     package var owner: String?
     /// **Shape**: words of SQL, in the order of the rule.
     package var rights: [String]
-    /// How a denied right was obtained.
+    /// How a denied right was obtained, or by what a required one is taken away.
     package var way: String?
+    /// The same as the catalog has it, where statements are written from it (Azure SQL).
+    package var sources: [AzureSQLSource] = []
     /// Objects of the same kind of trouble in this entry, this one included.
     package var total: Int
     /// Those of them that have the same owner.
@@ -105,6 +109,8 @@ package struct PrivilegeReport: Sendable, Hashable, JSONRepresentable {
     package var engine: Engine
     /// Roles that were granted and are not active, where that makes a difference (MySQL).
     package var inactiveRoles: [String]
+    /// Groups through which a session came in that has no user of its own; nil where it has one (Azure SQL).
+    package var groups: [String]?
 
     package struct Entry: Sendable, Hashable, JSONRepresentable {
         package var label: String
@@ -121,6 +127,8 @@ package struct PrivilegeReport: Sendable, Hashable, JSONRepresentable {
 
         /// Whether the rule held. What only threatens objects to come, or hides rows, does not break it.
         package var isPassed: Bool { !rows.contains { $0.kind.isBreach } }
+        /// Whether the server gave a verdict. A broken rule is broken whatever else is not known.
+        package var isDecided: Bool { !isPassed || !rows.contains { $0.kind == .unknown } }
         /// Objects that break the rule, also those that are not named.
         package var broken: Int {
             // Rows of one kind and sort come from one branch and carry the same total.
@@ -134,7 +142,8 @@ package struct PrivilegeReport: Sendable, Hashable, JSONRepresentable {
 
         package var json: JSON {
             [
-                "name": label, "demand": demand, "rule": Redactor.scrub(rule.description), "passed": isPassed, "broken": broken,
+                "name": label, "demand": demand, "rule": Redactor.scrub(rule.description), "passed": isDecided ? isPassed : nil,
+                "broken": broken,
                 "objects": rows,
             ]
         }
@@ -177,10 +186,12 @@ package struct PrivilegeReport: Sendable, Hashable, JSONRepresentable {
         self.init(role: role, administrator: administrator, entries: administrator == nil ? entries : [])
     }
 
-    /// The series of the metric: one per label in use, true when every entry of that label held. Empty without a verdict.
+    /// The series of the metric: one per label in use, true when every entry of that label held. Empty without a verdict; a label of which an
+    /// entry is not known has none unless another entry is broken.
     package var verdicts: [(label: String, isPassed: Bool)] {
         guard problem == nil, administrator == nil else { return [] }
-        return entries.reduce(into: [(label: String, isPassed: Bool)]()) { verdicts, entry in
+        let open = Set(entries.filter { !$0.isDecided }.map(\.label)).subtracting(entries.filter { !$0.isPassed }.map(\.label))
+        return entries.filter { !open.contains($0.label) }.reduce(into: [(label: String, isPassed: Bool)]()) { verdicts, entry in
             if let known = verdicts.firstIndex(where: { $0.label == entry.label }) {
                 verdicts[known].isPassed = verdicts[known].isPassed && entry.isPassed
             } else {
@@ -201,7 +212,8 @@ package struct PrivilegeReport: Sendable, Hashable, JSONRepresentable {
             "role": Redactor.scrub(role), "administrator": administrator,
             "entries": entries.map { entry -> JSON in
                 [
-                    "name": entry.label, "demand": entry.demand, "passed": entry.isPassed, "rule": Redactor.scrub(entry.rule.description),
+                    "name": entry.label, "demand": entry.demand, "passed": entry.isDecided ? entry.isPassed : nil,
+                    "rule": Redactor.scrub(entry.rule.description),
                     "objects": entry.rows.map { row -> JSON in
                         .string(Redactor.scrub("\(row.kind.rawValue) \(row.rights.joined(separator: ", ")) \(row.object)"))
                     },

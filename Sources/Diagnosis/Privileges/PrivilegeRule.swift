@@ -49,8 +49,8 @@ package struct PrivilegeRule: Sendable, Hashable {
     }
 }
 
-/// What rights are about. Names are exact: what is not quoted in the file is already folded to lower case, as SQL does; for MySQL it is as
-/// it was written, and the server's setting decides (``NameCase``).
+/// What rights are about. Names are exact: what is not quoted in the file is already folded to lower case for PostgreSQL, as SQL does; for
+/// MySQL and Azure SQL it is as it was written, and the server's setting (``NameCase``) or the database's collation decides.
 package enum PrivilegeObject: Sendable, Hashable {
     /// The login itself: its attributes.
     case role

@@ -1,75 +1,123 @@
 // Statements for Azure SQL that give or take rights, with the real names filled in.
+//
+// A statement names the place where the row lives: a DENY on the schema is not lifted by a REVOKE on the table.
 
 enum AzureSQLRemedies {
-    /// A DENY has to go before a grant can work.
-    static func grants(_ rows: [PrivilegeRow], _ report: PrivilegeReport) -> [Remedy] {
-        var texts: [String] = []
-        for row in rows where row.kind == .missing {
-            guard let words = permissions(row) else { continue }
-            if row.way?.hasPrefix("DENY") == true {
-                texts.append("REVOKE \(words) ON \(place(row)) FROM <who is denied it>;  -- \(Redactor.scrub(row.way ?? ""))")
-            }
-            texts.append(
-                row.sort == "database" || row.sort == "role"
-                    ? "GRANT \(words) TO \(user(report));" : "GRANT \(words) ON \(place(row)) TO \(user(report));")
+    /// What denies a right has to go before a grant can work.
+    static func grants(_ entries: [PrivilegeReport.Entry], _ report: PrivilegeReport) -> [Remedy] {
+        var lifts: [String] = []
+        var grants: [String] = []
+        for (entry, row) in entries.flatMap({ entry in entry.rows.map { (entry, $0) } }) where row.kind == .missing {
+            for source in row.sources { if let text = lift(source, row, report) { lifts.append(text) } }
+            let isDenied = !row.sources.isEmpty
+            grants += grant(row, entry.rule.object.kind, report, isDenied ? "has no effect while something denies it" : nil)
         }
-        return remedies(.widens, texts)
+        return remedies(.widens, lifts + grants)
     }
 
-    static func future(_ rows: [PrivilegeRow], _ report: PrivilegeReport) -> [Remedy] {
-        remedies(.widens, rows.compactMap { row in permissions(row).map { "GRANT \($0) ON \(place(row)) TO \(user(report));" } })
+    static func future(_ rows: [(PrivilegeReport.Entry, PrivilegeRow)], _ report: PrivilegeReport) -> [Remedy] {
+        remedies(.widens, rows.flatMap { entry, row in grant(row, entry.rule.object.kind, report, nil) })
     }
 
-    /// Only what was given to the user itself; what comes through a role is taken by leaving the role.
+    /// Each right is taken where it comes from; nothing is offered where that is not visible.
     static func revokes(_ rows: [PrivilegeRow], _ report: PrivilegeReport) -> [Remedy] {
-        remedies(
-            .destroys,
-            rows.compactMap { row in
-                guard let words = permissions(row), let way = row.way else { return nil }
-                if way == "direct grant" {
-                    return row.sort == "database" || row.sort == "role"
-                        ? "REVOKE \(words) FROM \(user(report));" : "REVOKE \(words) ON \(place(row)) FROM \(user(report));"
-                }
-                let roles = way.split(separator: ",").map { $0.drop { $0 == " " } }
-                guard roles.count == 1, let role = roles.first, role.hasPrefix("role ") else { return nil }
-                return "ALTER ROLE \(identifier(String(role.dropFirst(5)))) DROP MEMBER \(user(report));"
-            })
+        remedies(.destroys, rows.flatMap { row in row.sources.compactMap { revoke($0, row, report) } })
     }
 
-    private static func permissions(_ row: PrivilegeRow) -> String? {
-        let kind: PrivilegeObject.Kind =
-            switch row.sort {
-            case "role": .role
-            case "database": .database
-            case "sequence": .sequence
-            case "function": .function
-            // Rights of tables are given on their schema as well.
-            case "schema":
-                row.rights.contains { ["USAGE", "CREATE"].contains($0) } ? .schema : row.rights == ["EXECUTE"] ? .function : .table
-            default: .table
+    // MARK: Statements
+
+    private static func grant(_ row: PrivilegeRow, _ kind: PrivilegeObject.Kind, _ report: PrivilegeReport, _ note: String?) -> [String] {
+        let words = permissions(row, kind)
+        guard !words.isEmpty else { return [] }
+        var notes = [note, report.groups == nil ? nil : "the group, so for all its members"].compactMap { $0 }
+        // Sequences and functions that give rows have no permission of their own on a schema: it is the one of the tables.
+        if row.sort == "schema", kind == .sequence, words.contains("UPDATE") { notes.append("opens the schema's tables too") }
+        if row.sort == "schema", kind == .function, words.contains("SELECT") { notes.append("SELECT opens the schema's tables too") }
+        return [
+            "GRANT \(words.joined(separator: ", "))\(place(row)) TO \(grantee(report));"
+                + (notes.isEmpty ? "" : "  -- \(notes.joined(separator: "; "))")
+        ]
+    }
+
+    private static func lift(_ source: AzureSQLSource, _ row: PrivilegeRow, _ report: PrivilegeReport) -> String? {
+        switch source.kind {
+        case .deny:
+            guard let permission = source.permission, let place = place(source.scope, row) else { return nil }
+            return
+                "REVOKE \(permission)\(place) FROM \(identifier(source.principal));  -- lifts the DENY\(source.isSelf ? "" : " for all who have it through \(identifier(source.principal))")"
+        case .role where source.isDirect:
+            return "ALTER ROLE \(identifier(source.principal)) DROP MEMBER \(grantee(report));  -- this role denies it, whatever is granted"
+        case .role, .grant, .owner: return nil
+        }
+    }
+
+    private static func revoke(_ source: AzureSQLSource, _ row: PrivilegeRow, _ report: PrivilegeReport) -> String? {
+        switch source.kind {
+        case .grant:
+            // A role that the user can leave: then the others keep what they have.
+            if !source.isSelf, source.isDirect, !source.isGroup, source.principal.lowercased() != "public" {
+                return "ALTER ROLE \(identifier(source.principal)) DROP MEMBER \(grantee(report));  -- takes all that comes with that role"
             }
+            guard let permission = source.permission, let place = place(source.scope, row) else { return nil }
+            let whose = source.isSelf ? nil : "takes it from all who have it through \(identifier(source.principal))"
+            let where_ = source.scope == scope(row) ? nil : "on the whole \(source.scope == .database ? "database" : "schema")"
+            let notes = [whose, where_].compactMap { $0 }.joined(separator: ", ")
+            return "REVOKE \(permission)\(place) FROM \(identifier(source.principal))\(source.isGrantable ? " CASCADE" : "");"
+                + (notes.isEmpty ? "" : "  -- \(notes)")
+        case .role where source.isDirect:
+            return "ALTER ROLE \(identifier(source.principal)) DROP MEMBER \(grantee(report));  -- takes all that comes with that role"
+        case .owner:
+            switch source.scope {
+            case .object:
+                return "ALTER AUTHORIZATION\(place(row)) TO SCHEMA OWNER;  -- grants on it are lost"
+            case .schema:
+                return "ALTER AUTHORIZATION ON SCHEMA::\(identifier(row.schema ?? "")) TO [dbo];  -- grants on it are lost"
+            case .database: return nil
+            }
+        case .role, .deny: return nil
+        }
+    }
+
+    // MARK: Parts
+
+    /// - Parameter kind: of the rule: a schema in the verdict stands for all of its tables, sequences or functions.
+    private static func permissions(_ row: PrivilegeRow, _ kind: PrivilegeObject.Kind) -> [String] {
         var words: [String] = []
         for word in row.rights {
             guard let right = PrivilegeRight(rawValue: word.lowercased()), let permission = AzureSQLPrivileges.permission(right, on: kind)
-            else {
-                continue
-            }
+            else { continue }
             // Any right at all makes a schema usable; the least of them shows what is there.
             let name = permission == "ANY" ? "VIEW DEFINITION" : permission
             if !words.contains(name) { words.append(name) }
         }
-        return words.isEmpty ? nil : words.joined(separator: ", ")
+        return words
     }
 
-    private static func place(_ row: PrivilegeRow) -> String {
+    private static func scope(_ row: PrivilegeRow) -> AzureSQLSource.Scope {
         switch row.sort {
-        case "schema": "SCHEMA::\(identifier(row.schema ?? ""))"
-        case "database", "role": "DATABASE::\(identifier(row.name ?? ""))"
-        default: "OBJECT::\(identifier(row.schema ?? "")).\(identifier(row.name ?? ""))"
+        case "database", "role": .database
+        case "schema": .schema
+        default: .object
         }
     }
 
-    private static func user(_ report: PrivilegeReport) -> String { identifier(report.role) }
+    /// ` ON SCHEMA::[sales]`; nothing for the database, which is the one the statement is run in.
+    private static func place(_ scope: AzureSQLSource.Scope, _ row: PrivilegeRow) -> String? {
+        switch scope {
+        case .database: ""
+        case .schema: row.schema.map { " ON SCHEMA::\(identifier($0))" }
+        case .object:
+            row.schema.flatMap { schema in row.name.map { " ON OBJECT::\(identifier(schema)).\(identifier($0))" } }
+        }
+    }
+
+    private static func place(_ row: PrivilegeRow) -> String { place(scope(row), row) ?? "" }
+
+    /// Who can be granted something: the user, or the group through which a session without a user came in.
+    private static func grantee(_ report: PrivilegeReport) -> String {
+        guard let groups = report.groups else { return identifier(report.role) }
+        return groups.first.map(identifier) ?? "[<the group it comes in through>]"
+    }
 
     /// **Source**: Microsoft Learn, "Database identifiers": a closing bracket inside is doubled.
     static func identifier(_ name: String) -> String {

@@ -28,7 +28,7 @@ enum PrivilegeFindings {
                 finding(
                     Cause.privilegeMissing.rawValue, row.severity,
                     "\(role) lacks \(listed(objects, of: missing.reduce(0) { $0 + $1.broken })). The login works and the check stays up."
-                        + inactive(report),
+                        + inactive(report) + throughGroup(report),
                     rows.map(evidence), row.hint(engine: report.engine, source: nil),
                     looks(row.remedies, report.engine, values)
                         + grants(rows, missing, report), row.next(engine: report.engine, source: nil)))
@@ -68,7 +68,22 @@ enum PrivilegeFindings {
                         + revokes(rows, report),
                     row.next))
         }
-        return findings + rowSecurity(report, values)
+        return findings + undecided(report, values) + rowSecurity(report, values)
+    }
+
+    /// What the server would not judge is neither passed nor missing.
+    private static func undecided(_ report: PrivilegeReport, _ values: RemedyValues) -> [Finding] {
+        let rows = report.entries.flatMap(\.rows).filter { $0.kind == .unknown }
+        guard !rows.isEmpty else { return [] }
+        let row = Cause.queryFailed.row
+        let objects = distinct(rows.map { "\($0.rights.joined(separator: ", ")) on \($0.object)" })
+        return [
+            finding(
+                Cause.queryFailed.rawValue, .warning,
+                "The server gives no verdict on \(listed(objects, of: objects.count)), so these rights count neither as held nor as missing.",
+                rows.map(evidence), row.hint(engine: report.engine, source: nil), looks(row.remedies, report.engine, values),
+                row.next(engine: report.engine, source: nil))
+        ]
     }
 
     // MARK: Statements, in the words of the engine
@@ -77,7 +92,7 @@ enum PrivilegeFindings {
         switch report.engine {
         case .postgresql: grants(rows, missing, report.role)
         case .mysql: MySQLRemedies.grants(rows, report)
-        case .azuresql: AzureSQLRemedies.grants(rows, report)
+        case .azuresql: AzureSQLRemedies.grants(missing, report)
         }
     }
 
@@ -85,7 +100,7 @@ enum PrivilegeFindings {
         switch report.engine {
         case .postgresql: distinct(rows.map { defaults($0.0, $0.1, report.role) }).prefix(12).map { Remedy(.widens, $0) }
         case .mysql: MySQLRemedies.future(rows.map(\.1), report)
-        case .azuresql: AzureSQLRemedies.future(rows.map(\.1), report)
+        case .azuresql: AzureSQLRemedies.future(rows, report)
         }
     }
 
@@ -227,6 +242,12 @@ enum PrivilegeFindings {
         return " Granted but not active at login: role \(report.inactiveRoles.prefix(4).map(name).joined(separator: ", "))."
     }
 
+    private static func throughGroup(_ report: PrivilegeReport) -> String {
+        guard let groups = report.groups else { return "" }
+        let names = groups.isEmpty ? "" : ": \(groups.map(name).joined(separator: ", "))"
+        return " It has no user of its own in this database and comes in through a group\(names); a grant is for the whole group."
+    }
+
     private static func finding(
         _ code: String, _ severity: Severity, _ detail: String, _ evidence: [Evidence], _ hint: String, _ remedies: [Remedy],
         _ next: [String]
@@ -239,7 +260,8 @@ enum PrivilegeFindings {
     private static func lack(_ row: PrivilegeRow) -> String {
         let rights = row.rights.joined(separator: ", ")
         guard row.sort != "role" else { return "the attribute \(rights)" }
-        return "\(rights) on \(row.object)\(row.owner.map { " (owner \(name($0)))" } ?? "")"
+        let notes = [row.owner.map { "owner \(name($0))" }, row.way].compactMap { $0 }.joined(separator: "; ")
+        return "\(rights) on \(row.object)\(notes.isEmpty ? "" : " (\(notes))")"
     }
 
     private static func absence(_ row: PrivilegeRow, joined: String = ", ") -> String {
@@ -252,10 +274,11 @@ enum PrivilegeFindings {
         let rights = row.rights.joined(separator: ", ")
         let owner = row.owner.map { ", owner \(name($0))" } ?? ""
         return switch row.kind {
-        case .missing: Evidence(.agent, text: "\(row.object) lacks \(rights)\(owner)")
+        case .missing: Evidence(.agent, text: "\(row.object) lacks \(rights)\(owner)\(row.way.map { ", because of \($0)" } ?? "")")
         case .absent: Evidence(.agent, text: "\(absence(row, joined: " "))")
         case .held: Evidence(.agent, text: "\(row.object) grants \(rights)\(owner)\(row.way.map { ", through \($0)" } ?? "")")
         case .future: Evidence(.agent, text: "\(row.object) gives no \(rights) by default")
+        case .unknown: Evidence(.agent, text: "\(row.object): no verdict on \(rights)")
         case .filtered:
             Evidence(
                 .agent,
@@ -286,7 +309,7 @@ enum PrivilegeFindings {
     }
 
     private static func filled(_ templates: [RemedyTemplate], _ engine: Engine, _ values: RemedyValues) -> [Remedy] {
-        templates.filter { $0.applies(to: engine, source: nil) }.map { $0.filled(from: values) }
+        templates.filter { $0.applies(to: engine, source: nil, values: values) }.map { $0.filled(from: values) }
     }
 
     private static func looks(_ templates: [RemedyTemplate], _ engine: Engine, _ values: RemedyValues) -> [Remedy] {

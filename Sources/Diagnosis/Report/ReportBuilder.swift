@@ -17,6 +17,8 @@ struct ReportBuilder {
     private let checksOfIdentity: [String: [Int]]
     private let checksOfHost: [String: [Int]]
     private let sourceOfIdentity: [String: TokenSourceKind]
+    /// How many identities a server refuses, where it refuses all and more than one; by host.
+    private var refusedAlike: [String: Int?] = [:]
 
     struct Result {
         var findings: [Finding]
@@ -78,7 +80,7 @@ struct ReportBuilder {
         let holdsToken = status.tokens.values.contains { $0.expires > now }
         let severity: Severity = broken.isEmpty && holdsToken ? .warning : failure.cause.row.severity
         // An endpoint belongs to the host, so identities that fail alike at it fail for one reason.
-        let isOfHost = [.identityEndpointUnreachable, .identityReplyInvalid, .entraUnavailable].contains(failure.cause)
+        let isOfHost = Self.isOfHost(failure.cause.rawValue)
         let key = Key(
             code: failure.cause.rawValue, place: isOfHost ? "source \(status.source?.rawValue ?? "")" : "identity \(status.name)")
         let position: Int
@@ -105,6 +107,11 @@ struct ReportBuilder {
         drafts[position].checks += severity == .warning ? users : broken
         explained.formUnion(severity == .warning ? users : broken)
         for check in broken where snapshot.checks[check].cause != failure.cause { addChild(check, of: position) }
+    }
+
+    /// Whether trouble with this code is that of the source on this host, whichever identity met it.
+    static func isOfHost(_ code: String) -> Bool {
+        [Cause.identityEndpointUnreachable, .identityReplyInvalid, .entraUnavailable].contains { $0.rawValue == code }
     }
 
     /// Who goes on with the token that is held, and for how long at least, while its source is ill.
@@ -169,11 +176,13 @@ struct ReportBuilder {
 
     /// Whether every identity of this server, and more than one, is unknown to it.
     /// - Returns: how many there are.
-    private func allRefusedAlike(_ status: CheckStatus) -> Int? {
-        let neighbours = (checksOfHost[status.target.host] ?? []).lazy.map { snapshot.checks[$0] }
-        guard neighbours.allSatisfy({ $0.cause == .loginPrincipalUnknown }) else { return nil }
+    private mutating func allRefusedAlike(_ status: CheckStatus) -> Int? {
+        if let known = refusedAlike[status.target.host] { return known }
+        let neighbours = (checksOfHost[status.target.host] ?? []).lazy.map { [snapshot] in snapshot.checks[$0] }
         let identities = Set(neighbours.map(\.id.identity))
-        return identities.count > 1 ? identities.count : nil
+        let all = identities.count > 1 && neighbours.allSatisfy { $0.cause == .loginPrincipalUnknown } ? identities.count : nil
+        refusedAlike.updateValue(all, forKey: status.target.host)
+        return all
     }
 
     private func isDownInToken(_ status: CheckStatus) -> Bool { status.state == .down && status.phase == .token }
@@ -287,7 +296,7 @@ struct ReportBuilder {
     private func remedies(
         _ templates: [RemedyTemplate], _ values: RemedyValues, engine: Engine?, source: TokenSourceKind?
     ) -> [Remedy] {
-        templates.filter { $0.applies(to: engine, source: source) }.map { $0.filled(from: values) }
+        templates.filter { $0.applies(to: engine, source: source, values: values) }.map { $0.filled(from: values) }
     }
 
     // MARK: order and names

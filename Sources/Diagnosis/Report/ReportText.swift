@@ -4,9 +4,14 @@
 package struct ReportText {
     private let report: Report
     private let style: TextStyle
-    /// Those that were asked about, then the others.
-    private let all: [CheckStatus]
+    // Looked up once for all findings: ten thousand checks may fail at the same time, each for a reason of its own.
     private let status: [CheckID: CheckStatus]
+    /// Checks that are up, those that were asked about before the others.
+    private let wellOfIdentity: [String: [CheckStatus]]
+    private let wellOfHost: [String: [CheckStatus]]
+    /// Names of identities by the finding that concerns them.
+    private let identitiesOfFinding: [String: [String]]
+    private let childrenOfFinding: [String: [Finding]]
 
     /// **Shape**: lines with a final newline; blocks are parted by an empty line.
     package static func render(_ report: Report, style: TextStyle = .plain) -> String {
@@ -16,12 +21,21 @@ package struct ReportText {
     private init(report: Report, style: TextStyle) {
         self.report = report
         self.style = style
-        all = report.checks.map(\.status) + report.others
+        let all = report.checks.map(\.status) + report.others
         status = Dictionary(all.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        let well = all.filter { $0.state == .up }
+        wellOfIdentity = Dictionary(grouping: well, by: \.id.identity)
+        wellOfHost = Dictionary(grouping: well, by: \.target.host)
+        identitiesOfFinding = report.identities.reduce(into: [:]) { names, identity in
+            for finding in identity.findings { names[finding, default: []].append(Redactor.scrub(identity.status.name)) }
+        }
+        childrenOfFinding = Dictionary(grouping: report.findings.filter { $0.parent != nil }) { $0.parent ?? "" }
     }
 
     private var text: String {
-        var blocks = report.findings.filter { $0.isRoot && $0.severity > .info }.map(block)
+        let groups = FindingGroup.of(report.findings.filter { $0.isRoot && $0.severity > .info })
+        var blocks = groups.map(block)
+        if groups.count > 1 { blocks.insert(summary(groups), at: 0) }
         let explained = Set(report.findings.filter { $0.severity == .error }.flatMap(\.affects))
         blocks += report.checks.map(\.status).filter { !explained.contains($0.id) }.map(block)
         let notes = report.findings.filter { $0.isRoot && $0.severity == .info }
@@ -50,30 +64,78 @@ package struct ReportText {
         return "\(who), \(Redactor.scrub(report.host)), \(report.time.timeOfDay)   exit \(lax.rawValue)\(aside)"
     }
 
+    /// What there is in the blocks below, a line each.
+    private func summary(_ groups: [FindingGroup]) -> [String] {
+        let down = report.checks.count { $0.status.state == .down }
+        let lines = groups.prefix(Self.summaryLimit).map { group in
+            let finding = group.merged
+            let tone: TextStyle.Tone = finding.severity == .error ? .bad : .warn
+            let names = identities(group.findings)
+            let who =
+                finding.affects.isEmpty
+                ? (names.isEmpty ? "agent" : "identity " + names.joined(separator: ", ")) : list(finding.affects, limit: 3)
+            return "\(style.mark(finding.severity)) \(finding.phase.rawValue)  \(style.paint(finding.code, tone))   \(who)"
+        }
+        let more = groups.count > Self.summaryLimit ? ["  and \(groups.count - Self.summaryLimit) more, below"] : []
+        let checks = report.checks.count == 1 ? "1 check" : "\(report.checks.count) checks"
+        return [style.paint("\(checks), \(down) down", .strong)] + lines + more
+    }
+
+    /// Most lines of the summary.
+    private static let summaryLimit = 12
+
     // MARK: a root finding
 
-    private func block(_ finding: Finding) -> [String] {
+    private func block(_ group: FindingGroup) -> [String] {
+        let finding = group.merged
         let hit = finding.affects.compactMap { status[$0] }
-        var lines = [style.paint(title(finding, hit), .strong), verdict(finding, hit)]
+        let leading = group.lead.affects.compactMap { status[$0] }
+        var lines = [style.paint(title(group.findings, hit), .strong), verdict(finding, leading)]
         // Whom something else fails shows nothing of this finding: the cached token of a dead endpoint may lead to a server that refuses.
-        let sample = hit.first { $0.cause?.rawValue == finding.code }
+        let sample = leading.first { $0.cause?.rawValue == finding.code }
         if let probe = sample?.last { lines += style.list("  ", PhaseLine.parts(probe), " · ") + norm(probe) }
         if let partial = sample?.lastPartial { lines += style.list("  now  ", PhaseLine.parts(partial), " · ") }
         lines += style.paragraph("  ", finding.detail)
-        if finding.severity == .error, let sample = sample ?? hit.first { lines += changed(sample) }
+        if finding.severity == .error, let sample = sample ?? leading.first { lines += changed(sample) }
         for evidence in finding.evidence.prefix(3) { lines += style.paragraph("  saw  ", Self.seen(evidence)) }
-        for child in report.findings where child.parent == finding.id {
+        for other in group.rest.prefix(Self.otherLimit) { lines += same(other, as: group.lead) }
+        if group.rest.count > Self.otherLimit { lines.append("  same and \(group.rest.count - Self.otherLimit) more") }
+        for child in group.findings.flatMap({ childrenOfFinding[$0.id] ?? [] }) {
             lines += style.paragraph("  also ", "\(list(child.affects)): \(child.code), \(child.detail)")
         }
-        lines += scope(finding, hit, sample)
+        lines += scope(finding, identities(group.findings), hit, sample)
         lines += style.paragraph("  hint ", finding.hint)
         lines += finding.remedies.map { "  mend [\($0.kind.rawValue)] \($0.text)" }
+        let unmended = Set(group.unmended.map { Redactor.scrub($0.target) }).sorted()
+        if !unmended.isEmpty {
+            let names = unmended.prefix(Self.otherLimit).joined(separator: " ") + (unmended.count > Self.otherLimit ? " …" : "")
+            lines.append("  mend the others likewise; their commands: agent diagnose \(names)")
+        }
         if !finding.next.isEmpty { lines += style.list("  next ", finding.next, "; ") }
         return lines
     }
 
-    private func title(_ finding: Finding, _ hit: [CheckStatus]) -> String {
-        let identities = report.identities.filter { $0.findings.contains(finding.id) }.map { Redactor.scrub($0.status.name) }
+    /// How many findings of a group are told beside the first.
+    private static let otherLimit = 8
+
+    /// Another one of the same kind: who, since when, and what is said of it in other words.
+    private func same(_ finding: Finding, as lead: Finding) -> [String] {
+        let hit = finding.affects.compactMap { status[$0] }
+        let since = finding.since.map { ["since \($0.near(report.time)) (\(Span.long(report.time - $0)))"] } ?? []
+        var lines = style.list("  same ", [title([finding], hit)] + since, "   ")
+        if finding.detail != lead.detail { lines += style.paragraph("       ", finding.detail) }
+        if finding.severity == .error, let sample = hit.first { lines += changed(sample).map { "     " + $0 } }
+        return lines
+    }
+
+    /// Whose trouble these are.
+    private func identities(_ findings: [Finding]) -> [String] {
+        var seen = Set<String>()
+        return findings.flatMap { identitiesOfFinding[$0.id] ?? [] }.filter { seen.insert($0).inserted }
+    }
+
+    private func title(_ findings: [Finding], _ hit: [CheckStatus]) -> String {
+        let identities = identities(findings)
         switch hit.count {
         case 0: return identities.isEmpty ? "agent" : "identity " + identities.joined(separator: ", ")
         case 1: return Self.title(hit[0])
@@ -123,10 +185,18 @@ package struct ReportText {
     }
 
     /// What it is not, who is hit, and what it means for others.
-    private func scope(_ finding: Finding, _ hit: [CheckStatus], _ sample: CheckStatus?) -> [String] {
+    private func scope(_ finding: Finding, _ identities: [String], _ hit: [CheckStatus], _ sample: CheckStatus?) -> [String] {
         var lines: [String] = []
         let others = ruledOut(finding, hit, sample)
         if !others.isEmpty { lines += style.list("  not: ", others, ", ") }
+        if ReportBuilder.isOfHost(finding.code) {
+            if let first = identities.first, identities.count > 1 {
+                let rest = (identities.count == 2 ? "identity " : "identities ") + identities.dropFirst().joined(separator: ", ")
+                lines += style.paragraph("  also fails: ", "\(rest), so it is the source on this host, not the identity \(first)")
+            } else if let since = finding.since, let well = report.identities.map(\.status).first(where: { $0.gotToken(after: since) }) {
+                lines += style.paragraph("  not: ", "the source on this host, identity \(Redactor.scrub(well.name)) gets tokens")
+            }
+        }
         guard !hit.isEmpty else { return lines }
         var parts = ["\(finding.severity == .error ? "hit" : "concerns"): " + list(finding.affects)]
         if finding.severity == .error, hit.contains(where: { $0.state == .down }), let cause = Cause(rawValue: finding.code),
@@ -139,10 +209,16 @@ package struct ReportText {
 
     /// What the phases that went well rule out, and what works beside it.
     private func ruledOut(_ finding: Finding, _ hit: [CheckStatus], _ sample: CheckStatus?) -> [String] {
-        guard let sample, let probe = sample.last, probe.failure != nil else { return [] }
-        let well = all.filter { $0.state == .up && !finding.affects.contains($0.id) }
-        let sameIdentity = well.first { $0.id.identity == sample.id.identity && $0.target.name != sample.target.name }
-        let sameServer = well.first { $0.target.host == sample.target.host && $0.id.identity != sample.id.identity }
+        guard let sample, let probe = sample.last, probe.failure != nil else {
+            // Where a token is held, logging in proves all the rest.
+            let isProven = !hit.isEmpty && finding.phase == .token && hit.allSatisfy { $0.state == .up }
+            return isProven ? ["databases", "network"] : []
+        }
+        let affected = Set(finding.affects)
+        let sameIdentity = wellOfIdentity[sample.id.identity]?.first {
+            $0.target.name != sample.target.name && !affected.contains($0.id)
+        }
+        let sameServer = wellOfHost[sample.target.host]?.first { $0.id.identity != sample.id.identity && !affected.contains($0.id) }
         func aside(_ status: CheckStatus?) -> String { status.map { " (\(Redactor.scrub($0.id.description)) is up)" } ?? "" }
         var words: [String] = []
         for (phase, word) in [(Phase.token, "identity"), (.dns, "DNS"), (.tcp, "network"), (.tls, "TLS"), (.login, "login")]
@@ -216,4 +292,9 @@ package struct ReportText {
         let host = Redactor.scrub(target.host)
         return target.port == target.engine.defaultPort ? host : Endpoint(host: host, port: target.port).description
     }
+}
+
+extension IdentityStatus {
+    /// Whether it was asked after that moment, not just at it, and with success.
+    fileprivate func gotToken(after time: Timestamp) -> Bool { state == .up && (asked.map { $0 - time >= .seconds(1) } ?? false) }
 }

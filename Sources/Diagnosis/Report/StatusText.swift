@@ -26,8 +26,14 @@ package enum StatusText {
                     status.expires.map { "token ends \($0.near(report.time))" } ?? "",
                 ]
             })
-        for finding in report.findings where finding.isRoot && finding.severity > .info {
+        for group in FindingGroup.of(report.findings.filter { $0.isRoot && $0.severity > .info }) {
+            let finding = group.lead
             lines += style.paragraph("\(style.mark(finding.severity)) ", "\(finding.code): \(finding.detail)")
+            if !group.rest.isEmpty {
+                let others = Set(group.rest.flatMap(\.affects)).subtracting(finding.affects).map { Redactor.scrub($0.description) }.sorted()
+                let more = others.count > 6 ? ["and \(others.count - 6) more"] : []
+                lines += style.list("  same ", others.prefix(6) + more, ", ")
+            }
             // What concerns no check concerns the agent itself, and nothing else here says what to do.
             if finding.affects.isEmpty { lines += style.paragraph("  hint ", finding.hint) }
         }

@@ -42,7 +42,7 @@ package struct TextStyle: Sendable, Hashable {
     /// `head` and items behind it; a line ends between two items, with the visible part of the separator, and inside an item only
     /// when that is longer than a line.
     func list(_ head: String, _ items: [String], _ separator: String) -> [String] {
-        let indent = head.count
+        let indent = Self.columns(head)
         let pieces = items.flatMap { item -> [(text: String, before: String)] in
             guard indent + item.count > width else { return [(item, separator)] }
             return item.split(separator: " ").enumerated().map { (String($1), $0 == 0 ? separator : " ") }
@@ -66,6 +66,14 @@ package struct TextStyle: Sendable, Hashable {
         }
         lines.append(line)
         return lines
+    }
+
+    /// How wide a text is on the screen, where a change of colour takes no place.
+    static func columns(_ text: String) -> Int {
+        guard text.contains("\u{1B}") else { return text.count }
+        return text.split(separator: "\u{1B}", omittingEmptySubsequences: false).enumerated().reduce(0) { sum, part in
+            sum + (part.offset == 0 ? part.element.count : part.element.drop { $0 != "m" }.dropFirst().count)
+        }
     }
 
     /// A line never ends in blanks.

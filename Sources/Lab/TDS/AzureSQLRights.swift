@@ -71,10 +71,18 @@ struct AzureSQLRights {
             return wrong.isEmpty ? nil : (table, wrong)
         }
         return found.map { table, wrong in
-            let isDenied = wrong.contains { Self.denied[table]?.contains($0.permission) == true }
-            let way = kind == "held" ? "role db_datawriter" : isDenied ? "DENY to \(user)" : nil
+            // As FOR JSON writes the rows of the catalog: where a right comes from, or what denies it.
+            let role = wrong.contains { $0.permission != "SELECT" } ? "db_datawriter" : "db_datareader"
+            let denials = wrong.filter { Self.denied[table]?.contains($0.permission) == true }
+            let sources =
+                kind == "held" ? [Self.source("role", role)] : denials.map { Self.source("deny", user, on: 1, $0.permission) }
+            let way = sources.isEmpty ? nil : JSON.array(sources).compact
             return row(index, kind, "table", schema, table, "dbo", wrong.map(\.right), way, count: found.count)
         }
+    }
+
+    private static func source(_ kind: String, _ name: String, on scope: Int = 0, _ permission: String? = nil) -> JSON {
+        ["k": kind, "p": permission, "c": scope, "n": name, "d": 1]
     }
 
     /// A table that is asked for by name and not there.

@@ -20,6 +20,8 @@ package final class AzureSQLService: Sendable {
     private let principals: [Principal]
     private let address: String
     private let workerAddress: String
+    /// Whether a client may name the server by its address, as one must whose names nobody can point to the lab.
+    private let admitsAddress: Bool
 
     private struct State {
         var gateways: [(targets: [String], server: AzureSQLServer)] = []
@@ -70,12 +72,14 @@ package final class AzureSQLService: Sendable {
     }
 
     /// Starts a gateway for each group of targets, and the workers.
+    /// - Parameter admitsAddress: whether a client may name the server by its address; Azure refuses that.
     static func start(
         _ groups: [[LabTarget]], principals: [Principal], block: LoopbackBlock, certificates: ServerCertificates, issuer: TokenIssuer,
-        board: FaultBoard
+        board: FaultBoard, admitsAddress: Bool = false
     ) async throws -> AzureSQLService {
         let service = AzureSQLService(
-            principals: principals, block: block, certificates: try Certificates(certificates), issuer: issuer, board: board)
+            principals: principals, block: block, certificates: try Certificates(certificates), issuer: issuer, board: board,
+            admitsAddress: admitsAddress)
         do {
             try await service.startWorkers()
             for group in groups { try await service.startGateway(for: group) }
@@ -86,7 +90,11 @@ package final class AzureSQLService: Sendable {
         return service
     }
 
-    private init(principals: [Principal], block: LoopbackBlock, certificates: Certificates, issuer: TokenIssuer, board: FaultBoard) {
+    private init(
+        principals: [Principal], block: LoopbackBlock, certificates: Certificates, issuer: TokenIssuer, board: FaultBoard,
+        admitsAddress: Bool
+    ) {
+        self.admitsAddress = admitsAddress
         self.principals = principals
         self.address = block.azureSQL
         self.workerAddress = block.azureSQLWorker
@@ -170,7 +178,8 @@ package final class AzureSQLService: Sendable {
                 && (entry.target.map(names.contains) ?? true)
         }
         var script = AzureSQLScript.standard()
-        script.admit = admission(to: Set(group.map(\.database)), on: Set(group.map { $0.host.lowercased() }))
+        script.admit = admission(
+            to: Set(group.map(\.database)), on: Set(group.map { $0.host.lowercased() } + (admitsAddress ? [address] : [])))
         let isServerless = entry?.fault == .azureAsleep || group.contains(where: \.isServerless)
         let objective = isServerless ? "GP_S_Gen5_1" : "GP_Gen5_2"
         script.answerAbout = { self.answer(about: $0, $1, $2, objective) }

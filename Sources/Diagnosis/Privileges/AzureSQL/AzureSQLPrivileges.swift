@@ -1,8 +1,8 @@
 // From rules to one batch for Azure SQL, and from its result sets to verdicts: pure text and values, every name a bound parameter.
 //
 // Rights are effective ones, as `HAS_PERMS_BY_NAME` tells them: grants, roles, groups, ownership, less what is denied. A login with nothing but
-// CONNECT can ask all of it. Objects on which a login holds nothing are invisible to it, so "missing" and "absent" differ only where a right on the
-// schema makes everything in it visible.
+// CONNECT can ask all of it. Objects on which a login holds nothing, or is denied what it holds, are invisible to it, so "missing" and "absent"
+// differ only where a right on the schema makes everything in it visible. Schemas themselves are visible to everybody.
 
 /// A batch with its parameters, which travel beside the text.
 package struct AzureSQLQuestion: Sendable, Hashable {
@@ -28,7 +28,7 @@ package enum AzureSQLPrivileges {
     /// **Shape** of every row: entry, kind of row (``PrivilegeRow/Kind``), kind of object, schema, name, owner, rights, way, number of such
     /// objects, number of those with the same owner.
     package static func question(_ rules: PrivilegeRules) -> AzureSQLQuestion {
-        var builder = Builder()
+        var builder = AzureSQLQuestionBuilder()
         builder.statements.append(identity)
         for (index, entry) in rules.entries.enumerated() { builder.add(index, entry.demand, entry.rule) }
         return AzureSQLQuestion(text: builder.statements.joined(separator: "\n"), parameters: builder.parameters)
@@ -37,15 +37,33 @@ package enum AzureSQLPrivileges {
     /// - Parameter sets: rows of every result set, in order.
     /// - Returns: nil when the answer has not the shape that was asked for.
     package static func report(_ rules: PrivilegeRules, sets: [[[String?]]]) -> PrivilegeReport? {
-        guard var report = PrivilegeReport(rules, answer: sets.flatMap(\.self)) else { return nil }
+        let answer = sets.flatMap(\.self)
+        guard var report = PrivilegeReport(rules, answer: answer) else { return nil }
         report.engine = .azuresql
+        if let groups = answer.first(where: { $0.first == "-1" && $0.count > 5 })?[5] {
+            guard let items = JSON(parsing: groups)?.items else { return nil }
+            report.groups = items.compactMap { $0["n"]?.text }
+        }
+        for entry in report.entries.indices {
+            for row in report.entries[entry].rows.indices {
+                let found = report.entries[entry].rows[row]
+                guard let way = found.way else { continue }
+                guard let sources = AzureSQLSource.list(way, user: report.role) else { return nil }
+                report.entries[entry].rows[row].sources = sources
+                report.entries[entry].rows[row].way =
+                    sources.isEmpty ? nil : sources.map { $0.words(found.sort) }.joined(separator: ", ")
+            }
+        }
         return report
     }
 
-    /// Who probes as `dbo` is the server's administrator or the database's owner: its rights are no measure.
+    /// Who probes as `dbo` is the server's administrator or the database's owner: its rights are no measure. Who has no user of its own came in
+    /// through a group, and only the group can be granted anything; its names stand in the sixth column then.
     private static let identity =
-        "SELECT -1, N'self', N'role', CAST(NULL AS nvarchar(128)), CAST(USER_NAME() AS nvarchar(128)), CAST(NULL AS nvarchar(128)), "
-        + "CAST(NULL AS nvarchar(128)), CASE WHEN USER_NAME() = N'dbo' THEN N'dbo' END, 1, 1;"
+        "SELECT -1, N'self', N'role', CAST(NULL AS nvarchar(128)), CAST(USER_NAME() AS nvarchar(128)), "
+        + "CAST(CASE WHEN NOT EXISTS (SELECT 1 FROM sys.database_principals AS p WHERE p.name = USER_NAME()) THEN COALESCE((SELECT TOP (4) "
+        + "t.name AS n FROM sys.user_token AS t WHERE t.type LIKE N'%GROUP%' AND t.principal_id > 0 ORDER BY t.name FOR JSON PATH), N'[]') END "
+        + "AS nvarchar(4000)), CAST(NULL AS nvarchar(128)), CASE WHEN USER_NAME() = N'dbo' THEN N'dbo' END, 1, 1;"
 
     // MARK: Words
 
@@ -66,159 +84,39 @@ package enum AzureSQLPrivileges {
         // Where a sequence stands is part of its description.
         case (.sequence, .select): "VIEW DEFINITION"
         case (.function, .execute): "EXECUTE"
+        // A function that gives rows is selected from.
+        case (.function, .select): "SELECT"
         default: nil
         }
     }
 
-    // MARK: Statements
+    /// Whether the caller holds a permission on its database. A name that needs quoting may not be found by the first form; in the second,
+    /// NULL stands for the current database. **Source**: Microsoft Learn, HAS_PERMS_BY_NAME, remarks and examples.
+    static func onDatabase(_ permission: String) -> String {
+        "COALESCE(HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', \(permission)), HAS_PERMS_BY_NAME(NULL, N'DATABASE', \(permission)))"
+    }
 
-    private struct Builder {
-        var statements: [String] = []
-        var parameters: [(name: String, value: String)] = []
-
-        /// A reference to the value, which never becomes part of the text.
-        private mutating func bound(_ value: String) -> String {
-            if let known = parameters.first(where: { $0.value == value }) { return "@" + known.name }
-            let name = "p\(parameters.count)"
-            parameters.append((name, value))
-            return "@" + name
+    /// The fixed roles that bring a permission, on everything in the database.
+    /// **Source**: Microsoft Learn, "Permissions of Fixed Database Roles".
+    static func fixedRoles(_ permission: String) -> [String] {
+        let mighty = ["db_owner"]
+        return switch permission {
+        case "SELECT": mighty + ["db_datareader"]
+        case "INSERT", "UPDATE", "DELETE": mighty + ["db_datawriter"]
+        case "ALTER", "CREATE TABLE", "REFERENCES": mighty + ["db_ddladmin"]
+        case "ALTER ANY ROLE", "VIEW DEFINITION": mighty + ["db_securityadmin"]
+        case "CONNECT": mighty + ["db_accessadmin"]
+        case "ANY": mighty + ["db_datareader", "db_datawriter", "db_ddladmin", "db_securityadmin"]
+        default: mighty
         }
+    }
 
-        mutating func add(_ index: Int, _ demand: PrivilegeDemand, _ rule: PrivilegeRule) {
-            let words = rule.rights.compactMap { right in
-                AzureSQLPrivileges.permission(right, on: rule.object.kind).map { (right.sql, $0) }
-            }
-            guard !words.isEmpty else { return }
-            switch rule.object {
-            case .role, .database: place(index, demand, rule.object == .role ? "role" : "database", words, schema: nil)
-            case .schema(let schema): place(index, demand, "schema", words, schema: bound(schema))
-            case .table(let schema, let name): one(index, demand, .table, words, bound(schema), bound(name))
-            case .sequence(let schema, let name): one(index, demand, .sequence, words, bound(schema), bound(name))
-            case .function(let schema, let name, _): one(index, demand, .function, words, bound(schema), bound(name))
-            case .allTables(let schema): all(index, demand, .table, words, bound(schema))
-            case .allSequences(let schema): all(index, demand, .sequence, words, bound(schema))
-            case .allFunctions(let schema): all(index, demand, .function, words, bound(schema))
-            }
-        }
-
-        /// Rights on the database or on a schema itself.
-        private mutating func place(
-            _ index: Int, _ demand: PrivilegeDemand, _ sort: String, _ words: [(String, String)], schema: String?
-        ) {
-            let target = schema.map { "QUOTENAME(\($0))" } ?? "QUOTENAME(DB_NAME())"
-            let securable = schema == nil ? "DATABASE" : "SCHEMA"
-            let name = schema == nil ? (sort == "role" ? "USER_NAME()" : "DB_NAME()") : "NULL"
-            let scope = schema.map { "(d.class = 0 OR d.class = 3 AND d.major_id = SCHEMA_ID(\($0)))" } ?? "d.class = 0"
-            // A schema on which nothing is held is as invisible as one that does not exist.
-            let exists = schema.map { "SCHEMA_ID(\($0)) IS NOT NULL AND " } ?? ""
-            let test = "COALESCE(HAS_PERMS_BY_NAME(\(target), N'\(securable)', w.permission), 0) = \(demand == .require ? 0 : 1)"
-            statements.append(
-                """
-                SELECT \(index), N'\(demand == .require ? "missing" : "held")', N'\(sort)', \
-                CAST(\(schema ?? "NULL") AS nvarchar(128)), CAST(\(name) AS nvarchar(128)), CAST(NULL AS nvarchar(128)), \
-                CAST(r.rights AS nvarchar(400)), CAST(\(way(demand, words, scope)) AS nvarchar(400)), 1, 1 \
-                FROM (SELECT STRING_AGG(w.word, N', ') AS rights FROM \(values(words)) WHERE \
-                \(demand == .require ? "" : exists)\(test)) AS r WHERE r.rights IS NOT NULL;
-                """)
-        }
-
-        /// One object by its name.
-        private mutating func one(
-            _ index: Int, _ demand: PrivilegeDemand, _ kind: PrivilegeObject.Kind, _ words: [(String, String)], _ schema: String,
-            _ name: String
-        ) {
-            objects(index, demand, kind, words, schema, " AND o.name = \(name)")
-            guard demand == .require else { return }
-            let list = words.map(\.0).joined(separator: ", ")
-            // Held on the schema, or allowed to see definitions: then what is not seen is not there.
-            let sees =
-                "COALESCE(HAS_PERMS_BY_NAME(QUOTENAME(\(schema)), N'SCHEMA', N'\(words[0].1)'), 0) = 1 "
-                + "OR COALESCE(HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), N'DATABASE', N'VIEW DEFINITION'), 0) = 1"
-            statements.append(
-                """
-                SELECT \(index), CASE WHEN \(sees) THEN N'absent' ELSE N'missing' END, N'\(kind.rawValue)', \
-                CAST(\(schema) AS nvarchar(128)), CAST(\(name) AS nvarchar(128)), CAST(NULL AS nvarchar(128)), N'\(list)', \
-                CAST(NULL AS nvarchar(400)), 1, 1 WHERE NOT EXISTS (SELECT 1 FROM sys.objects AS o JOIN sys.schemas AS s \
-                ON s.schema_id = o.schema_id WHERE s.name = \(schema) AND o.name = \(name) AND o.type IN (\(types(kind))));
-                """)
-        }
-
-        /// Every object of a kind in a schema, and those to come: only a right on the schema covers them.
-        private mutating func all(
-            _ index: Int, _ demand: PrivilegeDemand, _ kind: PrivilegeObject.Kind, _ words: [(String, String)], _ schema: String
-        ) {
-            objects(index, demand, kind, words, schema, "")
-            guard demand == .require else { return }
-            // Nothing visible: the rights are missing on the schema as a whole; something visible: what is made tomorrow will lack them.
-            statements.append(
-                """
-                SELECT \(index), CASE WHEN EXISTS (SELECT 1 FROM sys.objects AS o JOIN sys.schemas AS s ON s.schema_id = o.schema_id \
-                WHERE s.name = \(schema) AND o.is_ms_shipped = 0 AND o.type IN (\(types(kind)))) THEN N'future' ELSE N'missing' END, \
-                N'schema', CAST(\(schema) AS nvarchar(128)), CAST(NULL AS nvarchar(128)), CAST(NULL AS nvarchar(128)), \
-                CAST(r.rights AS nvarchar(400)), CAST(NULL AS nvarchar(400)), 1, 1 FROM (SELECT STRING_AGG(w.word, N', ') AS rights FROM \
-                \(values(words)) WHERE COALESCE(HAS_PERMS_BY_NAME(QUOTENAME(\(schema)), N'SCHEMA', w.permission), 0) = 0) AS r \
-                WHERE r.rights IS NOT NULL;
-                """)
-        }
-
-        private mutating func objects(
-            _ index: Int, _ demand: PrivilegeDemand, _ kind: PrivilegeObject.Kind, _ words: [(String, String)], _ schema: String,
-            _ filter: String
-        ) {
-            let sort =
-                switch kind {
-                case .table: "CASE o.type WHEN 'V' THEN N'view' ELSE N'table' END"
-                default: "N'\(kind.rawValue)'"
-                }
-            // Functions that give rows are selected from, not executed.
-            let permission =
-                kind == .function ? "CASE WHEN o.type IN ('IF', 'TF', 'FT') THEN N'SELECT' ELSE w.permission END" : "w.permission"
-            let scope =
-                "(d.class = 0 OR d.class = 3 AND d.major_id = s.schema_id OR d.class = 1 AND d.minor_id = 0 AND d.major_id = o.object_id)"
-            statements.append(
-                """
-                SELECT TOP (\(AzureSQLPrivileges.examples)) \(index), N'\(demand == .require ? "missing" : "held")', \(sort), \
-                CAST(s.name AS nvarchar(128)), CAST(o.name AS nvarchar(128)), \
-                CAST(USER_NAME(COALESCE(o.principal_id, s.principal_id)) AS nvarchar(128)), CAST(r.rights AS nvarchar(400)), \
-                CAST(\(way(demand, words, scope)) AS nvarchar(400)), CAST(COUNT(*) OVER () AS int), \
-                CAST(COUNT(*) OVER (PARTITION BY COALESCE(o.principal_id, s.principal_id)) AS int) \
-                FROM sys.objects AS o JOIN sys.schemas AS s ON s.schema_id = o.schema_id \
-                CROSS APPLY (SELECT STRING_AGG(w.word, N', ') AS rights FROM \(values(words)) \
-                WHERE COALESCE(HAS_PERMS_BY_NAME(QUOTENAME(s.name) + N'.' + QUOTENAME(o.name), N'OBJECT', \(permission)), 0) \
-                = \(demand == .require ? 0 : 1)) AS r \
-                WHERE s.name = \(schema)\(filter) AND o.is_ms_shipped = 0 AND o.type IN (\(types(kind))) AND r.rights IS NOT NULL \
-                ORDER BY o.name;
-                """)
-        }
-
-        private func values(_ words: [(String, String)]) -> String {
-            "(VALUES \(words.map { "(N'\($0.0)', N'\($0.1)')" }.joined(separator: ", "))) AS w(word, permission)"
-        }
-
-        /// **Source**: Microsoft Learn, sys.objects: U table, V view, SO sequence, P procedure, FN, IF, TF, FS, FT functions, PC CLR procedure.
-        private func types(_ kind: PrivilegeObject.Kind) -> String {
-            switch kind {
-            case .sequence: "'SO'"
-            case .function: "'P', 'PC', 'FN', 'FS', 'IF', 'TF', 'FT'"
-            default: "'U', 'V'"
-            }
-        }
-
-        /// Through what a right was obtained, or by which DENY it is taken away.
-        private func way(_ demand: PrivilegeDemand, _ words: [(String, String)], _ scope: String) -> String {
-            let list = (Set(words.map(\.1)).sorted() + (demand == .deny ? ["CONTROL"] : [])).map { "N'\($0)'" }.joined(separator: ", ")
-            let grants =
-                "SELECT STRING_AGG(CAST(\(phrase(demand)) AS nvarchar(200)), N', ') FROM sys.database_permissions AS d JOIN sys.user_token AS t "
-                + "ON t.principal_id = d.grantee_principal_id WHERE d.state \(demand == .require ? "= 'D'" : "IN ('G', 'W')") "
-                + "AND d.permission_name IN (\(list)) AND \(scope)"
-            guard demand == .deny else { return "(\(grants))" }
-            return "COALESCE((\(grants)), (SELECT STRING_AGG(CAST(N'role ' + f.name AS nvarchar(200)), N', ') FROM (VALUES (N'db_owner'), "
-                + "(N'db_datareader'), (N'db_datawriter'), (N'db_ddladmin'), (N'db_securityadmin')) AS f(name) WHERE IS_ROLEMEMBER(f.name) = 1))"
-        }
-
-        private func phrase(_ demand: PrivilegeDemand) -> String {
-            demand == .require
-                ? "N'DENY to ' + t.name" : "CASE WHEN t.name = USER_NAME() THEN N'direct grant' ELSE N'grant to ' + t.name END"
+    /// The fixed roles that deny a permission; what they deny no grant gives back.
+    static func denyingRoles(_ permission: String) -> [String] {
+        switch permission {
+        case "SELECT": ["db_denydatareader"]
+        case "INSERT", "UPDATE", "DELETE": ["db_denydatawriter"]
+        default: []
         }
     }
 }

@@ -7,9 +7,9 @@ extension PrivilegeSurvey {
     package static let azureSQLStatement = """
         SELECT CAST(USER_NAME() AS nvarchar(128)), CASE WHEN USER_NAME() = N'dbo' THEN N'dbo' END, \
         (SELECT STRING_AGG(a.word, N',') FROM (VALUES (N'superuser', N'CONTROL'), (N'createrole', N'ALTER ANY ROLE')) AS a(word, permission) \
-        WHERE HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), N'DATABASE', a.permission) = 1), \
+        WHERE \(AzureSQLPrivileges.onDatabase("a.permission")) = 1), \
         (SELECT N'[' + STRING_AGG(N'"' + STRING_ESCAPE(t.name, 'json') + N'"', N',') + N']' FROM (SELECT TOP (\(roleLimit)) ut.name \
-        FROM sys.user_token AS ut WHERE ut.type IN (N'ROLE', N'EXTERNAL GROUP') AND ut.principal_id <> 0 ORDER BY ut.name) AS t), \
+        FROM sys.user_token AS ut WHERE (ut.type LIKE N'%ROLE%' OR ut.type LIKE N'%GROUP%') AND ut.principal_id <> 0 ORDER BY ut.name) AS t), \
         (SELECT STRING_AGG(a.word, N',') FROM (SELECT N'create' AS word WHERE EXISTS (SELECT 1 FROM sys.fn_my_permissions(NULL, 'DATABASE') AS m \
         WHERE m.permission_name = N'CREATE TABLE')) AS a), \
         CASE WHEN USER_NAME() = N'dbo' THEN N't' ELSE N'f' END, \
