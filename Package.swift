@@ -102,7 +102,7 @@ let package = Package(
                 "Probes", "MariaDB", "Certificates", "Diagnosis", "Readiness", "TestSupport", .log, .nio, .nioPosix, .nioSSL, .subprocess,
             ]),
         .testTarget(
-            name: "TDSTests", dependencies: ["TDS", "Lab", "Diagnosis", .nio, .nioPosix, .subprocess],
+            name: "TDSTests", dependencies: ["TDS", "Lab", "Diagnosis", .nio, .nioPosix, .nioEmbedded, .subprocess],
             exclude: ["Vectors", "fuzz", "Drivers"]),
         .testTarget(name: "ScheduleTests", dependencies: ["Schedule", "Diagnosis", "TestSupport", .log, .lifecycle]),
         // A process that writes history until it is killed; only tests start it.
@@ -142,6 +142,7 @@ extension Target.Dependency {
     static var argumentParser: Self { .product(name: "ArgumentParser", package: "swift-argument-parser") }
     static var nio: Self { .product(name: "NIOCore", package: "swift-nio") }
     static var nioPosix: Self { .product(name: "NIOPosix", package: "swift-nio") }
+    static var nioEmbedded: Self { .product(name: "NIOEmbedded", package: "swift-nio") }
     static var nioTLS: Self { .product(name: "NIOTLS", package: "swift-nio") }
     static var nioHTTP1: Self { .product(name: "NIOHTTP1", package: "swift-nio") }
     static var nioSSL: Self { .product(name: "NIOSSL", package: "swift-nio-ssl") }

@@ -101,6 +101,7 @@ struct AzureSQLRun: TokenRun {
         options.limits.reply = AzureSQLProbe.byteBudget
         options.limits.value = 64 * 1024
         options.limits.rows = AzureSQLPrivileges.rowLimit
+        options.limits.columns = 64
         options.attentionTimeout = .milliseconds(500)
         let lookup = tools.lookup
         // The client goes from TCP to the end of the login in one call, and asks here when the server has answered and TLS is next.

@@ -21,7 +21,7 @@ import Synchronization
 /// ```swift
 /// let found = try await connection.execute(
 ///     "SELECT HAS_PERMS_BY_NAME(@object, 'OBJECT', 'SELECT') AS may", [TDSParameter("object", .text(name))], until: deadline)
-/// if found.sets.first?[0, "may"]?.boolean == true { … }
+/// if found.sets.first?[0, "may"]?.boolean == true { print("may read \(name)") }
 /// ```
 ///
 /// The server's certificate and name are verified before a byte of the token leaves; nothing turns this off. One request at a time. Every
@@ -50,6 +50,7 @@ public final class TDSConnection: Sendable {
         to target: TDSTarget, token: TDSAccessToken, options: TDSOptions, until deadline: ContinuousClock.Instant
     ) async throws(TDSFailure) -> TDSConnection {
         guard token.bytes.count > 0 else { throw TDSFailure(.misuse, during: .login, "The token is empty; nothing was sent.") }
+        try check(target, options)
         var course = Course(target: target, token: token, options: options, deadline: deadline, method: .token)
         let (session, opening) = try await course.run()
         guard case .ready(var facts) = opening else {
@@ -66,6 +67,7 @@ public final class TDSConnection: Sendable {
     public static func issuer(
         of target: TDSTarget, options: TDSOptions, until deadline: ContinuousClock.Instant
     ) async throws(TDSFailure) -> TDSIssuer {
+        try check(target, options)
         var course = Course(target: target, token: TDSAccessToken(""), options: options, deadline: deadline, method: .askIssuer)
         let (_, opening) = try await course.run()
         guard case .issuer(let info, _) = opening else {
@@ -88,14 +90,36 @@ public final class TDSConnection: Sendable {
         return TDSGreeting(facts: facts, timings: course.timings)
     }
 
+    /// What cannot be written into a login is refused before anything is sent. **Source**: MS-TDS 2.2.6.4, 128 characters for each text.
+    private static func check(_ target: TDSTarget, _ options: TDSOptions) throws(TDSFailure) {
+        guard !target.database.isEmpty else {
+            throw TDSFailure(.misuse, during: .name, "No database is named, so the login would land in master; nothing was sent.")
+        }
+        for (what, text) in [("server", target.host), ("database", target.database), ("application", options.applicationName)]
+        where text.utf16.count > LoginMessage.longestText {
+            throw TDSFailure(
+                .misuse, during: .name,
+                "The name of the \(what) has \(text.utf16.count) characters, and a login has room for \(LoginMessage.longestText); nothing was sent."
+            )
+        }
+    }
+
     /// Runs a batch of SQL as it is. For values use `execute`.
     ///
-    /// **Throws** `requestFailed` with the server's messages when a statement fails; the connection stays open.
+    /// Of rows beyond `TDSLimits.rows` the result has the first ones and says so.
+    ///
+    /// **Throws** `requestFailed` with the server's messages when a statement fails. The connection stays open after that, and after `timedOut` and
+    /// `cancelled` once the server has confirmed that it stopped; it is closed when the server ended it (an error of class 20 or more, DONE 0x0100),
+    /// when an answer is `tooLarge` or a `protocolViolation`, and when a stop is not confirmed within `TDSOptions.attentionTimeout`. Requests after
+    /// that fail as `closed` and say why; those after ``close()``, and a second one at the same time, as `misuse`.
     public func query(_ sql: String, until deadline: ContinuousClock.Instant) async throws(TDSFailure) -> TDSResult {
         try await run(.sqlBatch, SQLBatch(sql).encode(), until: deadline)
     }
 
     /// Runs a statement with parameters by `sp_executesql`; values travel beside the text.
+    ///
+    /// **Throws** like ``query(_:until:)``, and `misuse` before anything is sent for a name that a parameter cannot have and for a value that the
+    /// server could not hold: a number that is infinite or none, a decimal of more than 38 digits, a day outside the years 1 to 9999.
     public func execute(
         _ sql: String, _ parameters: [TDSParameter], until deadline: ContinuousClock.Instant
     ) async throws(TDSFailure) -> TDSResult {
@@ -111,9 +135,12 @@ public final class TDSConnection: Sendable {
         return try await run(.rpc, message, until: deadline)
     }
 
-    /// Ends the session politely. Requests under way fail.
+    /// Ends the session politely. Requests under way fail as `closed`.
+    ///
+    /// Returns once the socket is closed, at the latest after a quarter of a second: a server that does not answer the goodbye of TLS is not waited
+    /// for, and its socket is closed some seconds later.
     public func close() async {
-        session.close()
+        await session.closed(within: .milliseconds(250))
     }
 
     private func run(_ type: PacketType, _ message: [UInt8], until deadline: ContinuousClock.Instant) async throws(TDSFailure) -> TDSResult
@@ -122,13 +149,14 @@ public final class TDSConnection: Sendable {
         let answer = OneAnswer<TDSResult>()
         do throws(TDSFailure) {
             return try await answer.wait(
-                on: session.loop, until: deadline,
+                until: deadline,
                 timedOut: TDSFailure(.timedOut, during: .query, "The server did not finish the request in time."),
                 cancelled: TDSFailure(.cancelled, during: .query, "The request was cancelled.")
             ) { session.send(id, type, message, answer) }
         } catch {
-            if error.cause == .timedOut || error.cause == .cancelled { session.abandon(id, error.cause) }
-            throw error
+            // What the connection itself says has its place already.
+            guard error.cause == .timedOut || error.cause == .cancelled, error.address == nil else { throw error }
+            throw await session.abandoned(id, error)
         }
     }
 }

@@ -8,7 +8,7 @@ public struct TDSTarget: Sendable, Hashable {
     /// The name that is looked up, sent to the gateway and compared with the certificate. An IP address is refused: no certificate could be verified.
     public var host: String
     public var port: Int
-    /// Never left to the server: without one the login would land in `master`.
+    /// Never left to the server: without one the login would land in `master`, so a login without one is refused here.
     public var database: String
     /// Where `host` is, when the caller has looked it up itself; IP addresses, best first.
     public var addresses: [String]
@@ -27,12 +27,13 @@ public struct TDSOptions: Sendable {
     public var encryption = Encryption.mandatory
     /// `program_name` in the server's views.
     public var applicationName = "swift-tds"
-    /// The name of this machine in the server's views; empty is allowed.
+    /// The name of this machine in the server's views; empty is allowed, and 60 characters are sent.
     public var hostName = ""
     public var limits = TDSLimits()
-    /// Endings of own services within which a redirect may lead, with their dot. Those of Azure are known.
+    /// Endings of own services within which a redirect may lead, of two labels or more: `db.example`, with or without a dot before it. A shorter
+    /// one is ignored. Those of Azure are known.
     public var redirectSuffixes: [String] = []
-    /// Looks up the name of the server, and of the one a redirect leads to.
+    /// Looks up the name of the server, and of the one a redirect leads to. Not waited for beyond the deadline; its task is cancelled then.
     public var lookUp: @Sendable (_ host: String, _ deadline: ContinuousClock.Instant) async throws(TDSFailure) -> [String]
     /// Awaited before every TLS handshake, when the server has taken the connection and, unless `encryption` is `strict`, answered PRELOGIN: for
     /// a cap on handshakes that silent servers do not use up. Has to answer cancellation; what it throws ends the connection. Its time counts
@@ -71,6 +72,10 @@ public struct TDSLimits: Sendable, Hashable {
     /// One value. **Unit**: bytes.
     public var value = 1024 * 1024
     public var columns = 1_024
+    /// Result sets of one answer.
+    public var sets = 1_000
+    /// Values of all rows of one answer.
+    public var cells = 250_000
 
     public init() {}
 
@@ -79,6 +84,8 @@ public struct TDSLimits: Sendable, Hashable {
         limits.reply = reply
         limits.value = value
         limits.columns = columns
+        limits.sets = sets
+        limits.cells = cells
         return limits
     }
 }

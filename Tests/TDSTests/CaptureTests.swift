@@ -12,6 +12,9 @@ import Testing
     func allAreThere() throws {
         #expect(try Capture.read().count == 73)
         #expect(Self.prelogins.count == 20)
+        #expect(Set(Self.prelogins.map(\.name)) == Set(Self.greetings.keys))
+        #expect(Capture.all.count == 73)
+        #expect(Samples.all.count == 13 && Samples.all.values.allSatisfy { !$0.isEmpty })
     }
 
     @Test("The packets of a reply give its stream, in one piece and byte by byte", arguments: Capture.all)
@@ -36,13 +39,38 @@ import Testing
         let bytes = Samples.bytes(capture.response.stream_hex)
         let prelogin = try Prelogin(decoding: bytes)
         #expect(prelogin.encode() == bytes)
-        #expect(prelogin.version != nil)
-        #expect(prelogin.encryption != nil)
-        let required: UInt8? =
-            capture.name.contains("InvalidB_FEDAUTH")
-            ? 2 : capture.name.hasPrefix("rsmock") ? prelogin.federatedAuthenticationRequired : nil
-        if let required { #expect(prelogin.federatedAuthenticationRequired == required) }
+        let wanted = try #require(Self.greetings[capture.name])
+        #expect(prelogin.version?.description == wanted.version)
+        #expect(prelogin.encryption?.rawValue == wanted.encryption)
+        #expect(prelogin.federatedAuthenticationRequired == wanted.required)
     }
+
+    struct Greeting: Sendable {
+        var version: String
+        var encryption: UInt8
+        var required: UInt8?
+        init(_ version: String, _ encryption: UInt8, _ required: UInt8? = nil) {
+            self.version = version
+            self.encryption = encryption
+            self.required = required
+        }
+    }
+
+    /// What stands in the bytes, read by hand: VERSION, ENCRYPTION and, where it is there, FEDAUTHREQUIRED.
+    static let greetings: [String: Greeting] = [
+        "ms-login-sql-plain-prelogin": Greeting("11.0.2100", 2), "ms-login-fedauth-tls-prelogin": Greeting("11.0.2100", 1, 1),
+        "ms-login-error-18456-prelogin": Greeting("11.0.2100", 1), "ms-login-denied-two-errors-prelogin": Greeting("11.0.2100", 1),
+        "ms-login-error-40613-prelogin": Greeting("11.0.2100", 1, 1), "ms-login-packet512-prelogin": Greeting("11.0.2100", 1),
+        "ms-login-failover-partner-prelogin": Greeting("11.0.2100", 2),
+        "ms-fedneg-FedAuthMissingInFEATUREEXTACK-prelogin": Greeting("11.0.2100", 1, 1),
+        "ms-fedneg-NonceMissingInFedAuthFEATUREXTACK-prelogin": Greeting("11.0.2100", 1, 1),
+        "ms-fedneg-InvalidB_FEDAUTHREQUIREDResponse-prelogin": Greeting("11.0.2100", 1, 2),
+        "rsmock-login-plain-prelogin": Greeting("16.0.0", 2, 1), "rsmock-login-redirect-prelogin": Greeting("16.0.0", 2, 1),
+        "bbf-login-plain-prelogin": Greeting("12.0.2000", 2), "bbf-login-tls-prelogin": Greeting("12.0.2000", 1),
+        "bbf-login-18456-prelogin": Greeting("12.0.2000", 1), "bbf-login-4060-prelogin": Greeting("12.0.2000", 1),
+        "bbf-login-nouser-prelogin": Greeting("12.0.2000", 1), "bbf-login-packet512-prelogin": Greeting("12.0.2000", 1),
+        "bbf-encrypt-required-prelogin": Greeting("12.0.2000", 1), "bbf-encrypt-required-plain-client-prelogin": Greeting("12.0.2000", 3),
+    ]
 
     @Test("Every reply has the tokens and rows that python-tds found", arguments: replies)
     func tokensAndRows(capture: Capture) throws {
@@ -84,12 +112,26 @@ import Testing
         let stream = Samples.bytes(capture.response.stream_hex)
         let whole = try decode(stream)
         let step = max(1, stream.count / 600)
+        // Fed byte by byte, a token comes with its last byte.
+        var boundaries: Set<Int> = [0]
+        var slow = TokenDecoder()
+        for (place, byte) in stream.enumerated() {
+            slow.append([byte])
+            while try slow.next() != nil { boundaries.insert(place + 1) }
+        }
+        #expect(boundaries.count > 1 && boundaries.contains(stream.count))
         for end in stride(from: 0, to: stream.count, by: step) {
             var decoder = TokenDecoder()
             decoder.append(stream[..<end])
             var tokens: [ReplyToken] = []
             while let token = try decoder.next() { tokens.append(token) }
             #expect(tokens == Array(whole.prefix(tokens.count)))
+            // Between two tokens a message may end; within one it must not.
+            if boundaries.contains(end) {
+                #expect(throws: Never.self) { try decoder.endMessage() }
+            } else {
+                #expect(throws: WireError.self) { try decoder.endMessage() }
+            }
         }
     }
 
@@ -168,6 +210,8 @@ import Testing
         case .transactionBegun: "8 "
         case .transactionCommitted: "9 "
         case .transactionRolledBack: "10 "
+        case .transactionEnlisted: "11 "
+        case .transactionEnded(let type, _): "\(type) "
         case .routing(let route): route.database == nil ? "20 port=\(route.port),server=\(route.server)" : "21 "
         case .other(let type, _): "\(type) "
         }
@@ -203,6 +247,7 @@ import Testing
         case .date(let date): "date \(date)"
         case .time(let time): "time \(text(time))"
         case .timestamp(let moment): "datetime \(moment.date)T\(text(moment.time))"
+        case .unread(let value): "unread \(value)"
         case .offsetTimestamp(let moment):
             "datetimeoffset \(moment.local.date)T\(text(moment.local.time))\(moment.description.suffix(6))"
         }

@@ -66,6 +66,25 @@ func failure(_ sourceLocation: SourceLocation = #_sourceLocation, of work: () as
 
 struct NoFailure: Error {}
 
+/// What a server of the lab tells of a test's course.
+struct Watch: Sendable {
+    enum Event: Sendable, Equatable { case step(AzureSQLScript.Step), attention }
+
+    private let events: AsyncStream<Event>
+    private let source: AsyncStream<Event>.Continuation
+
+    init(_ script: inout AzureSQLScript) {
+        (events, source) = AsyncStream.makeStream()
+        script.noteStep = { [source] in source.yield(.step($0)) }
+        script.noteAttention = { [source] in source.yield(.attention) }
+    }
+
+    /// Returns once the server has seen it.
+    func saw(_ wanted: Event) async {
+        for await event in events where event == wanted { return }
+    }
+}
+
 @Suite(.timeLimit(.minutes(1))) struct ConnectionTests {
     @Test(
         "A login over TDS 7.4 and over TDS 8.0 gives a session, its facts and its times",
@@ -126,7 +145,16 @@ struct NoFailure: Error {}
         let result = try await connection.execute("select @p0", parameters, until: .now + .seconds(10))
         #expect(result.rows == [values])
         #expect(result.returnStatus == 0)
-        _ = try await failure { _ = try await connection.execute("x", [TDSParameter("a int, @b", 1)], until: .now + .seconds(10)) }
+        let unusable: [TDSParameter] = [
+            TDSParameter("a int, @b", 1), TDSParameter("", 1), TDSParameter("n", .double(.nan)), TDSParameter("n", .double(.infinity)),
+            TDSParameter("n", .decimal(TDSDecimal(magnitude: 100_000_000_000_000_000_000_000_000_000_000_000_000, scale: 0))),
+            TDSParameter("n", .decimal(TDSDecimal(magnitude: 1, scale: 39))),
+        ]
+        for parameter in unusable {
+            let refused = try await failure { _ = try await connection.execute("x", [parameter], until: .now + .seconds(10)) }
+            #expect(refused.cause == .misuse, "\(parameter)")
+        }
+        #expect(try await connection.query("select 1", until: .now + .seconds(10)).rows == [[1]])
         await connection.close()
         await bench.stop()
     }
@@ -146,7 +174,8 @@ struct NoFailure: Error {}
         let fatal = try await failure { _ = try await connection.query("lab fatal", until: .now + .seconds(10)) }
         #expect(fatal.message?.class == 20)
         let closed = try await failure { _ = try await connection.query("select 1", until: .now + .seconds(10)) }
-        #expect(closed.cause == .misuse)
+        #expect(closed.cause == .closed)
+        #expect(closed.message?.number == 40197)
         await bench.stop()
     }
 
@@ -165,12 +194,18 @@ struct NoFailure: Error {}
 
     @Test("A cancelled task ends its request at once, and the connection goes on")
     func cancellation() async throws {
-        let bench = try await Bench()
+        var script = AzureSQLScript.standard()
+        let watch = Watch(&script)
+        let bench = try await Bench(script)
         let connection = try await bench.connect()
         let task = Task { try await connection.query("lab wait", until: .now + .seconds(50)) }
+        await watch.saw(.step(.query))
+        let start = ContinuousClock.now
         task.cancel()
         let seen = try await failure { _ = try await task.value }
         #expect(seen.cause == .cancelled)
+        #expect(.now - start < .seconds(10))
+        await watch.saw(.attention)
         #expect(try await connection.query("select 1", until: .now + .seconds(10)).rows == [[1]])
         await connection.close()
         await bench.stop()
@@ -212,11 +247,19 @@ struct NoFailure: Error {}
         await (try await bench.connect()).close()
         _ = try await bench.connect()
         _ = try await failure { _ = try await bench.connect(until: .now + .milliseconds(1)) }
-        let task = Task { try await bench.connect() }
-        task.cancel()
-        _ = await task.result
         await bench.server.drained()
         await bench.stop()
+
+        var script = AzureSQLScript.standard()
+        script.troubles[.login] = .silent
+        let watch = Watch(&script)
+        let waiting = try await Bench(script)
+        let task = Task { try await waiting.connect() }
+        await watch.saw(.step(.login))
+        task.cancel()
+        #expect(try await failure { _ = try await task.value }.cause == .cancelled)
+        await waiting.server.drained()
+        await waiting.stop()
 
         for trouble in [AzureSQLScript.Trouble.silent, .reply([0x42])] {
             for step in AzureSQLScript.Step.allCases where step != .query {
@@ -398,6 +441,9 @@ struct NoFailure: Error {}
         #expect(gateway.logins.map(\.serverName) == [Bench.host])
         #expect(worker.server.logins.map(\.serverName) == [name])
         #expect(try await connection.query("select 1", until: .now + .seconds(10)).rows == [[1]])
+        // A statement that fails is no matter of the way there.
+        let seen = try await failure { _ = try await connection.query("lab error", until: .now + .seconds(10)) }
+        #expect(seen.hop == 0 && seen.phase == .query && seen.address == "127.0.0.1:\(worker.server.port)")
         await connection.close()
         await gateway.stop()
         await worker.stop()
@@ -460,11 +506,17 @@ struct NoFailure: Error {}
     func cancelConnect(step: AzureSQLScript.Step) async throws {
         var script = AzureSQLScript.standard()
         script.troubles[step] = .silent
+        let watch = Watch(&script)
         let bench = try await Bench(script)
         let task = Task { try await bench.connect(until: .now + .seconds(50)) }
+        await watch.saw(.step(step))
+        let start = ContinuousClock.now
         task.cancel()
         let seen = try await failure { _ = try await task.value }
         #expect(seen.cause == .cancelled)
+        #expect(seen.phase == [.prelogin: .negotiate, .tls: .tls, .login: .login][step])
+        #expect(.now - start < .seconds(10))
+        await bench.server.drained()
         await bench.stop()
     }
 

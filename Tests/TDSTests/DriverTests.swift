@@ -105,6 +105,9 @@ struct Driver: Sendable, CustomTestStringConvertible {
             let ours = try await connection.query(statement, until: .now + .seconds(10))
             let theirs = try #require(answers)
             #expect(theirs.count == count && ours.rows.count == count)
+            // Pairs beyond the shorter of two lists would not be compared.
+            try #require(ours.sets.count == 1 && theirs.map(\.count) == ours.rows.map(\.count))
+            try #require(ours.rows.allSatisfy { $0.count == ours.sets[0].columns.count && $0.count > 5 })
             for (row, values) in zip(theirs, ours.rows) {
                 #expect(row.count == values.count)
                 for (cell, (value, column)) in zip(row, zip(values, ours.sets[0].columns)) {
@@ -114,7 +117,8 @@ struct Driver: Sendable, CustomTestStringConvertible {
             }
         }
         // A type of its own for NULL alone is what servers of the last century sent for a bare NULL.
-        #expect(seen == Set(DataType.allCases).subtracting([.null]))
+        // The lab sends none of the old large types, nor those that bring their own type: `ValueTests` reads them by the format's rules.
+        #expect(seen == Set(DataType.allCases).subtracting([.null, .text, .nText, .image, .variant, .xml, .userDefined]))
         await connection.close()
         await bench.stop()
     }

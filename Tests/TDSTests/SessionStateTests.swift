@@ -154,6 +154,16 @@ import Testing
                 cause: .protocolViolation),
             Refusal(name: "columns", tokens: [.columns([TDSColumn("a", ColumnType(.int))])], cause: .protocolViolation),
             Refusal(
+                name: "a route without an acknowledgement",
+                tokens: [.environmentChange(.routing(Route(server: "a.database.windows.net", port: 1))), feature, done],
+                cause: .protocolViolation),
+            Refusal(
+                name: "enhanced routing",
+                tokens: [
+                    acknowledgement, .environmentChange(.routing(Route(server: "a.database.windows.net", port: 1, database: "b"))), feature,
+                    done,
+                ], cause: .protocolViolation),
+            Refusal(
                 name: "FEDAUTHINFO", tokens: [.federatedAuthenticationInfo(FederatedAuthenticationInfo(stsURL: "a", spn: "b"))],
                 cause: .protocolViolation),
         ])
@@ -211,6 +221,8 @@ import Testing
         }
         #expect(actions.last == .close)
         #expect(Self.failure(Self.login([Self.acknowledgement, Self.feature, Self.done], method: .askIssuer))?.cause == .protocolViolation)
+        let nobody = ReplyToken.federatedAuthenticationInfo(FederatedAuthenticationInfo(stsURL: nil, spn: nil))
+        #expect(Self.failure(Self.login([nobody], method: .askIssuer))?.cause == .protocolViolation)
     }
 
     @Test("A server that closes is described by the step in which it did", arguments: [0, 1, 2, 3])
@@ -244,22 +256,34 @@ import Testing
             .environmentChange(.packetSize(new: 512, old: 4096)),
             .federatedAuthenticationInfo(FederatedAuthenticationInfo(stsURL: nil, spn: nil)),
         ]
+        var seen = (sent: 0, finished: 0, failed: 0, attentions: 0)
         for round in 0..<500 {
-            var state = SessionState(
-                strict: round % 2 == 0, method: round % 7 == 0 ? .askIssuer : round % 11 == 0 ? .hangUp : .token, mostRows: 2)
-            var ends = 0
+            // Half of the rounds begin behind the login, which chance alone never passes.
+            let isIn = round % 2 == 1
+            var state =
+                isIn
+                ? Self.ready(mostRows: 2)
+                : SessionState(
+                    strict: round % 4 == 0, method: round % 7 == 0 ? .askIssuer : round % 11 == 0 ? .hangUp : .token, mostRows: 2)
+            var ends = isIn ? 1 : 0
+            // Who asked and has not been answered.
             var open: Set<RequestID> = []
             var isClosed = false
             for step in 0..<60 {
-                let id = RequestID(UInt64(step / 3))
+                let id = RequestID(UInt64(step))
+                func ask() -> [SessionAction] {
+                    open.insert(id)
+                    return state.requestMade(id)
+                }
                 let actions: [SessionAction] =
                     switch Int.random(in: 0..<14, using: &dice) {
                     case 0: state.connected()
+                    case 1 where isIn, 2 where isIn: state.step == .ready ? ask() : []
                     case 1: state.preloginReceived(Self.prelogin(encryption: UInt8.random(in: 0...3, using: &dice)))
                     case 2: state.secured(tlsVersion: nil, certificate: nil)
                     case 3: state.messageEnded()
-                    case 4: state.requestMade(id)
-                    case 5: state.requestAbandoned(id, .cancelled)
+                    case 4: ask()
+                    case 5: state.requestAbandoned(open.randomElement(using: &dice) ?? id, .cancelled)
                     case 6: Int.random(in: 0..<30, using: &dice) == 0 ? state.peerClosed() : []
                     case 7: Int.random(in: 0..<30, using: &dice) == 0 ? state.attentionUnanswered() : []
                     case 8: Int.random(in: 0..<30, using: &dice) == 0 ? state.closeRequested() : []
@@ -268,17 +292,31 @@ import Testing
                 for action in actions {
                     switch action {
                     case .finishLogin, .failLogin, .finishIssuer, .finishRedirect, .finishSecured: ends += 1
-                    case .sendRequest(let id): open.insert(id)
-                    case .finishRequest(let id, _): #expect(open.remove(id) != nil)
+                    case .sendRequest(let id):
+                        #expect(!isClosed && open.contains(id))
+                        seen.sent += 1
+                    case .finishRequest(let id, _):
+                        #expect(open.remove(id) != nil)
+                        seen.finished += 1
+                    case .failRequest(let id, let failure):
+                        #expect(open.remove(id) != nil)
+                        if failure.cause != .misuse { seen.failed += 1 }
                     case .close: isClosed = true
-                    case .sendPrelogin, .startTLS, .sendLogin, .sendAttention: #expect(!isClosed)
-                    case .usePacketSize, .failRequest: break
+                    case .sendAttention:
+                        #expect(!isClosed)
+                        seen.attentions += 1
+                    case .sendPrelogin, .startTLS, .sendLogin: #expect(!isClosed)
+                    case .usePacketSize: break
                     }
                 }
             }
-            #expect(ends <= 1)
+            let isBeforeTheEnd = [.idle, .negotiating, .securing, .loggingIn].contains(state.step)
+            #expect(ends == (isBeforeTheEnd ? 0 : 1))
             #expect(isClosed == (state.step == .closed))
+            // Everybody who asked has been answered once, or still waits.
+            if isClosed { #expect(open.isEmpty) }
         }
+        #expect(seen.sent > 0 && seen.finished > 0 && seen.failed > 0 && seen.attentions > 0, "\(seen)")
     }
 
     @Test("Whoever wants no login gets none: the session ends once TLS stands")
@@ -368,8 +406,89 @@ import Testing
         _ = state.requestAbandoned(RequestID(1), .cancelled)
         _ = state.requestMade(RequestID(2))
         let actions = state.attentionUnanswered()
-        #expect(Self.failure(actions)?.cause == .timedOut)
+        // The second request has waited for nothing of its own.
+        #expect(Self.failure(actions)?.cause == .closed)
+        #expect(Self.failure(actions)?.detail.contains("earlier request") == true)
         #expect(actions.last == .close)
+        #expect(Self.failure(state.requestMade(RequestID(3)))?.cause == .closed)
+    }
+
+    @Test("A server that closes while nothing is asked is told to whoever asks next; this side's own close is misuse")
+    func idleEnd() {
+        var state = Self.ready()
+        #expect(state.peerClosed() == [.close])
+        let failure = Self.failure(state.requestMade(RequestID(1)))
+        #expect(failure?.cause == .closed)
+        #expect(failure?.detail == "The server has closed the connection.")
+        var closed = Self.ready()
+        _ = closed.requestMade(RequestID(1))
+        #expect(Self.failure(closed.closeRequested())?.cause == .closed)
+        #expect(Self.failure(closed.requestMade(RequestID(2)))?.cause == .misuse)
+    }
+
+    @Test("A DONE that says it failed is a failure, with and without an ERROR before it", arguments: [Done.Status.error, .serverError])
+    func failureWithoutError(status: Done.Status) {
+        let login = Self.failure(Self.login([Self.acknowledgement, Self.feature, .done(Done(status))]))
+        #expect(login?.cause == .loginRefused)
+        for token in [ReplyToken.done(Done(status)), .doneProcedure(Done(status))] {
+            var state = Self.ready()
+            _ = state.requestMade(RequestID(1))
+            _ = state.tokenReceived(token)
+            let actions = state.messageEnded()
+            #expect(Self.failure(actions)?.cause == .requestFailed)
+            #expect((actions.last == .close) == (status == .serverError))
+        }
+        var state = Self.ready()
+        _ = state.requestMade(RequestID(1))
+        for token in [ReplyToken.doneInProcedure(Done([status, .more])), .doneProcedure(Done())] { _ = state.tokenReceived(token) }
+        #expect(Self.failure(state.messageEnded())?.cause == .requestFailed)
+    }
+
+    @Test("What the server said before the end comes with every failure")
+    func wordsBeforeTheEnd() {
+        let tracing = ReplyToken.info(TDSServerMessage(number: 40608, state: 1, class: 0, text: "tracing ID"))
+        var silent = Self.loggingIn()
+        for token in [tracing, Self.error(40613)] { _ = silent.tokenReceived(token) }
+        let refused = silent.told(TDSFailure(.timedOut, during: .login, "x"))
+        #expect(refused.cause == .loginRefused)
+        #expect(refused.messages.map(\.number) == [40608, 40613])
+        #expect(refused.message?.number == 40613)
+        var dropped = Self.loggingIn()
+        _ = dropped.tokenReceived(tracing)
+        let closed = Self.failure(dropped.peerClosed())
+        #expect(closed?.cause == .closed)
+        #expect(closed?.messages.map(\.number) == [40608])
+        #expect(closed?.facts?.notices.map(\.number) == [40608])
+
+        let ends: [(TDSFailure.Cause, (inout SessionState) -> [SessionAction])] = [
+            (.requestFailed, { $0.peerClosed() }), (.protocolViolation, { $0.wireFailed(.malformed("x")) }),
+            (.timedOut, { $0.requestAbandoned(RequestID(1), .timedOut) }), (.cancelled, { $0.requestAbandoned(RequestID(1), .cancelled) }),
+        ]
+        for (cause, end) in ends {
+            var state = Self.ready()
+            _ = state.requestMade(RequestID(1))
+            for token in [Self.error(40197, class: 20), tracing] { _ = state.tokenReceived(token) }
+            let failure = Self.failure(end(&state))
+            #expect(failure?.cause == cause)
+            #expect(failure?.messages.map(\.number) == [40197, 40608], "\(cause)")
+        }
+    }
+
+    @Test("A transaction is named in requests from its beginning to its end")
+    func transaction() {
+        let first: [UInt8] = [1, 2, 3, 4, 5, 6, 7, 8]
+        let steps: [(EnvironmentChange, [UInt8])] = [
+            (.transactionBegun(descriptor: first), first), (.transactionCommitted(descriptor: first), RequestHeaders.noTransaction),
+            (.transactionEnlisted(descriptor: first), first), (.transactionEnded(type: 17, payload: []), RequestHeaders.noTransaction),
+            (.transactionBegun(descriptor: first), first), (.transactionRolledBack(descriptor: first), RequestHeaders.noTransaction),
+        ]
+        var state = Self.ready()
+        for (number, (change, wanted)) in steps.enumerated() {
+            _ = state.requestMade(RequestID(UInt64(number)))
+            for token in [.environmentChange(change), Self.done] { _ = state.tokenReceived(token) }
+            _ = state.messageEnded()
+            #expect(state.transaction == wanted, "\(change)")
+        }
     }
 
     @Test("At the limit of rows the rest is not read, and the result says so")
@@ -379,15 +498,17 @@ import Testing
         _ = state.tokenReceived(.columns([TDSColumn("a", ColumnType(.int))]))
         _ = state.tokenReceived(.row([1], compressed: false))
         _ = state.tokenReceived(.row([2], compressed: false))
-        #expect(state.tokenReceived(.row([3], compressed: false)) == [.sendAttention])
-        #expect(state.tokenReceived(.row([4], compressed: false)).isEmpty)
-        _ = state.tokenReceived(.done(Done([.attention])))
-        guard case .finishRequest(RequestID(1), let result) = state.messageEnded().first else {
-            Issue.record("no result")
+        let actions = state.tokenReceived(.row([3], compressed: false))
+        guard case .finishRequest(RequestID(1), let result) = actions.first, actions.last == .sendAttention else {
+            Issue.record("no result, or the server is not told: \(actions)")
             return
         }
         #expect(result.rows == [[1], [2]])
         #expect(result.isTruncated)
+        #expect(state.isDraining)
+        #expect(state.tokenReceived(.row([4], compressed: false)).isEmpty)
+        _ = state.tokenReceived(.done(Done([.attention])))
+        #expect(state.messageEnded().isEmpty)
         #expect(state.step == .ready)
     }
 
@@ -435,7 +556,28 @@ import Testing
             Row(from: "own.example", to: "own.example", follows: "own.example"), Row(from: "a.db.lab", to: "b.db.lab", follows: "b.db.lab"),
         ])
     func rule(row: Row) {
-        let decision = RedirectRule(extraSuffixes: [".db.lab"]).decide(
+        decide(row, [".db.lab"])
+    }
+
+    @Test(
+        "An own ending counts with and without its dot, and from two labels on",
+        arguments: [
+            ("db.lab", "b.db.lab", true), (".db.lab", "b.db.lab", true), ("DB.Lab.", "b.db.lab", true), ("db.lab", "b.evildb.lab", false),
+            ("db.lab", "evildb.lab", false), (".", "evil.example", false), ("", "evil.example", false), ("lab", "b.evil.lab", false),
+            (".lab", "b.evil.lab", false), ("..", "evil.example", false), ("*.lab", "b.evil.lab", false),
+        ])
+    func ownEnding(suffix: String, to: String, isFollowed: Bool) {
+        decide(Row(from: "a.db.lab", to: to, follows: isFollowed ? to : nil), [suffix])
+    }
+
+    @Test("A redirect to a name that no login has room for is refused before anybody is called")
+    func longName() {
+        let label = String(repeating: "a", count: 60)
+        decide(Row(to: "\(label).\(label).database.windows.net"), [])
+    }
+
+    private func decide(_ row: Row, _ suffixes: [String]) {
+        let decision = RedirectRule(extraSuffixes: suffixes).decide(
             Route(server: row.to, port: row.port, transport: row.transport), from: row.from, hop: row.hop)
         if let name = row.follows {
             #expect(decision == .follow(host: name, port: Int(row.port)))

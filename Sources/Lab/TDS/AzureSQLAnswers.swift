@@ -10,8 +10,9 @@ extension AzureSQLScript {
         return script
     }
 
-    /// `select 1`, `lab types`, `lab fixed`, `lab wide`, `lab rows N`, `lab print`, `lab error`, `lab two`, `lab fatal`, `lab wait` (which is never answered), and
-    /// a row of its parameters for any statement that has some.
+    /// `select 1`, `lab types`, `lab fixed`, `lab wide`, `lab rows N`, `lab print`, `lab error`, `lab two`, `lab fatal`, `lab wait` (which is
+    /// never answered), `lab failed` (which fails without an error), `lab begin`, `lab enlist`, `lab commit`, `lab rollback`, `lab end`, and a row
+    /// of its parameters for any statement that has some.
     package static func standardAnswer(_ sql: String, _ parameters: [ProcedureCall.Parameter]) -> [ReplyToken] {
         if !parameters.isEmpty {
             return rows(
@@ -48,6 +49,17 @@ extension AzureSQLScript {
             first[first.count - 1] = .done(Done([.count, .more], command: Done.selectCommand, rowCount: 1))
             return first + rows([TDSColumn("t", ColumnType(.nVarChar, size: 20))], [["x"], ["y"]], compressed: true)
         case "lab wait": return []
+        case "lab failed": return [.done(Done([.error]))]
+        case "lab begin":
+            return [.environmentChange(.transactionBegun(descriptor: [7, 0, 0, 0, 9, 0, 0, 1])), .done(Done([.inTransaction]))]
+        case "lab enlist":
+            return [.environmentChange(.transactionEnlisted(descriptor: [8, 0, 0, 0, 9, 0, 0, 1])), .done(Done([.inTransaction]))]
+        case "lab commit":
+            return [.environmentChange(.transactionCommitted(descriptor: [7, 0, 0, 0, 9, 0, 0, 1])), .done(Done())]
+        case "lab rollback":
+            return [.environmentChange(.transactionRolledBack(descriptor: [7, 0, 0, 0, 9, 0, 0, 1])), .done(Done())]
+        case "lab end":
+            return [.environmentChange(.transactionEnded(type: 17, payload: [0, 8, 8, 0, 0, 0, 9, 0, 0, 1])), .done(Done())]
         case let text where text.hasPrefix("lab rows "):
             let count = min(100_000, Int(text.dropFirst(9)) ?? 0)
             return rows(one, (0..<count).map { [.integer(Int64($0))] })

@@ -42,6 +42,14 @@ package struct AzureSQLScript: Sendable {
     }
     /// What comes right behind the answer to PRELOGIN, in the clear and in the same piece.
     package var stuffing: [UInt8] = []
+    /// Passes over what gives a request up, so that the end is never confirmed.
+    package var ignoresAttention = false
+    /// So many statements of a session are answered before the trouble with queries begins.
+    package var soundStatements = 0
+    /// Hears of every ATTENTION.
+    package var noteAttention: @Sendable () -> Void = {}
+    /// Hears of every step that begins: what the client sends for it has come.
+    package var noteStep: @Sendable (Step) -> Void = { _ in }
     /// Changes what a login that is admitted is answered with.
     package var welcome: @Sendable ([ReplyToken]) -> [ReplyToken] = { $0 }
     /// What goes wrong, by step.
@@ -61,6 +69,10 @@ package struct AzureSQLScript: Sendable {
         case bytes([UInt8])
         /// Says this as the payload of a reply.
         case reply([UInt8])
+        /// The same as a part of a message that does not go on.
+        case part([UInt8])
+        /// The same, and then the end of the connection.
+        case partAndClose([UInt8])
         /// Rows until somebody hangs up or asks for an end.
         case endlessRows
         /// The same with this part of a reply, again and again.

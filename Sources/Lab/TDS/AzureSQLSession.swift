@@ -30,6 +30,11 @@ final class AzureSQLSession: ChannelInboundHandler {
     /// Whose session it is.
     private var admitted: AzureSQLLogin?
     private var isStopped = false
+    private var statements = 0
+    /// In which every request must say it runs; zeros outside a transaction.
+    private var transaction = RequestHeaders.noTransaction
+    /// What both sides have agreed upon. **Unit**: bytes.
+    private var packetSize = PacketHeader.initialPacket
 
     init(_ script: AzureSQLScript, _ tls: AzureSQLTLS, noteLogin: @escaping (AzureSQLLogin) -> Void) {
         self.script = script
@@ -58,6 +63,8 @@ final class AzureSQLSession: ChannelInboundHandler {
         packets.append(buffer.readableBytesView)
         do {
             while stage != .over, let packet = try packets.next() {
+                // Larger packets than agreed upon, and than a record of TLS can hold, are refused by SQL Server. Source: azure-sql-tds.md 1.
+                guard packet.header.length <= min(packetSize, PacketHeader.largestEncrypted) else { return context.close(promise: nil) }
                 message += packet.payload
                 guard packet.isLast else { continue }
                 let whole = message
@@ -84,7 +91,9 @@ final class AzureSQLSession: ChannelInboundHandler {
 
     private func take(_ type: PacketType, _ bytes: [UInt8], _ context: ChannelHandlerContext) throws {
         switch (stage, type) {
-        case (.handshake, .prelogin): misbehave(.tls, context)
+        case (.handshake, .prelogin):
+            script.noteStep(.tls)
+            misbehave(.tls, context)
         case (.prelogin, .prelogin): try negotiate(Prelogin(decoding: bytes), context)
         case (.login, .login): try logIn(LoginMessage(decoding: bytes), context)
         case (.token, .federatedToken):
@@ -93,9 +102,13 @@ final class AzureSQLSession: ChannelInboundHandler {
             login.token = Secret(token.token.reveal { decodeUTF16($0) })
             login.nonce = token.nonce
             finish(login, context)
-        case (.ready, .sqlBatch): answer(try SQLBatch(decoding: bytes).text, [], isCall: false, context)
+        case (.ready, .sqlBatch):
+            let batch = try SQLBatch(decoding: bytes)
+            guard batch.headers.transaction == transaction else { return refuseTransaction(context) }
+            answer(batch.text, [], isCall: false, context)
         case (.ready, .rpc):
             let call = try ProcedureCall(decoding: bytes)
+            guard call.headers.transaction == transaction else { return refuseTransaction(context) }
             // sp_executesql: statement, declarations, values. sp_prepexec: handle, declarations, statement, values.
             let isPrepared = call.procedure == .prepareAndExecute
             let place = isPrepared ? 2 : 0
@@ -103,6 +116,7 @@ final class AzureSQLSession: ChannelInboundHandler {
             answer(text, Array(call.parameters.dropFirst(isPrepared ? 3 : 2)), isCall: true, context)
         case (.ready, .transaction):
             let request = try TransactionRequest(decoding: bytes)
+            guard request.headers.transaction == transaction else { return refuseTransaction(context) }
             let change: EnvironmentChange =
                 switch request.type {
                 case TransactionRequest.begin: .transactionBegun(descriptor: [1, 0, 0, 0, 0, 0, 0, 0])
@@ -111,6 +125,8 @@ final class AzureSQLSession: ChannelInboundHandler {
                 }
             reply([.environmentChange(change), .done(Done())], context)
         case (.ready, .attention):
+            script.noteAttention()
+            if script.ignoresAttention { return }
             isStopped = true
             reply([.done(Done([.attention]))], context)
         default: context.close(promise: nil)
@@ -118,6 +134,7 @@ final class AzureSQLSession: ChannelInboundHandler {
     }
 
     private func negotiate(_ prelogin: Prelogin, _ context: ChannelHandlerContext) throws {
+        script.noteStep(.prelogin)
         if script.troubles[.prelogin] != nil { return misbehave(.prelogin, context) }
         var options = [Prelogin.Option(.version, Prelogin.Version(major: 12, minor: 0, build: 2000).bytes)]
         if let encryption = script.encryption { options.append(Prelogin.Option(.encryption, [encryption])) }
@@ -165,6 +182,7 @@ final class AzureSQLSession: ChannelInboundHandler {
 
     private func finish(_ login: AzureSQLLogin, _ context: ChannelHandlerContext) {
         noteLogin(login)
+        script.noteStep(.login)
         if script.troubles[.login] != nil { return misbehave(.login, context) }
         // Source: MS-TDS 3.3.5, the echo must say what PRELOGIN said.
         let mustEcho = script.tokenRequired == 1
@@ -182,10 +200,25 @@ final class AzureSQLSession: ChannelInboundHandler {
         admitted = login
         stage = .ready
         reply(script.welcome(welcome(login)), context)
+        // From the message after the login on. Source: MS-TDS 2.2.7.9, packet size.
+        packetSize = script.packetSize
         if script.route != nil {
             stage = .over
             context.close(promise: nil)
         }
+    }
+
+    /// **Source**: Microsoft Learn, Database engine errors, 3989; MS-TDS 2.2.5.3.2.
+    private func refuseTransaction(_ context: ChannelHandlerContext) {
+        reply(
+            [
+                .error(
+                    TDSServerMessage(
+                        number: 3989, state: 1, class: 16,
+                        text: "New request is not allowed to start because it should come with valid transaction descriptor.",
+                        server: AzureSQLScript.serverName, line: 1)),
+                .done(Done([.error])),
+            ], context)
     }
 
     private func refuse(_ errors: [TDSServerMessage], _ context: ChannelHandlerContext) {
@@ -228,7 +261,9 @@ final class AzureSQLSession: ChannelInboundHandler {
 
     private func answer(_ sql: String, _ parameters: [ProcedureCall.Parameter], isCall: Bool, _ context: ChannelHandlerContext) {
         isStopped = false
-        if script.troubles[.query] != nil { return misbehave(.query, context) }
+        script.noteStep(.query)
+        statements += 1
+        if script.troubles[.query] != nil, statements > script.soundStatements { return misbehave(.query, context) }
         var tokens = admitted.flatMap { script.answerAbout($0, sql, parameters) } ?? script.answer(sql, parameters)
         // No answer at all, until the client loses patience.
         if tokens.isEmpty { return }
@@ -245,6 +280,13 @@ final class AzureSQLSession: ChannelInboundHandler {
     // MARK: Out
 
     private func reply(_ tokens: [ReplyToken], _ context: ChannelHandlerContext) {
+        for case .environmentChange(let change) in tokens {
+            switch change {
+            case .transactionBegun(let descriptor), .transactionEnlisted(let descriptor): transaction = descriptor
+            case .transactionCommitted, .transactionRolledBack, .transactionEnded: transaction = RequestHeaders.noTransaction
+            default: break
+            }
+        }
         do throws(WireError) {
             write(try ReplyToken.encode(tokens), context)
         } catch {
@@ -254,7 +296,7 @@ final class AzureSQLSession: ChannelInboundHandler {
     }
 
     private func write(_ payload: [UInt8], _ context: ChannelHandlerContext, followedBy more: [UInt8] = []) {
-        for packet in Packet.split(payload, as: .reply, size: min(script.packetSize, 4_096), spid: 51) {
+        for packet in Packet.split(payload, as: .reply, size: min(script.packetSize, max(packetSize, 4_096)), spid: 51) {
             let bytes = packet.bytes + (packet.isLast ? more : [])
             let piece = max(1, script.portion ?? bytes.count)
             for start in stride(from: 0, to: bytes.count, by: piece) {
@@ -281,6 +323,10 @@ final class AzureSQLSession: ChannelInboundHandler {
             }
         case .bytes(let bytes): context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: bytes)), promise: nil)
         case .reply(let payload): write(payload, context)
+        case .part(let payload): send(payload, context)
+        case .partAndClose(let payload):
+            send(payload, context)
+            context.close(promise: nil)
         case .endlessRows:
             let columns = [TDSColumn("n", ColumnType(.int))]
             guard let first = try? ReplyToken.encode([.columns(columns)]) else { return }

@@ -2,6 +2,7 @@
 
 import NIOCore
 import NIOPosix
+import Synchronization
 
 /// One attempt to connect; used once.
 struct Course {
@@ -69,9 +70,33 @@ struct Course {
         if hop == 0, !target.addresses.isEmpty { return target.addresses }
         let start = ContinuousClock.now
         defer { timings.append(TDSTiming(.name, hop: hop, duration: .now - start)) }
-        let found = try await options.lookUp(host, deadline)
+        let found = try await lookUp(host)
         guard !found.isEmpty else { throw TDSFailure(.nameNotFound, during: .name, "The name \(host) has no address.") }
         return found
+    }
+
+    /// The caller's own lookup is held to the deadline here: nothing says that it keeps to it.
+    private func lookUp(_ host: String) async throws(TDSFailure) -> [String] {
+        let waiter = OneAnswer<[String]>()
+        let ask = options.lookUp
+        let deadline = deadline
+        let asking = Mutex<Task<Void, Never>?>(nil)
+        // Whatever ends the wait ends the task.
+        defer { asking.withLock { $0?.cancel() } }
+        return try await waiter.wait(
+            until: deadline, timedOut: TDSFailure(.timedOut, during: .name, "The name \(host) was not resolved in time."),
+            cancelled: TDSFailure(.cancelled, during: .name, "The name lookup was cancelled.")
+        ) {
+            // Cancelled above when the wait ends, be it by its own answer, the deadline or the caller.
+            let task = Task {
+                do throws(TDSFailure) {
+                    waiter.answer(.success(try await ask(host, deadline)))
+                } catch {
+                    waiter.answer(.failure(error))
+                }
+            }
+            asking.withLock { $0 = task }
+        }
     }
 
     /// Tries the addresses in turn, each with its share of the time that is left; the first whose socket opens decides.
@@ -114,7 +139,7 @@ extension Session {
         defer { timer.cancel() }
         do throws(TDSFailure) {
             return try await answer.wait(
-                on: loop, until: deadline, timedOut: TDSFailure(.timedOut, during: .tcp, "The deadline passed."),
+                until: deadline, timedOut: TDSFailure(.timedOut, during: .tcp, "The deadline passed."),
                 cancelled: TDSFailure(.cancelled, during: .tcp, "The attempt to connect was cancelled.")
             ) {
                 ClientBootstrap(group: self.loop)

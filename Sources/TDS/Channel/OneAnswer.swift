@@ -1,6 +1,7 @@
 // A wait for one answer that comes from a callback, ends at a deadline, and ends when the task is cancelled.
 
 import NIOCore
+import NIOPosix
 import Synchronization
 
 /// Whoever answers first is heard; later answers are dropped.
@@ -32,32 +33,42 @@ final class OneAnswer<Value: Sendable>: Sendable {
         waiting?.0.resume(returning: result)
     }
 
-    /// Starts what gives the answer and waits for it; called once.
+    /// Starts what gives the answer and waits for it; called once. Nothing is started when the deadline has passed or the task is cancelled.
     func wait(
-        on loop: any EventLoop, until deadline: ContinuousClock.Instant, timedOut: TDSFailure, cancelled: TDSFailure,
-        start: @Sendable () -> Void
+        until deadline: ContinuousClock.Instant, timedOut: TDSFailure, cancelled: TDSFailure, start: @Sendable () -> Void
     ) async throws(TDSFailure) -> Value {
+        guard !Task.isCancelled else { throw cancelled }
+        guard deadline > .now else { throw timedOut }
         let result = await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let timer = loop.scheduleTask(in: (deadline - .now).timeAmount) { self.answer(.failure(timedOut)) }
-                let early: Result<Value, TDSFailure>? = state.withLock { state in
-                    if case .answered(let result) = state {
-                        state = .over
-                        return result
-                    }
-                    state = .waiting(continuation, timer)
-                    return nil
-                }
-                if let early {
-                    timer.cancel()
-                    continuation.resume(returning: early)
-                } else {
-                    start()
-                }
-            }
+            await outcome(within: deadline - .now, timedOut, start: start)
         } onCancel: {
             answer(.failure(cancelled))
         }
         return try result.get()
+    }
+
+    /// The same for work of a moment that is waited for even by a cancelled task.
+    func outcome(
+        within time: Duration, _ timedOut: TDSFailure = TDSFailure(.timedOut, during: .query, "The event loop does not answer."),
+        start: @Sendable () -> Void
+    ) async -> Result<Value, TDSFailure> {
+        await withCheckedContinuation { continuation in
+            // Not on the loop of the connection: that one may be shut down by its owner, and then its timers never fire.
+            let timer = MultiThreadedEventLoopGroup.singleton.any().scheduleTask(in: time.timeAmount) { self.answer(.failure(timedOut)) }
+            let early: Result<Value, TDSFailure>? = state.withLock { state in
+                if case .answered(let result) = state {
+                    state = .over
+                    return result
+                }
+                state = .waiting(continuation, timer)
+                return nil
+            }
+            if let early {
+                timer.cancel()
+                continuation.resume(returning: early)
+            } else {
+                start()
+            }
+        }
     }
 }

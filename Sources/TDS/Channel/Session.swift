@@ -37,7 +37,7 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
     private let settings: Settings
     private let opening: OneAnswer<Opening>
     private var state: SessionState
-    private var packets = PacketReader()
+    private(set) var packets = PacketReader()
     private var prelogin: [UInt8] = []
     private var tokens: TokenDecoder
     private var context: ChannelHandlerContext?
@@ -46,6 +46,9 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
     private var packetSize = PacketHeader.initialPacket
     private var received = 0
     private var processID: Int?
+    // Kept, because a closed channel has none any more.
+    private var localAddress: String?
+    private var remoteAddress: String?
     private var isOver = false
 
     private(set) var timings: [TDSTiming] = []
@@ -89,15 +92,18 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
         }
     }
 
-    /// Nobody waits for the request any more.
-    func abandon(_ id: RequestID, _ cause: TDSFailure.Cause) {
-        loop.execute {
+    /// Nobody waits for the request any more: ends it and gives the failure back with what the server has said.
+    func abandoned(_ id: RequestID, _ failure: TDSFailure) async -> TDSFailure {
+        await onLoop {
             guard self.requests[id] != nil else {
                 if id.number > self.lastRegistered { self.abandonedEarly.insert(id) }
-                return
+                return self.located(failure)
             }
-            self.perform(self.state.requestAbandoned(id, cause))
-        }
+            let actions = self.state.requestAbandoned(id, failure.cause)
+            self.perform(actions)
+            for case .failRequest(id, let told) in actions { return self.located(told) }
+            return self.located(failure)
+        } ?? failure
     }
 
     /// Ends the session with a failure of this side: a deadline, a cancellation, a socket that did not open.
@@ -107,12 +113,27 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
         loop.execute { self.perform(self.state.closeRequested()) }
     }
 
+    /// The same, and waits until the socket is gone; a peer that does not answer the goodbye is left to it after `patience`.
+    func closed(within patience: Duration) async {
+        let gone = OneAnswer<Void>()
+        let failure = TDSFailure(.closed, during: .query, "The goodbye is not answered.")
+        _ = try? await gone.wait(until: .now + patience, timedOut: failure, cancelled: failure) {
+            loop.execute {
+                self.perform(self.state.closeRequested())
+                guard let channel = self.context?.channel else { return gone.answer(.success(())) }
+                channel.closeFuture.whenComplete { _ in gone.answer(.success(())) }
+            }
+        }
+        // A cancelled task waits for nothing.
+        close()
+    }
+
     /// Where the socket is to go.
     var destination: (host: String, port: Int) { (settings.host, settings.port) }
     var answer: OneAnswer<Opening> { opening }
 
     /// Every step up to now.
-    func currentTimings() async -> [TDSTiming] { await onLoop { self.timings } }
+    func currentTimings() async -> [TDSTiming] { await onLoop { self.timings } ?? [] }
 
     /// A deadline or a cancellation is noticed by whoever waits, who does not know how far the session was: ends it and says so.
     func settled(_ failure: TDSFailure) async -> TDSFailure {
@@ -121,11 +142,10 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
             var failure = failure
             failure.phase = self.state.phase
             if failure.cause == .timedOut { failure.detail = Self.silence(in: failure.phase) }
-            failure.address = self.remoteAddress
-            failure.facts = self.complete(self.state.facts)
+            let told = self.state.told(failure)
             self.perform(self.state.fail(failure))
-            return failure
-        }
+            return self.located(told)
+        } ?? failure
     }
 
     private static func silence(in phase: TDSPhase) -> String {
@@ -158,9 +178,14 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
         perform(state.fail(failure))
     }
 
-    private func onLoop<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
-        await withCheckedContinuation { continuation in loop.execute { continuation.resume(returning: body()) } }
+    /// Nil when the loop does not answer: its owner has shut it down.
+    private func onLoop<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value? {
+        let answer = OneAnswer<Value>()
+        return try? await answer.outcome(within: Self.loopPatience) { loop.execute { answer.answer(.success(body())) } }.get()
     }
+
+    /// A loop that is alive answers within milliseconds.
+    private static let loopPatience = Duration.seconds(5)
 
     // MARK: Channel events
 
@@ -172,6 +197,8 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
     func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
     func channelActive(context: ChannelHandlerContext) {
+        localAddress = context.channel.localAddress.flatMap(Self.shown)
+        remoteAddress = context.channel.remoteAddress.flatMap(Self.shown)
         note(.tcp)
         perform(state.connected())
     }
@@ -194,6 +221,8 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        // A peer that goes on sending after the end is not listened to: until TLS has said goodbye its bytes still come up here.
+        guard !isOver else { return }
         let bytes = unwrapInboundIn(data).readableBytesView
         received += bytes.count
         if let limit = settings.options.limits.session, received > limit {
@@ -228,7 +257,11 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
         }
         if processID == nil, packet.header.spid != 0 { processID = Int(packet.header.spid) }
         tokens.append(packet.payload)
-        while !isOver, let token = try tokens.next() { perform(state.tokenReceived(token)) }
+        while !isOver {
+            tokens.passesRowsOver = state.isDraining
+            guard let token = try tokens.next() else { break }
+            perform(state.tokenReceived(token))
+        }
         guard packet.isLast, !isOver else { return }
         try tokens.endMessage()
         perform(state.messageEnded())
@@ -255,7 +288,7 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
                 perform(state.fail(TDSFailure(.misuse, during: .login, "The login cannot be written: \(error).")))
             }
         case .usePacketSize(let size):
-            packetSize = size
+            packetSize = min(size, PacketHeader.largestEncrypted)
             packets.largest = max(size, PacketHeader.initialPacket)
         case .finishLogin(let facts):
             note(.login)
@@ -267,20 +300,21 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
         case .finishRedirect(let route, let facts):
             note(.login)
             opening.answer(.success(.redirect(route, complete(facts))))
-        case .failLogin(var failure):
+        case .failLogin(let failure):
             if let phase = unfinishedPhase { note(phase) }
+            var failure = located(failure)
             failure.hop = settings.hop
             failure.timings = timings
-            failure.address = failure.address ?? remoteAddress
-            failure.facts = failure.facts.map(complete)
             opening.answer(.failure(failure))
         case .sendRequest(let id):
             cancelAttention()
-            if let request = requests[id] { write(request.message, request.type) }
+            guard var message = requests[id]?.message, let type = requests[id]?.type else { return }
+            RequestHeaders.place(state.transaction, in: &message)
+            write(message, type)
         case .finishRequest(let id, let result):
             cancelAttention()
             requests.removeValue(forKey: id)?.answer.answer(.success(result))
-        case .failRequest(let id, let failure): requests.removeValue(forKey: id)?.answer.answer(.failure(failure))
+        case .failRequest(let id, let failure): requests.removeValue(forKey: id)?.answer.answer(.failure(located(failure)))
         case .sendAttention:
             write([], .attention)
             attention = loop.scheduleTask(in: settings.options.attentionTimeout.timeAmount) {
@@ -365,7 +399,7 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
         if settings.options.encryption == .strict { login.tdsVersion = TDSVersion.v80 }
         login.packetSize = UInt32(PacketHeader.initialPacket)
         login.clientProgramVersion = 0x0100_0000
-        login.hostName = String(settings.options.hostName.prefix(60))
+        login.hostName = String(decoding: settings.options.hostName.utf16.prefix(60), as: UTF16.self)
         login.applicationName = settings.options.applicationName
         login.serverName = settings.host
         login.libraryName = Self.library
@@ -400,14 +434,20 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
     private func complete(_ facts: TDSFacts) -> TDSFacts {
         var facts = facts
         facts.processID = processID
-        facts.localAddress = context?.channel.localAddress.flatMap(Self.shown)
+        facts.localAddress = localAddress
         facts.remoteAddress = remoteAddress
         // The server reads these bytes as a GUID and shows them so in its logs.
         facts.traceID = (try? TDSIdentifier(wire: settings.connectionID))?.description
         return facts
     }
 
-    private var remoteAddress: String? { context?.channel.remoteAddress.flatMap(Self.shown) }
+    /// The failure with the place where it happened.
+    private func located(_ failure: TDSFailure) -> TDSFailure {
+        var failure = TokenScrubber(settings.token).scrubbed(failure)
+        failure.address = failure.address ?? remoteAddress
+        failure.facts = complete(failure.facts ?? state.facts)
+        return failure
+    }
 
     private static func shown(_ address: SocketAddress) -> String? {
         guard let ip = address.ipAddress, let port = address.port else { return nil }

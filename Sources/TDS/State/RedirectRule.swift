@@ -2,11 +2,17 @@
 
 /// Decides about a redirect: within the same service, once, by name.
 package struct RedirectRule: Sendable, Hashable {
-    /// Further endings that count as one service each, with their dot: `.db.example`. For own servers.
-    package var extraSuffixes: [String]
+    /// Further endings that count as one service each, always with a dot before them and two labels or more: `.db.example`. For own servers.
+    package let extraSuffixes: [String]
     package var mostHops = 1
 
-    package init(extraSuffixes: [String] = []) { self.extraSuffixes = extraSuffixes }
+    /// An ending of one label, or of none, would let a redirect lead nearly everywhere: it is left out.
+    package init(extraSuffixes: [String] = []) {
+        self.extraSuffixes = extraSuffixes.compactMap { given in
+            let labels = Self.normal(given).drop { $0 == "." }
+            return labels.contains(".") && Self.isHostName(String(labels)) ? "." + labels : nil
+        }
+    }
 
     package enum Decision: Sendable, Hashable {
         case follow(host: String, port: Int)
@@ -31,9 +37,13 @@ package struct RedirectRule: Sendable, Hashable {
         // Some servers append an instance name.
         let name = Self.normal(String(route.server.prefix { $0 != "\\" }))
         guard Self.isHostName(name) else { return .refuse("The redirect names no host: '\(Self.shown(route))'.") }
+        guard name.utf16.count <= LoginMessage.longestText else {
+            return .refuse(
+                "The redirect names a host of \(name.utf16.count) characters, and a login has room for \(LoginMessage.longestText).")
+        }
         let origin = Self.normal(host)
         if name == origin { return .follow(host: name, port: Int(route.port)) }
-        guard let suffix = (Self.serviceSuffixes + extraSuffixes.map(Self.normal)).first(where: { origin.hasSuffix($0) }) else {
+        guard let suffix = (Self.serviceSuffixes + extraSuffixes).first(where: { origin.hasSuffix($0) }) else {
             return .refuse("The redirect leads from \(origin) to \(name), and no service is known to which both belong.")
         }
         guard name.hasSuffix(suffix), name.count > suffix.count else {

@@ -10,6 +10,10 @@ package struct SessionState: Sendable, Hashable {
     package let mostRows: Int
     package private(set) var step = Step.idle
     package private(set) var facts = TDSFacts()
+    /// In which the next request runs: what the server said last about a transaction. **Source**: MS-TDS 2.2.5.3.2.
+    package private(set) var transaction = RequestHeaders.noTransaction
+    /// Why the session is over; nil while it is not, and when it ended as it should.
+    private var ending: TDSFailure?
     private var prelogin: Prelogin?
     private var login = LoginProgress()
 
@@ -27,7 +31,7 @@ package struct SessionState: Sendable, Hashable {
         case ready
         case requesting(RequestProgress)
         /// An ATTENTION is on its way; everything is passed over until the server confirms it. A request that came meanwhile waits.
-        case draining(next: RequestID?, finish: RequestProgress?)
+        case draining(next: RequestID?, isConfirmed: Bool)
         case closed
     }
 
@@ -41,6 +45,9 @@ package struct SessionState: Sendable, Hashable {
         case .ready, .requesting, .draining, .closed: .query
         }
     }
+
+    /// Nobody waits for the rows that come now.
+    package var isDraining: Bool { if case .draining = step { true } else { false } }
 
     // MARK: Up to the login
 
@@ -118,14 +125,12 @@ package struct SessionState: Sendable, Hashable {
                 step = .requesting(progress)
                 return []
             }
+            // What has come is the answer, whether or not the server confirms the end in time.
             progress.truncate()
-            step = .draining(next: nil, finish: progress)
-            return [.sendAttention]
-        case .draining(let next, var finish):
-            if case .done(let done) = token, done.status.contains(.attention) {
-                finish?.isConfirmed = true
-                step = .draining(next: next, finish: finish ?? RequestProgress(confirmedFor: nil))
-            }
+            step = .draining(next: nil, isConfirmed: false)
+            return [progress.outcome, .sendAttention]
+        case .draining(let next, _):
+            if case .done(let done) = token, done.status.contains(.attention) { step = .draining(next: next, isConfirmed: true) }
             return []
         case .idle, .negotiating, .securing, .ready:
             return fail(.protocolViolation, "The server sends a token that nobody asked for.")
@@ -141,18 +146,22 @@ package struct SessionState: Sendable, Hashable {
             guard progress.isComplete else {
                 return fail(.protocolViolation, "The server's answer ends without saying that it is complete.")
             }
-            step = progress.isFatal ? .closed : .ready
-            return [progress.outcome] + (progress.isFatal ? [.close] : [])
-        case .draining(let next, let finish):
+            guard progress.isFatal else {
+                step = .ready
+                return [progress.outcome]
+            }
+            step = .closed
+            ending = TDSFailure(.closed, during: .query, "The server ended the session with an earlier statement.", messages: progress.said)
+            return [progress.outcome, .close]
+        case .draining(let next, let isConfirmed):
             // The answer that was on its way may end first; the confirmation then comes in a message of its own.
-            guard let finish, finish.isConfirmed else { return [] }
-            let finished = finish.id == nil ? [] : [finish.outcome]
+            guard isConfirmed else { return [] }
             guard let next else {
                 step = .ready
-                return finished
+                return []
             }
             step = .requesting(RequestProgress(next))
-            return finished + [.sendRequest(next)]
+            return [.sendRequest(next)]
         case .idle, .negotiating, .securing, .ready:
             return fail(.protocolViolation, "The server sends a message that nobody asked for.")
         case .closed: return []
@@ -163,6 +172,8 @@ package struct SessionState: Sendable, Hashable {
         switch change {
         case .database(let new, _): facts.database = new
         case .packetSize(let new, _): facts.packetSize = new
+        case .transactionBegun(let descriptor), .transactionEnlisted(let descriptor): transaction = descriptor
+        case .transactionCommitted, .transactionRolledBack, .transactionEnded: transaction = RequestHeaders.noTransaction
         default: break
         }
     }
@@ -170,22 +181,26 @@ package struct SessionState: Sendable, Hashable {
     private mutating func finishLogin() -> [SessionAction] {
         facts.notices = login.notices
         if !login.errors.isEmpty {
-            return fail(
-                .loginRefused, "The server refuses the login.", messages: login.notices.filter { $0.number == 40608 } + login.errors)
+            return fail(.loginRefused, "The server refuses the login.")
         }
+        if login.hasFailed { return fail(.loginRefused, "The server refuses the login and does not say why.") }
         if let info = login.issuer {
+            guard info.stsURL != nil || info.spn != nil else {
+                return fail(.protocolViolation, "The server's answer to the question who issues tokens for it is empty.")
+            }
             step = .closed
             return [.finishIssuer(info, facts), .close]
         }
         if method == .askIssuer { return fail(.protocolViolation, "The server does not say who issues tokens for it.") }
         guard login.isDone else { return fail(.protocolViolation, "The answer to the login ends without saying that it is complete.") }
+        guard let acknowledgement = login.acknowledgement else {
+            return fail(.protocolViolation, "The server neither accepts nor refuses the login.")
+        }
+        // Source: azure-sql-tds.md 4.3, a route belongs to a login that was acknowledged.
         if let route = login.route {
             facts.redirectedTo = "\(printable(route.server)):\(route.port)"
             step = .closed
             return [.finishRedirect(route, facts), .close]
-        }
-        guard let acknowledgement = login.acknowledgement else {
-            return fail(.protocolViolation, "The server neither accepts nor refuses the login.")
         }
         guard acknowledgement.tdsVersion == TDSVersion.v74 || acknowledgement.tdsVersion == TDSVersion.v80 else {
             return fail(.protocolViolation, "The server wants TDS version 0x\(String(acknowledgement.tdsVersion, radix: 16)).")
@@ -207,13 +222,13 @@ package struct SessionState: Sendable, Hashable {
         case .ready:
             step = .requesting(RequestProgress(id))
             return [.sendRequest(id)]
-        case .draining(nil, let finish):
-            step = .draining(next: id, finish: finish)
+        case .draining(nil, let isConfirmed):
+            step = .draining(next: id, isConfirmed: isConfirmed)
             return []
         case .requesting, .draining:
             return [.failRequest(id, TDSFailure(.misuse, during: .query, "Another request is under way on this connection."))]
         case .idle, .negotiating, .securing, .loggingIn, .closed:
-            return [.failRequest(id, TDSFailure(.misuse, during: .query, "The connection is not open."))]
+            return [.failRequest(id, ending ?? TDSFailure(.misuse, during: .query, "The connection is not open."))]
         }
     }
 
@@ -223,13 +238,11 @@ package struct SessionState: Sendable, Hashable {
             cause, during: .query, cause == .cancelled ? "The request was cancelled." : "The server did not finish the request in time.")
         switch step {
         case .requesting(let progress) where progress.id == id:
-            step = .draining(next: nil, finish: nil)
-            return [.failRequest(id, failure), .sendAttention]
-        case .draining(let next, let finish) where next == id:
-            step = .draining(next: nil, finish: finish)
-            return [.failRequest(id, failure)]
-        case .draining(let next, let finish) where finish?.id == id:
-            step = .draining(next: next, finish: finish.map { RequestProgress(confirmedFor: nil, isConfirmed: $0.isConfirmed) })
+            let told = told(failure)
+            step = .draining(next: nil, isConfirmed: false)
+            return [.failRequest(id, told), .sendAttention]
+        case .draining(let next, let isConfirmed) where next == id:
+            step = .draining(next: nil, isConfirmed: isConfirmed)
             return [.failRequest(id, failure)]
         default: return []
         }
@@ -238,14 +251,18 @@ package struct SessionState: Sendable, Hashable {
     /// The server did not confirm an ATTENTION in time: nobody can say what its next bytes belong to.
     package mutating func attentionUnanswered() -> [SessionAction] {
         guard case .draining = step else { return [] }
-        return fail(.timedOut, "The server did not confirm the end of a cancelled request.")
+        // Not the deadline of whoever waits now: an earlier request ended the connection.
+        return fail(.closed, "The connection was ended, because the server did not confirm the end of an earlier request.")
     }
 
     // MARK: The end
 
     package mutating func closeRequested() -> [SessionAction] {
         if case .closed = step { return [] }
-        return fail(.cancelled, "The connection was closed by this side.")
+        let actions = fail(.closed, "The connection was closed by this side while the request was under way.")
+        // Who closes a connection and goes on using it has made a mistake, and should hear that.
+        ending = nil
+        return actions
     }
 
     package mutating func peerClosed() -> [SessionAction] {
@@ -267,30 +284,48 @@ package struct SessionState: Sendable, Hashable {
     /// Ends the session with the failure; whoever waits hears of it.
     package mutating func fail(_ failure: TDSFailure) -> [SessionAction] {
         let before = step
+        if case .closed = before { return [] }
+        let failure = told(failure)
         step = .closed
+        ending = failure
+        if before != .ready {
+            ending?.cause = .closed
+            ending?.detail = "An earlier request ended the connection: \(failure.detail)"
+        }
         switch before {
-        case .closed: return []
-        case .idle, .negotiating, .securing, .loggingIn:
-            var failure = failure
-            failure.facts = facts
-            // A server that says no and hangs up before the end of its sentence has said no.
-            if failure.cause == .closed, before == .loggingIn, !login.errors.isEmpty {
-                failure.cause = .loginRefused
-                failure.detail = "The server refuses the login and hangs up."
-                failure.messages = login.errors
-            }
-            return [.failLogin(failure), .close]
-        case .ready: return [.close]
-        case .requesting(let progress): return (progress.id.map { [.failRequest($0, failure)] } ?? []) + [.close]
-        case .draining(let next, let finish):
-            // Rows that were cut at the limit are whole without the confirmation.
-            let finished = finish.flatMap { $0.id == nil ? nil : $0.outcome }
-            return [finished, next.map { .failRequest($0, failure) }].compactMap(\.self) + [.close]
+        case .closed, .ready: return [.close]
+        case .idle, .negotiating, .securing, .loggingIn: return [.failLogin(failure), .close]
+        case .requesting(let progress): return [.failRequest(progress.id, failure), .close]
+        case .draining(let next, _): return (next.map { [.failRequest($0, failure)] } ?? []) + [.close]
         }
     }
 
-    private mutating func fail(_ cause: TDSFailure.Cause, _ detail: String, messages: [TDSServerMessage] = []) -> [SessionAction] {
-        fail(TDSFailure(cause, during: phase, detail, messages: messages))
+    private mutating func fail(_ cause: TDSFailure.Cause, _ detail: String) -> [SessionAction] {
+        fail(TDSFailure(cause, during: phase, detail))
+    }
+
+    /// The failure with everything the server has said until now, and called what that makes of it.
+    package func told(_ failure: TDSFailure) -> TDSFailure {
+        var failure = failure
+        failure.facts = facts
+        switch step {
+        case .loggingIn:
+            failure.facts?.notices = login.notices
+            failure.messages = login.said
+            // A server that says no and hangs up or falls silent before the end of its sentence has said no.
+            guard !login.errors.isEmpty else { break }
+            if failure.cause == .closed { (failure.cause, failure.detail) = (.loginRefused, "The server refuses the login and hangs up.") }
+            if failure.cause == .timedOut {
+                (failure.cause, failure.detail) = (.loginRefused, "The server refuses the login and does not finish its answer.")
+            }
+        case .requesting(let progress):
+            failure.messages = progress.said
+            if failure.cause == .closed, !progress.errors.isEmpty {
+                (failure.cause, failure.detail) = (.requestFailed, "The server ended the session with the statement.")
+            }
+        case .idle, .negotiating, .securing, .ready, .draining, .closed: break
+        }
+        return failure
     }
 }
 
@@ -305,6 +340,11 @@ struct LoginProgress: Sendable, Hashable {
     var route: Route?
     var issuer: FederatedAuthenticationInfo?
     var isDone = false
+    /// A DONE says that it failed, be there an ERROR or not.
+    var hasFailed = false
+
+    /// Errors, and the notice that names the session in the service's logs. **Source**: azure-sql-tds.md 4.2.
+    var said: [TDSServerMessage] { notices.filter { $0.number == 40608 } + errors }
 
     /// What is wrong about the token here; nil when it belongs.
     mutating func take(_ token: ReplyToken, method: LoginPlan.Method) -> String? {
@@ -318,11 +358,16 @@ struct LoginProgress: Sendable, Hashable {
             features += list
         case .error(let message): errors.append(message)
         case .info(let message): notices.append(message)
-        case .environmentChange(.routing(let it)): route = it
+        case .environmentChange(.routing(let it)):
+            // Source: azure-sql-tds.md 4.3, type 21 needs feature 0x0F.
+            guard it.database == nil else { return "The server sends its client elsewhere by enhanced routing, which was not asked for." }
+            route = it
         case .federatedAuthenticationInfo(let it):
             guard method == .askIssuer else { return "The server sends FEDAUTHINFO to a client that has sent its token already." }
             issuer = it
-        case .done(let done): isDone = !done.status.contains(.more)
+        case .done(let done):
+            isDone = !done.status.contains(.more)
+            if !done.status.isDisjoint(with: [.error, .serverError]) { hasFailed = true }
         case .environmentChange, .skipped, .order: break
         case .columns, .row, .returnStatus, .returnValue, .doneProcedure, .doneInProcedure:
             return "The answer to the login holds parts of a query's answer."
@@ -333,22 +378,18 @@ struct LoginProgress: Sendable, Hashable {
 
 /// What the answer to a request has said so far.
 package struct RequestProgress: Sendable, Hashable {
-    /// Nil when nobody waits any more.
-    package let id: RequestID?
-    var isConfirmed = false
+    package let id: RequestID
     private(set) var result = TDSResult()
     private(set) var errors: [TDSServerMessage] = []
     private(set) var rowCount = 0
     private(set) var isComplete = false
     private(set) var isFatal = false
+    /// A DONE says that a statement failed, be there an ERROR or not.
+    private(set) var hasFailed = false
 
     package init(_ id: RequestID) { self.id = id }
 
-    /// Stands for a cancelled request that the server has confirmed or not.
-    init(confirmedFor id: RequestID?, isConfirmed: Bool = true) {
-        self.id = id
-        self.isConfirmed = isConfirmed
-    }
+    var said: [TDSServerMessage] { errors + result.notices }
 
     mutating func take(_ token: ReplyToken) {
         switch token {
@@ -372,6 +413,7 @@ package struct RequestProgress: Sendable, Hashable {
 
     private mutating func count(_ done: Done) {
         if done.status.contains(.count) { result.counts.append(done.rowCount) }
+        if done.status.contains(.error) { hasFailed = true }
         if done.status.contains(.serverError) { isFatal = true }
     }
 
@@ -382,12 +424,11 @@ package struct RequestProgress: Sendable, Hashable {
     }
 
     var outcome: SessionAction {
-        guard let id else { return .close }
-        guard !errors.isEmpty || isFatal else { return .finishRequest(id, result) }
-        return .failRequest(
-            id,
-            TDSFailure(
-                .requestFailed, during: .query, isFatal ? "The server ended the session with the statement." : "The statement failed.",
-                messages: errors + result.notices))
+        guard !errors.isEmpty || isFatal || hasFailed else { return .finishRequest(id, result) }
+        let detail =
+            isFatal
+            ? "The server ended the session with the statement."
+            : errors.isEmpty ? "The server says that the statement failed, and not why." : "The statement failed."
+        return .failRequest(id, TDSFailure(.requestFailed, during: .query, detail, messages: said))
     }
 }

@@ -27,7 +27,7 @@ public struct TDSTiming: Sendable, Hashable {
     }
 }
 
-/// Why a connection or a request failed. Holds no part of a token, so it is safe to print.
+/// Why a connection or a request failed. Safe to print: where the server quotes the token it was shown, `<redacted>` stands instead.
 public struct TDSFailure: Error, Sendable, Hashable, CustomStringConvertible {
     public var cause: Cause
     /// How far the attempt got.
@@ -44,9 +44,9 @@ public struct TDSFailure: Error, Sendable, Hashable, CustomStringConvertible {
     public var certificate: [UInt8]?
     /// Address and port of the server, once it is known.
     public var address: String?
-    /// 0 for the server that was asked for, 1 after a redirect.
+    /// Of an attempt to connect: 0 for the server that was asked for, 1 after a redirect. A request leaves it at 0.
     public var hop = 0
-    /// The steps up to and with the failed one.
+    /// Of an attempt to connect: the steps up to and with the failed one.
     public var timings: [TDSTiming] = []
     /// What was learned before it failed.
     public var facts: TDSFacts?
@@ -69,12 +69,13 @@ public struct TDSFailure: Error, Sendable, Hashable, CustomStringConvertible {
     public enum Cause: String, Sendable, Hashable, CaseIterable, Codable {
         case nameNotFound = "name_not_found"
         case refused
+        /// No way to an address; during `name`, the name service itself does not answer.
         case unreachable
         /// The deadline passed; `phase` says where.
         case timedOut = "timed_out"
         /// The calling task was cancelled.
         case cancelled
-        /// The server ended the connection, politely or not.
+        /// The connection ended, politely or not, or has ended before; `detail` says by whom.
         case closed
         /// What answers is no SQL Server.
         case notSQLServer = "not_sql_server"
@@ -92,7 +93,7 @@ public struct TDSFailure: Error, Sendable, Hashable, CustomStringConvertible {
         case protocolViolation = "protocol_violation"
         /// The peer sends more than the limits allow.
         case tooLarge = "too_large"
-        /// The statement failed; the connection goes on.
+        /// The statement failed; the connection goes on unless the error is of class 20 or more.
         case requestFailed = "request_failed"
         /// The call itself is wrong: a parameter without name, a second request at the same time, a closed connection.
         case misuse

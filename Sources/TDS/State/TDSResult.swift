@@ -9,7 +9,8 @@ public struct TDSResult: Sendable, Hashable {
     public var notices: [TDSServerMessage] = []
     /// Of a procedure.
     public var returnStatus: Int32?
-    public var outputs: [String: TDSValue] = [:]
+    /// Of a procedure; no public call asks for any.
+    package var outputs: [String: TDSValue] = [:]
     /// Reading stopped at the limit of rows; there were more.
     public var isTruncated = false
 

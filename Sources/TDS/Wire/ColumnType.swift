@@ -35,6 +35,15 @@ package enum DataType: UInt8, Sendable, Hashable, CaseIterable {
     case char = 0xAF
     case nVarChar = 0xE7
     case nChar = 0xEF
+    // A pointer and four bytes of length before each value: of old tables. 2.2.5.5.3
+    case image = 0x22
+    case text = 0x23
+    case nText = 0x63
+    // Four bytes of length, then a type of its own for each value. 2.2.5.5.4
+    case variant = 0x62
+    // Always in chunks. 2.2.5.5.2 and 2.2.5.5.3
+    case userDefined = 0xF0
+    case xml = 0xF1
 
     /// The size of a value of a type that has no length on the wire.
     var fixedSize: Int? {
@@ -48,7 +57,10 @@ package enum DataType: UInt8, Sendable, Hashable, CaseIterable {
         }
     }
 
-    var isText: Bool { self == .varChar || self == .char || self == .nVarChar || self == .nChar }
+    var hasCollation: Bool { self == .varChar || self == .char || self == .nVarChar || self == .nChar || self == .text || self == .nText }
+    /// Stored outside its row, with a pointer in it.
+    var isLarge: Bool { self == .image || self == .text || self == .nText }
+    var isAlwaysChunked: Bool { self == .xml || self == .userDefined }
     var isUnicode: Bool { self == .nVarChar || self == .nChar }
     var hasLongLength: Bool { rawValue & 0x80 != 0 }
     var hasScale: Bool { self == .time || self == .dateTime2 || self == .dateTimeOffset }
@@ -63,23 +75,27 @@ package struct ColumnType: Sendable, Hashable {
     package var precision: UInt8 = 0
     package var scale: UInt8 = 0
     package var collation: TDSCollation?
+    /// Of `xml`: database, owner and collection of its schema, where it has one. Of a CLR type: database, schema, type and assembly.
+    package var names: [String] = []
 
     package init(_ type: DataType, size: Int = 0, precision: UInt8 = 0, scale: UInt8 = 0, collation: TDSCollation? = nil) {
         self.type = type
-        self.size = size
+        self.size = type.isAlwaysChunked ? Self.chunked : size
         self.precision = precision
         self.scale = scale
-        self.collation = type.isText ? collation ?? .default : nil
+        self.collation = type.hasCollation ? collation ?? .default : nil
     }
 
     /// Stands for "max". **Source**: MS-TDS 2.2.5.4.3.
     package static let chunked = 0xFFFF
     /// Values come as chunks with a total before them (PLP). **Source**: MS-TDS 2.2.5.2.3.
-    package var isChunked: Bool { type.hasLongLength && size == Self.chunked }
+    package var isChunked: Bool { type.isAlwaysChunked || type.hasLongLength && size == Self.chunked }
 
-    package init(from reader: inout ByteReader) throws(WireError) {
+    /// - Parameter ofServer: a column or an output. NULLTYPE is for the parameters of clients; as a column it would give values that cost no byte.
+    ///   **Source**: MS-TDS 2.2.5.4.1.
+    package init(from reader: inout ByteReader, ofServer: Bool = false) throws(WireError) {
         let raw = try reader.byte()
-        guard let type = DataType(rawValue: raw) else { throw WireError(.unsupportedType(raw)) }
+        guard let type = DataType(rawValue: raw), !(ofServer && type == .null) else { throw WireError(.unsupportedType(raw)) }
         self.type = type
         if type.fixedSize != nil { return }
         if type.hasScale {
@@ -88,6 +104,15 @@ package struct ColumnType: Sendable, Hashable {
             return
         }
         if type == .date { return }
+        if type.isAlwaysChunked {
+            try readNames(&reader)
+            return
+        }
+        if type.isLarge || type == .variant {
+            size = Int(try reader.uint32())
+            if type.hasCollation { collation = try TDSCollation(from: &reader) }
+            return
+        }
         size = type.hasLongLength ? try reader.length16() : Int(try reader.byte())
         if type.hasPrecision {
             precision = try reader.byte()
@@ -96,8 +121,20 @@ package struct ColumnType: Sendable, Hashable {
                 throw .malformed("a decimal column has precision \(precision) and scale \(scale)")
             }
         }
-        if type.isText { collation = try TDSCollation(from: &reader) }
+        if type.hasCollation { collation = try TDSCollation(from: &reader) }
         guard isSizePossible else { throw .malformed("a column of type 0x\(hexadecimal(raw)) cannot have size \(size)") }
+    }
+
+    private mutating func readNames(_ reader: inout ByteReader) throws(WireError) {
+        size = Self.chunked
+        if type == .xml {
+            // 1: the names of a schema follow. Source: MS-TDS 2.2.5.5.3, XML_INFO.
+            if try reader.byte() == 1 { names = [try reader.shortText(), try reader.shortText(), try reader.longText()] }
+        } else {
+            // The largest size stands first. Source: MS-TDS 2.2.5.5.2, UDT_INFO_IN_COLMETADATA.
+            try reader.skip(2)
+            names = [try reader.shortText(), try reader.shortText(), try reader.shortText(), try reader.longText()]
+        }
     }
 
     private var isSizePossible: Bool {
@@ -120,6 +157,18 @@ package struct ColumnType: Sendable, Hashable {
             writer.byte(scale)
             return
         }
+        if type.isAlwaysChunked {
+            if type == .xml { writer.byte(names.count == 3 ? 1 : 0) } else { writer.uint16(UInt16(Self.chunked)) }
+            for (index, name) in names.enumerated() {
+                if index == (type == .xml ? 2 : 3) { writer.longText(name, limit: 0xFFFF) } else { writer.shortText(name) }
+            }
+            return
+        }
+        if type.isLarge || type == .variant {
+            writer.uint32(UInt32(truncatingIfNeeded: size))
+            collation?.encode(into: &writer)
+            return
+        }
         if type.hasLongLength { writer.uint16(UInt16(truncatingIfNeeded: size)) } else { writer.byte(UInt8(truncatingIfNeeded: size)) }
         if type.hasPrecision { writer.append([precision, scale]) }
         collation?.encode(into: &writer)
@@ -127,23 +176,23 @@ package struct ColumnType: Sendable, Hashable {
 }
 
 /// The rules and the code page of a text. **Source**: MS-TDS 2.2.5.1.2, collation.
-public struct TDSCollation: Sendable, Hashable {
+package struct TDSCollation: Sendable, Hashable {
     /// Locale in the low 20 bits, then flags and version.
-    public var info: UInt32
+    package var info: UInt32
     /// Above 0 for the old SQL collations.
-    public var sortID: UInt8
+    package var sortID: UInt8
 
-    public init(info: UInt32, sortID: UInt8) {
+    package init(info: UInt32, sortID: UInt8) {
         self.info = info
         self.sortID = sortID
     }
 
     /// SQL_Latin1_General_CP1_CI_AS, with which Azure SQL databases are made.
-    public static let `default` = TDSCollation(info: 0x00D0_0409, sortID: 52)
+    package static let `default` = TDSCollation(info: 0x00D0_0409, sortID: 52)
 
-    public var locale: UInt32 { info & 0xF_FFFF }
+    package var locale: UInt32 { info & 0xF_FFFF }
     /// `varchar` columns hold UTF-8.
-    public var isUTF8: Bool { info & 0x0400_0000 != 0 }
+    package var isUTF8: Bool { info & 0x0400_0000 != 0 }
 
     init(from reader: inout ByteReader) throws(WireError) {
         info = try reader.uint32()
@@ -167,38 +216,23 @@ public struct TDSCollation: Sendable, Hashable {
         sortID = bytes[4]
     }
 
-    /// Text of a `varchar`. ASCII and UTF-8 are exact, every other code page is read as Windows-1252, that of Western Europe.
-    func decode(_ bytes: some Collection<UInt8>) -> String {
+    /// That of `varchar` values; 65001 is UTF-8. Nil when the collation has none, or one that is not known here.
+    package var codePage: Int? {
+        if isUTF8 { return 65_001 }
+        return sortID != 0 ? CodePage.number(sortID: sortID) : CodePage.number(locale: locale)
+    }
+
+    /// Text of a `varchar`; nil when it has characters beyond ASCII in a code page that is not read here.
+    func decode(_ bytes: some Collection<UInt8>) -> String? {
         if isUTF8 || bytes.allSatisfy({ $0 < 0x80 }) { return String(decoding: bytes, as: UTF8.self) }
-        var scalars = String.UnicodeScalarView()
-        for byte in bytes {
-            let code = (0x80...0x9F).contains(byte) ? Self.windows1252[Int(byte) - 0x80] : UInt16(byte)
-            scalars.append(Unicode.Scalar(code) ?? "\u{FFFD}")
-        }
-        return String(scalars)
+        return codePage.flatMap(CodePage.init)?.decode(bytes)
     }
 
     /// Nil when a character is not in the code page.
     func encode(_ text: String) -> [UInt8]? {
-        if isUTF8 { return Array(text.utf8) }
-        var bytes: [UInt8] = []
-        for scalar in text.unicodeScalars {
-            if scalar.value < 0x80 || (0xA0...0xFF).contains(scalar.value) {
-                bytes.append(UInt8(scalar.value))
-            } else if let index = Self.windows1252.firstIndex(where: { UInt32($0) == scalar.value }) {
-                bytes.append(UInt8(0x80 + index))
-            } else {
-                return nil
-            }
-        }
-        return bytes
+        if isUTF8 || text.utf8.allSatisfy({ $0 < 0x80 }) { return Array(text.utf8) }
+        return codePage.flatMap(CodePage.init)?.encode(text)
     }
-
-    /// Characters 0x80 to 0x9F; the five unused places keep their own number. **Source**: WHATWG Encoding, windows-1252.
-    private static let windows1252: [UInt16] = [
-        0x20AC, 0x0081, 0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160, 0x2039, 0x0152, 0x008D, 0x017D, 0x008F,
-        0x0090, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0x009D, 0x017E, 0x0178,
-    ]
 }
 
 /// A column of a result. **Source**: MS-TDS 2.2.7.4, COLMETADATA.
@@ -207,6 +241,8 @@ public struct TDSColumn: Sendable, Hashable {
     package var type: ColumnType
     package var flags: UInt16
     package var userType: UInt32
+    /// Where a value of an old large type lies: the parts of the table's name.
+    package var table: [String] = []
 
     package init(_ name: String, _ type: ColumnType, flags: UInt16 = 0x0009, userType: UInt32 = 0) {
         self.name = name
@@ -215,13 +251,22 @@ public struct TDSColumn: Sendable, Hashable {
         self.userType = userType
     }
 
+    /// Server, database, schema and table.
+    private static let mostParts = 4
+
     /// Whether the server says that values may be NULL.
     public var isNullable: Bool { flags & 1 == 1 }
 
     init(from reader: inout ByteReader) throws(WireError) {
         userType = try reader.uint32()
         flags = try reader.uint16()
-        type = try ColumnType(from: &reader)
+        type = try ColumnType(from: &reader, ofServer: true)
+        // Source: MS-TDS 2.2.7.4, TableName.
+        if type.type.isLarge {
+            let parts = Int(try reader.byte())
+            guard parts <= Self.mostParts else { throw .beyondLimit("the number of parts in the name of a table", Self.mostParts) }
+            for _ in 0..<parts { table.append(try reader.longText()) }
+        }
         name = try reader.shortText()
     }
 
@@ -229,6 +274,10 @@ public struct TDSColumn: Sendable, Hashable {
         writer.uint32(userType)
         writer.uint16(flags)
         type.encode(into: &writer)
+        if type.type.isLarge {
+            writer.byte(UInt8(min(Self.mostParts, table.count)))
+            for part in table.prefix(Self.mostParts) { writer.longText(part, limit: 0xFFFF) }
+        }
         writer.shortText(name)
     }
 }

@@ -10,6 +10,10 @@ package enum EnvironmentChange: Sendable, Hashable {
     case transactionBegun(descriptor: [UInt8])
     case transactionCommitted(descriptor: [UInt8])
     case transactionRolledBack(descriptor: [UInt8])
+    /// The session joined a distributed transaction.
+    case transactionEnlisted(descriptor: [UInt8])
+    /// The session left its transaction (12), or the transaction came to its end (17).
+    case transactionEnded(type: UInt8, payload: [UInt8])
     case routing(Route)
     /// Any other type, kept as it came.
     case other(type: UInt8, payload: [UInt8])
@@ -23,6 +27,9 @@ package enum EnvironmentChange: Sendable, Hashable {
         static let begin: UInt8 = 8
         static let commit: UInt8 = 9
         static let rollback: UInt8 = 10
+        static let enlist: UInt8 = 11
+        static let defect: UInt8 = 12
+        static let ended: UInt8 = 17
         static let routing: UInt8 = 20
         static let enhancedRouting: UInt8 = 21
     }
@@ -41,7 +48,9 @@ package enum EnvironmentChange: Sendable, Hashable {
             }
             self = .packetSize(new: size, old: Int(old) ?? 0)
         case Kind.collation: self = .collation(new: try reader.shortBytes(), old: try reader.shortBytes())
-        case Kind.begin: self = .transactionBegun(descriptor: try reader.shortBytes())
+        case Kind.begin: self = .transactionBegun(descriptor: try Self.descriptor(&reader))
+        case Kind.enlist: self = .transactionEnlisted(descriptor: try Self.descriptor(&reader))
+        case Kind.defect, Kind.ended: self = .transactionEnded(type: type, payload: Array(reader.rest()))
         case Kind.commit:
             _ = try reader.shortBytes()
             self = .transactionCommitted(descriptor: try reader.shortBytes())
@@ -62,16 +71,26 @@ package enum EnvironmentChange: Sendable, Hashable {
         case .packetSize(let new, let old): Self.texts(Kind.packetSize, String(new), String(old), &writer)
         case .collation(let new, let old): Self.values(Kind.collation, new, old, &writer)
         case .transactionBegun(let descriptor): Self.values(Kind.begin, descriptor, [], &writer)
+        case .transactionEnlisted(let descriptor): Self.values(Kind.enlist, descriptor, [], &writer)
         case .transactionCommitted(let descriptor): Self.values(Kind.commit, [], descriptor, &writer)
         case .transactionRolledBack(let descriptor): Self.values(Kind.rollback, [], descriptor, &writer)
         case .routing(let route):
             writer.byte(route.database == nil ? Kind.routing : Kind.enhancedRouting)
             writer.sized16 { route.encode(into: &$0) }
             writer.uint16(0)
-        case .other(let type, let payload):
+        case .transactionEnded(let type, let payload), .other(let type, let payload):
             writer.byte(type)
             writer.append(payload)
         }
+    }
+
+    /// **Source**: MS-TDS 2.2.5.3.2: eight bytes name a transaction.
+    private static func descriptor(_ reader: inout ByteReader) throws(WireError) -> [UInt8] {
+        let bytes = try reader.shortBytes()
+        guard bytes.count == RequestHeaders.noTransaction.count else {
+            throw .malformed("the server names a transaction with \(bytes.count) bytes instead of 8")
+        }
+        return bytes
     }
 
     private static func texts(_ type: UInt8, _ new: String, _ old: String, _ writer: inout ByteWriter) {

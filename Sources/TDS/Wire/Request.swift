@@ -8,6 +8,15 @@ package struct RequestHeaders: Sendable, Hashable {
     package init(transaction: [UInt8] = RequestHeaders.noTransaction) { self.transaction = transaction }
 
     package static let noTransaction: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0]
+    /// Where the descriptor stands in a request that was encoded here: behind two lengths and a type. **Unit**: bytes.
+    private static let place = 10..<18
+
+    /// Writes the transaction into a request, which may have waited while one began or ended.
+    package static func place(_ transaction: [UInt8], in message: inout [UInt8]) {
+        guard message.count >= Int(size), transaction.count == place.count else { return }
+        message.replaceSubrange(place, with: transaction)
+    }
+
     private static let size: UInt32 = 22
     private static let headerSize: UInt32 = 18
     private static let transactionType: UInt16 = 2
@@ -158,6 +167,9 @@ package struct ProcedureCall: Sendable, Hashable {
 }
 
 /// A value for a place in a statement.
+///
+/// It travels as the largest type of its kind: `bigint`, `float`, `decimal(38)`, `nvarchar`, `varbinary`. NULL has no kind and travels as
+/// `nvarchar(4000)`; where that does not convert, as to `varbinary`, the statement says `CAST(@name AS …)`.
 public struct TDSParameter: Sendable, Hashable {
     /// With its sign: `@name`.
     public var name: String
@@ -192,6 +204,8 @@ public struct TDSParameter: Sendable, Hashable {
         case .time: "time(7)"
         case .timestamp: "datetime2(7)"
         case .offsetTimestamp: "datetimeoffset(7)"
+        // Its bytes are all there is of it.
+        case .unread: "varbinary(max)"
         }
     }
 
@@ -212,6 +226,7 @@ public struct TDSParameter: Sendable, Hashable {
         case .time: ColumnType(.time, scale: 7)
         case .timestamp: ColumnType(.dateTime2, scale: 7)
         case .offsetTimestamp: ColumnType(.dateTimeOffset, scale: 7)
+        case .unread: ColumnType(.varBinary, size: ColumnType.chunked)
         }
     }
 }

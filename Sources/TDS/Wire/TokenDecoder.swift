@@ -9,6 +9,10 @@ package struct DecodingLimits: Sendable, Hashable {
     /// FEDAUTHINFO, SESSIONSTATE and one acknowledgement of a feature. **Unit**: bytes.
     package var token = 64 * 1024
     package var columns = 1_024
+    /// Result sets of one reply, those without rows included.
+    package var sets = 1_000
+    /// Values of all rows of one reply: a NULL costs the peer an eighth of a byte and this side the place of a value.
+    package var cells = 250_000
     /// ERROR and INFO in one reply.
     package var messages = 100
 
@@ -27,8 +31,12 @@ package struct TokenDecoder: Sendable {
     private var wanted = 1
     private var received = 0
     private var messages = 0
+    private var sets = 0
+    private var cells = 0
+    /// Rows are read over: no value is made of them and no token is given for them. For an answer that nobody waits for any more.
+    package var passesRowsOver = false
     private var stage = Stage.token
-    /// Of the result that is being read; in force until the next COLMETADATA.
+    /// Of the result that is being read; in force until the next COLMETADATA or the end of the reply.
     private var columns: [TDSColumn] = []
     private var failure: WireError?
 
@@ -36,6 +44,8 @@ package struct TokenDecoder: Sendable {
     private var announced: [TDSColumn] = []
     private var columnsLeft = 0
     private var values: [TDSValue] = []
+    /// The column whose value comes next.
+    private var column = 0
     private var nulls: [UInt8]?
     private var chunks: ChunkedValue?
     private var output: ReplyToken.ReturnValue?
@@ -109,6 +119,10 @@ package struct TokenDecoder: Sendable {
         }
         received = 0
         messages = 0
+        sets = 0
+        cells = 0
+        // A reply that begins with a row must not be read by the columns of the one before.
+        columns = []
     }
 
     /// Reads one piece of the token in hand.
@@ -134,6 +148,8 @@ package struct TokenDecoder: Sendable {
                 return .token(.columns([]))
             }
             guard Int(count) <= limits.columns else { throw .beyondLimit("the number of columns", limits.columns) }
+            sets += 1
+            guard sets <= limits.sets else { throw .beyondLimit("the number of result sets", limits.sets) }
             columnsLeft = Int(count)
             announced = []
             stage = .columns
@@ -141,12 +157,17 @@ package struct TokenDecoder: Sendable {
             guard !columns.isEmpty else { throw .malformed("a row comes before its columns") }
             nulls = type == .row ? nil : Array(try reader.take((columns.count + 7) / 8))
             values = []
-            values.reserveCapacity(columns.count)
+            column = 0
+            if !passesRowsOver {
+                cells += columns.count
+                guard cells <= limits.cells else { throw .beyondLimit("the number of values", limits.cells) }
+                values.reserveCapacity(columns.count)
+            }
             stage = .row
         case .returnValue:
             output = ReplyToken.ReturnValue(
                 ordinal: try reader.uint16(), name: try reader.shortText(), status: try reader.byte(), userType: try reader.uint32(),
-                flags: try reader.uint16(), type: try ColumnType(from: &reader), value: .null)
+                flags: try reader.uint16(), type: try ColumnType(from: &reader, ofServer: true), value: .null)
             stage = .output
         case .featureAcknowledgement:
             features = []
@@ -201,16 +222,20 @@ package struct TokenDecoder: Sendable {
     }
 
     private mutating func stepRow(_ reader: inout ByteReader) throws(WireError) -> Step {
-        let index = values.count
-        if let nulls, nulls[index / 8] & (1 << UInt8(index % 8)) != 0 {
-            values.append(.null)
+        if let nulls, nulls[column / 8] & (1 << UInt8(column % 8)) != 0 {
+            if !passesRowsOver { values.append(.null) }
+        } else if passesRowsOver {
+            guard try passValue(columns[column].type, &reader) else { return .starved }
         } else {
-            guard let value = try stepValue(columns[index].type, &reader) else { return .starved }
+            guard let value = try stepValue(columns[column].type, &reader) else { return .starved }
             values.append(value)
         }
-        guard values.count == columns.count else { return .piece }
+        column += 1
+        guard column == columns.count else { return .piece }
         stage = .token
-        return .token(.row(values, compressed: nulls != nil))
+        defer { values = [] }
+        // A row of which a part was passed over is none.
+        return values.count == columns.count ? .token(.row(values, compressed: nulls != nil)) : .piece
     }
 
     private mutating func stepOutput(_ reader: inout ByteReader) throws(WireError) -> Step {
@@ -224,7 +249,7 @@ package struct TokenDecoder: Sendable {
 
     /// The value, or nil while chunks of it are still to come.
     private mutating func stepValue(_ type: ColumnType, _ reader: inout ByteReader) throws(WireError) -> TDSValue? {
-        guard type.isChunked else { return try type.decodeValue(from: &reader) }
+        guard type.isChunked else { return try type.decodeValue(from: &reader, limit: limits.value) }
         if chunks == nil {
             chunks = try ChunkedValue(total: try reader.uint64(), limit: limits.value)
             if chunks == nil { return .null }
@@ -232,6 +257,21 @@ package struct TokenDecoder: Sendable {
         guard try chunks?.take(from: &reader, limit: limits.value) == true else { return nil }
         defer { chunks = nil }
         return try type.decodeBody(chunks?.bytes ?? [])
+    }
+
+    /// Reads over a value by its lengths; false while chunks of it are still to come.
+    private mutating func passValue(_ type: ColumnType, _ reader: inout ByteReader) throws(WireError) -> Bool {
+        guard type.isChunked else {
+            try type.passValue(in: &reader, limit: limits.value)
+            return true
+        }
+        if chunks == nil {
+            chunks = try ChunkedValue(total: try reader.uint64(), limit: limits.value)
+            if chunks == nil { return true }
+        }
+        guard try chunks?.take(from: &reader, limit: limits.value, keeping: false) == true else { return false }
+        chunks = nil
+        return true
     }
 
     private mutating func stepFeature(_ reader: inout ByteReader) throws(WireError) -> Step {

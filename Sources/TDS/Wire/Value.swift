@@ -2,7 +2,11 @@
 
 /// One value of a row, or of a parameter.
 ///
-/// Sizes are merged: every whole number is `.integer`, `float` and `real` are `.double`, `money` is `.decimal` with four digits.
+/// Sizes are merged: every whole number is `.integer`, `float` and `real` are `.double`, `money` is `.decimal` with four digits, `xml`, `text` and
+/// `ntext` are `.text`, `image` is `.binary`, and a `sql_variant` is what it holds.
+///
+/// Text of `char`, `varchar` and `text` is read in UTF-8 and in the code pages 437, 850, 874 and 1250 to 1258. What has no form here, as text of
+/// other code pages and CLR types such as `geography`, is `.unread` with its bytes; `CAST(column AS nvarchar(max))` in the statement makes it text.
 public enum TDSValue: Sendable, Hashable {
     case null
     case boolean(Bool)
@@ -16,6 +20,7 @@ public enum TDSValue: Sendable, Hashable {
     case time(TDSTime)
     case timestamp(TDSTimestamp)
     case offsetTimestamp(TDSOffsetTimestamp)
+    case unread(TDSUnread)
 
     public var isNull: Bool { self == .null }
 
@@ -59,8 +64,25 @@ extension TDSValue: CustomStringConvertible {
         case .time(let value): value.description
         case .timestamp(let value): value.description
         case .offsetTimestamp(let value): value.description
+        case .unread(let value): value.description
         }
     }
+}
+
+/// A value in a form that this client does not read.
+public struct TDSUnread: Sendable, Hashable, CustomStringConvertible {
+    /// For people: `text in code page 932`, `geography`.
+    public var type: String
+    /// As it came.
+    public var bytes: [UInt8]
+
+    public init(type: String, bytes: [UInt8]) {
+        self.type = type
+        self.bytes = bytes
+    }
+
+    /// `<text in code page 932, 4 bytes: CAST it to nvarchar>`.
+    public var description: String { "<\(type), \(bytes.count) bytes: CAST it to nvarchar>" }
 }
 
 extension TDSValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral, ExpressibleByNilLiteral {
@@ -109,13 +131,19 @@ public struct TDSIdentifier: Sendable, Hashable, CustomStringConvertible {
 
     /// Reads `00112233-4455-6677-8899-aabbccddeeff`; nil when it is not that.
     public init?(_ text: String) {
-        let digits = text.utf8.filter { $0 != UInt8(ascii: "-") }
-        guard digits.count == 2 * Self.size, text.utf8.count == 36 else { return nil }
+        guard text.split(separator: "-", omittingEmptySubsequences: false).map(\.utf8.count) == [8, 4, 4, 4, 12] else { return nil }
         var bytes: [UInt8] = []
-        for index in stride(from: 0, to: digits.count, by: 2) {
-            guard let byte = UInt8(String(decoding: digits[index...index + 1], as: UTF8.self), radix: 16) else { return nil }
-            bytes.append(byte)
+        var high: UInt8?
+        for digit in text.utf8 where digit != UInt8(ascii: "-") {
+            guard let half = Character(Unicode.Scalar(digit)).hexDigitValue.map(UInt8.init) else { return nil }
+            if let first = high {
+                bytes.append(first << 4 | half)
+                high = nil
+            } else {
+                high = half
+            }
         }
+        guard bytes.count == Self.size else { return nil }
         self.bytes = bytes
     }
 

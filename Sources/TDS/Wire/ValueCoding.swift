@@ -2,21 +2,47 @@
 
 extension ColumnType {
     /// Reads the value of a type whose values come in one piece; chunked ones are the business of `ChunkedValue`.
-    package func decodeValue(from reader: inout ByteReader) throws(WireError) -> TDSValue {
+    ///
+    /// - Parameter limit: the longest value that is taken, for types that name no longest one themselves. **Unit**: bytes.
+    package func decodeValue(from reader: inout ByteReader, limit: Int = 1024 * 1024) throws(WireError) -> TDSValue {
         if let size = type.fixedSize { return size == 0 ? .null : try decodeFixed(Array(try reader.take(size))) }
+        guard let count = try length(&reader, limit) else { return .null }
+        return try decodeBody(Array(try reader.take(count)))
+    }
+
+    /// Reads over the value of a type whose values come in one piece.
+    package func passValue(in reader: inout ByteReader, limit: Int) throws(WireError) {
+        if let size = type.fixedSize { return try reader.skip(size) }
+        if let count = try length(&reader, limit) { try reader.skip(count) }
+    }
+
+    /// The length before a value; nil for NULL.
+    private func length(_ reader: inout ByteReader, _ limit: Int) throws(WireError) -> Int? {
         let count: Int
+        if type.isLarge || type == .variant {
+            if type.isLarge {
+                // Pointer and time of the value, which mean nothing here. Source: MS-TDS 2.2.7.17, TextPointer.
+                let pointer = Int(try reader.byte())
+                guard pointer > 0 else { return nil }
+                try reader.skip(pointer + 8)
+            }
+            count = Int(try reader.uint32())
+            if type == .variant, count == 0 { return nil }
+            guard count <= limit else { throw .beyondLimit("a value", limit) }
+            return count
+        }
         if type.hasLongLength {
             count = try reader.length16()
-            if count == Self.nullLength { return .null }
+            if count == Self.nullLength { return nil }
         } else {
             count = Int(try reader.byte())
-            if count == 0 { return .null }
+            if count == 0 { return nil }
         }
         guard count <= largestValue else {
             throw .malformed(
                 "a value of \(count) bytes is longer than its column of type 0x\(hexadecimal(type.rawValue)) allows (\(largestValue))")
         }
-        return try decodeBody(Array(try reader.take(count)))
+        return count
     }
 
     /// Says NULL before a value with a length of two bytes. **Source**: MS-TDS 2.2.5.2.1, CHARBIN_NULL.
@@ -51,13 +77,39 @@ extension ColumnType {
             guard [5, 9, 13, 17].contains(bytes.count), bytes[0] <= 1 else { throw wrongLength(bytes.count) }
             let magnitude = bytes.dropFirst().reversed().reduce(UInt128(0)) { $0 << 8 | UInt128($1) }
             return .decimal(TDSDecimal(isNegative: bytes[0] == 0, magnitude: magnitude, scale: Int(scale)))
-        case .nVarChar, .nChar:
+        case .nVarChar, .nChar, .nText:
             guard bytes.count.isMultiple(of: 2) else { throw .malformed("a text of two-byte characters has \(bytes.count) bytes") }
             return .text(decodeUTF16(bytes))
-        case .varChar, .char: return .text((collation ?? .default).decode(bytes))
-        case .varBinary, .binary: return .binary(bytes)
+        case .varChar, .char, .text:
+            let collation = collation ?? .default
+            let page = collation.codePage.map { "code page \($0)" } ?? "the code page of locale 0x\(String(collation.locale, radix: 16))"
+            return collation.decode(bytes).map(TDSValue.text) ?? .unread(TDSUnread(type: "text in \(page)", bytes: bytes))
+        case .varBinary, .binary, .image: return .binary(bytes)
+        case .xml:
+            // Text in UTF-16, often behind a mark that says so; the binary form is only for clients that ask for it.
+            guard bytes.count.isMultiple(of: 2) else { return .unread(TDSUnread(type: "xml", bytes: bytes)) }
+            return .text(decodeUTF16(bytes.starts(with: [0xFF, 0xFE]) ? bytes[2...] : bytes[...]))
+        case .userDefined: return .unread(TDSUnread(type: names.count == 4 ? printable(names[2]) : "CLR type", bytes: bytes))
+        case .variant: return try decodeVariant(bytes)
         default: return try decodeFixed(bytes)
         }
+    }
+
+    /// A value that brings its own type, without length or NULL. **Source**: MS-TDS 2.2.5.5.4, sql_variant.
+    private func decodeVariant(_ bytes: [UInt8]) throws(WireError) -> TDSValue {
+        var reader = ByteReader(bytes)
+        let raw = try reader.byte()
+        var properties = try reader.part(Int(try reader.byte()))
+        let body = Array(reader.rest())
+        guard let base = DataType(rawValue: raw), base != .null, base != .variant, !base.isLarge, !base.isAlwaysChunked else {
+            return .unread(TDSUnread(type: "sql_variant of type 0x\(hexadecimal(raw))", bytes: bytes))
+        }
+        var inner = ColumnType(base, size: body.count)
+        if base.hasCollation { inner.collation = try TDSCollation(from: &properties) }
+        if base.hasPrecision { inner.precision = try properties.byte() }
+        if base.hasScale || base.hasPrecision { inner.scale = try properties.byte() }
+        guard inner.scale <= (base.hasScale ? 7 : 38) else { throw .malformed("a sql_variant has scale \(inner.scale)") }
+        return try inner.decodeBody(body)
     }
 
     private func decodeFixed(_ bytes: [UInt8]) throws(WireError) -> TDSValue {
@@ -140,7 +192,13 @@ extension ColumnType {
             writer.uint32(0)
             return
         }
-        if type.fixedSize == nil {
+        if type.isLarge || type == .variant {
+            if type.isLarge {
+                writer.byte(16)
+                writer.zeros(16 + 8)
+            }
+            writer.uint32(UInt32(truncatingIfNeeded: body.count))
+        } else if type.fixedSize == nil {
             guard body.count <= largestValue else { throw .beyondLimit("a value of \(body.count) bytes", largestValue) }
             writer.little(UInt64(body.count), type.hasLongLength ? 2 : 1)
         }
@@ -150,6 +208,8 @@ extension ColumnType {
     private func encodeNull(into writer: inout ByteWriter) throws(WireError) {
         if isChunked {
             writer.uint64(ChunkedValue.nullTotal)
+        } else if type == .variant {
+            writer.uint32(0)
         } else if type.hasLongLength {
             writer.uint16(UInt16(Self.nullLength))
         } else if type.fixedSize == nil {
@@ -176,7 +236,8 @@ extension ColumnType {
         case (.floatN, .double(let number)) where size == 4: writer.uint32(Float(number).bitPattern)
         case (.float, .double(let number)), (.floatN, .double(let number)): writer.uint64(number.bitPattern)
         case (.smallMoney, .decimal(let number)), (.money, .decimal(let number)), (.moneyN, .decimal(let number)):
-            guard number.scale == 4, number.magnitude <= UInt128(Int64.max) + 1 else { throw mismatch(value) }
+            let largest = width == 4 ? UInt128(Int32.max) : UInt128(Int64.max)
+            guard number.scale == 4, number.magnitude <= largest + (number.isNegative ? 1 : 0) else { throw mismatch(value) }
             let magnitude = UInt64(truncatingIfNeeded: number.magnitude)
             let raw = number.isNegative ? 0 &- magnitude : magnitude
             writer.little(width == 4 ? raw : raw << 32 | raw >> 32, width)
@@ -196,13 +257,15 @@ extension ColumnType {
         case (.dateTime, .timestamp(let moment)), (.dateTimeN, .timestamp(let moment)):
             writer.int32(Int32(truncatingIfNeeded: moment.date.dayNumber - TDSDate.year1900))
             writer.uint32(UInt32(truncatingIfNeeded: (moment.time.ticks / 10_000 * 3 + 5) / 10))
-        case (.nVarChar, .text(let text)), (.nChar, .text(let text)): writer.text(text)
-        case (.varChar, .text(let text)), (.char, .text(let text)):
+        case (let type, .unread(let value)) where type.fixedSize == nil: writer.append(value.bytes)
+        case (.nVarChar, .text(let text)), (.nChar, .text(let text)), (.nText, .text(let text)), (.xml, .text(let text)): writer.text(text)
+        case (.varChar, .text(let text)), (.char, .text(let text)), (.text, .text(let text)):
             guard let bytes = (collation ?? .default).encode(text) else {
                 throw .malformed("the text has characters outside the code page of its type")
             }
             writer.append(bytes)
-        case (.varBinary, .binary(let bytes)), (.binary, .binary(let bytes)): writer.append(bytes)
+        case (.varBinary, .binary(let bytes)), (.binary, .binary(let bytes)), (.image, .binary(let bytes)):
+            writer.append(bytes)
         default: throw mismatch(value)
         }
         return writer.bytes
@@ -229,7 +292,7 @@ extension ColumnType {
 }
 
 extension TDSValue {
-    /// Whether a date lies in the years 1 to 9999 and a time within one day, as every type of the server demands.
+    /// Whether a date lies in the years 1 to 9999, a time within one day and a number is one, as every type of the server demands.
     fileprivate var isInRange: Bool {
         switch self {
         case .date(let date): date.isInRange
@@ -237,9 +300,17 @@ extension TDSValue {
         case .timestamp(let moment): moment.date.isInRange && moment.time.isInRange
         case .offsetTimestamp(let moment):
             moment.utc.date.isInRange && moment.utc.time.isInRange && abs(moment.offset) <= TDSOffsetTimestamp.largestOffset
+        // A server that reads these from the wire ends the connection. Source: MS-TDS 2.2.5.5.1.5 and 2.2.5.5.1.6.
+        case .double(let number): number.isFinite
+        case .decimal(let number): number.magnitude < TDSDecimal.tooLarge && (0...TDSDecimal.mostDigits).contains(number.scale)
         default: true
         }
     }
+}
+
+extension TDSDecimal {
+    /// 10 to the power of 38.
+    fileprivate static let tooLarge = (0..<mostDigits).reduce(UInt128(1)) { value, _ in value * 10 }
 }
 
 extension TDSDate {
@@ -261,6 +332,8 @@ package struct ChunkedValue: Sendable, Hashable {
     var total: Int?
     /// Grows with what has arrived, never with what was announced.
     var bytes: [UInt8] = []
+    /// How many bytes have arrived.
+    var count = 0
     /// What is left of the present chunk.
     var left = 0
 
@@ -276,13 +349,15 @@ package struct ChunkedValue: Sendable, Hashable {
     }
 
     /// Takes what has arrived of chunks; true once the value is complete.
-    mutating func take(from reader: inout ByteReader, limit: Int) throws(WireError) -> Bool {
+    ///
+    /// - Parameter keeping: false for a value that nobody wants.
+    mutating func take(from reader: inout ByteReader, limit: Int, keeping: Bool = true) throws(WireError) -> Bool {
         while true {
             if left == 0 {
                 if reader.remaining < 4 { return false }
                 let size = Int(try reader.uint32())
                 if size == 0 { break }
-                guard bytes.count + size <= min(limit, total ?? limit) else {
+                guard count + size <= min(limit, total ?? limit) else {
                     throw total.map { .malformed("the chunks of a value exceed its announced \($0) bytes") }
                         ?? .beyondLimit("a value", limit)
                 }
@@ -290,10 +365,12 @@ package struct ChunkedValue: Sendable, Hashable {
             }
             let portion = min(left, reader.remaining)
             if portion == 0 { return false }
-            bytes += try reader.take(portion)
+            let piece = try reader.take(portion)
+            if keeping { bytes += piece }
+            count += portion
             left -= portion
         }
-        if let total, total != bytes.count { throw .malformed("a value announced as \(total) bytes has \(bytes.count)") }
+        if let total, total != count { throw .malformed("a value announced as \(total) bytes has \(count)") }
         return true
     }
 }

@@ -48,10 +48,11 @@ private func prelogin(_ bytes: [UInt8]) {
     if written.count <= Prelogin.largest { check((try? Prelogin(decoding: written)) == message, "PRELOGIN changes on its way") }
 }
 
-private func tokens(_ bytes: [UInt8], _ portion: Int) -> Result<[ReplyToken], WireError> {
+private func tokens(_ bytes: [UInt8], _ portion: Int, passesRowsOver: Bool = false) -> Result<[ReplyToken], WireError> {
     var limits = DecodingLimits()
     limits.reply = 256 * 1024
     var decoder = TokenDecoder(limits: limits)
+    decoder.passesRowsOver = passesRowsOver
     var tokens: [ReplyToken] = []
     do throws(WireError) {
         for start in stride(from: 0, to: bytes.count, by: portion) {
@@ -72,6 +73,13 @@ private func reply(_ bytes: [UInt8]) {
     case (.success(let a), .success(let b)):
         check(a == b || a.contains(where: \.hasNoNumber), "a reply reads differently when it is cut")
         check(a.count <= bytes.count, "more tokens than bytes")
+        // A bit of NBCROW is the cheapest value there is.
+        check(a.reduce(0) { $0 + $1.values } <= 8 * bytes.count, "more values than bits")
+        if case .success(let rest) = tokens(bytes, 1 + bytes.count % 7, passesRowsOver: true) {
+            check(rest == a.filter { !$0.isRow } || a.contains(where: \.hasNoNumber), "passing rows over changes the rest")
+        } else {
+            check(false, "rows can be read and not passed over")
+        }
         if let written = try? ReplyToken.encode(a), written.count <= 256 * 1024, !a.contains(where: \.hasNoNumber) {
             guard case .success(let again) = tokens(written, max(1, written.count)) else { return }
             check(again == a, "a reply changes on its way")
@@ -82,6 +90,16 @@ private func reply(_ bytes: [UInt8]) {
 }
 
 extension ReplyToken {
+    fileprivate var isRow: Bool { if case .row = self { true } else { false } }
+
+    fileprivate var values: Int {
+        switch self {
+        case .row(let values, _): values.count
+        case .columns(let columns): columns.count
+        default: 1
+        }
+    }
+
     /// NaN is not equal to itself.
     fileprivate var hasNoNumber: Bool {
         func isNoNumber(_ value: TDSValue) -> Bool { if case .double(let number) = value { number.isNaN } else { false } }
