@@ -57,6 +57,7 @@ final class AgentService: Sendable {
         let listening = door?.verdict ?? ConfigurationVerdict()
         (self.running, self.listening, self.door) = (running, listening, door)
         store.follow(workbench.followed)
+        workbench.recall(nil)
         hosts = surroundings.hosts
         hosts.replace(configuration.server.hosts)
         let gate = Gate(limit: configuration.limits.concurrency)
@@ -93,8 +94,8 @@ final class AgentService: Sendable {
                 targets: { running.workbench.configuration.targets },
                 identities: { running.workbench.configuration.identities.map(\.name) },
                 ask: { name, deadline in
-                    try? await running.workbench.identities.acquire(named: name, for: .ossrdbms, fresh: true, until: deadline)
-                }, board: { board },
+                    await running.workbench.acquire(name, fresh: true, until: deadline)
+                }, board: { board }, adopt: { running.workbench.adopt($0) }, recalled: { running.workbench.finishRecall($0) },
                 report: { snapshot in
                     Self.report(
                         snapshot, running.workbench.configuration, store.status, [verdict, listening].compactMap(\.failure))
@@ -187,6 +188,7 @@ final class AgentService: Sendable {
             next.server.listen = wanted.server.listen
         }
         let after = try before.adopting(next, change)
+        after.recall(Set(change.checks.added))
         scheduler.replace(after.probes, keeping: Set(change.checks.unchanged))
         onDemand.forget(Set(change.checks.removed + change.checks.changed))
         after.board.replace(

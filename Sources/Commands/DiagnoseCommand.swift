@@ -51,7 +51,7 @@ struct DiagnoseCommand: AsyncParsableCommand {
 
     @Flag(
         help: ArgumentHelp(
-            "Log in to a serverless Azure SQL database although it may sleep. That wakes it and is billed: as a rule for an hour."
+            "Log in to a serverless Azure SQL database although it may sleep. That wakes it and is billed: as a rule for an hour. With --local the agent's budget does not learn of it."
         )
     )
     var wake = false
@@ -93,7 +93,7 @@ struct DiagnoseCommand: AsyncParsableCommand {
         } catch {
             throw error.exit()
         }
-        let past = LocalPast(of: workbench.board, in: configuration.history.path)
+        let past = LocalPast(of: workbench, in: configuration.history.path)
         var end = await probeAll(workbench, logger, within: left)
         if end == .finished { await past.wait() }
         // A check without a result is not healthy.
@@ -258,17 +258,22 @@ struct CheckSelection {
 private final class LocalPast: Sendable {
     private let ends: AsyncStream<Never>
 
-    init(of board: Board, in path: String) {
+    /// How long the command waits for it in all; logins that might wake a database wait at their own place.
+    private static let patience = Duration.milliseconds(300)
+
+    init(of workbench: Workbench, in path: String) {
         let (ends, end) = AsyncStream<Never>.makeStream()
         self.ends = ends
         guard Surroundings.fileExists(path) else {
             end.finish()
             return
         }
-        let checks = board.snapshot.checks.map(\.id)
+        let checks = workbench.board.snapshot.checks.map(\.id)
+        workbench.recall(nil, within: Self.patience)
         // A disk may hang; the command does not wait for it, and the process takes the task with it.
         Task {
-            if let pasts = try? await HistoryFile(path: path).pasts(of: checks) { board.adopt(pasts) }
+            if let pasts = try? await HistoryFile(path: path).pasts(of: checks) { workbench.adopt(pasts) }
+            workbench.finishRecall(nil)
             end.finish()
         }
     }
@@ -277,7 +282,7 @@ private final class LocalPast: Sendable {
     func wait() async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { for await _ in self.ends {} }
-            group.addTask { try? await Task.sleep(for: .milliseconds(300)) }
+            group.addTask { try? await Task.sleep(for: Self.patience) }
             await group.next()
             group.cancelAll()
         }

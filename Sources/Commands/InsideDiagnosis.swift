@@ -23,8 +23,12 @@ final class InsideDiagnosis: Diagnosing, Service {
         /// Names of all identities, also of those that no target uses.
         var identities: @Sendable () -> [String]
         /// Asks for a new token of an identity; nil when nobody waits for it any more.
-        var ask: @Sendable (String, Deadline) async -> TokenAcquisition?
+        var ask: @Sendable (String, Deadline) async -> (resource: TokenResource, story: TokenAcquisition)?
         var board: @Sendable () -> Board
+        /// Takes in what history knows from before.
+        var adopt: @Sendable ([CheckID: CheckPast]) -> Void
+        /// History has told what it knows of these checks, or cannot; nil for all.
+        var recalled: @Sendable (Set<CheckID>?) -> Void
         /// The report over a state of everything.
         var report: @Sendable (Board.Snapshot) -> Report
         /// Lets the next probe of a check log in.
@@ -60,10 +64,20 @@ final class InsideDiagnosis: Diagnosing, Service {
             for await checks in self.newcomers {
                 // What was recorded until a check was taken out belongs to its past as well.
                 if checks != nil { await self.store.flush() }
-                if let pasts = try? await self.store.pasts(of: checks.map(Array.init)) { self.sources.board().adopt(pasts) }
+                if let pasts = await self.pasts(of: checks) { self.sources.adopt(pasts) }
+                self.sources.recalled(checks)
             }
         }
         for run in state.withLock({ $0.close() }) { run.finish() }
+    }
+
+    /// What history knows of the checks. A file that is not open yet, or held by somebody else for a moment, is asked again.
+    private func pasts(of checks: Set<CheckID>?) async -> [CheckID: CheckPast]? {
+        for pause in [Duration.milliseconds(500), .seconds(2), .seconds(6), nil] {
+            if let pasts = try? await store.pasts(of: checks.map(Array.init)) { return pasts }
+            guard let pause, (try? await Task.sleep(for: pause)) != nil else { return nil }
+        }
+        return nil
     }
 
     func plan(_ names: [String]) -> Result<DiagnosePlan, UnknownCheck> {
@@ -140,7 +154,7 @@ final class InsideDiagnosis: Diagnosing, Service {
     private final class Seen: Sendable {
         let answers = Mutex<[CheckID: OnDemand.Answer]>([:])
         let medians = Mutex<[CheckID: PhaseMedians]>([:])
-        let tokens = Mutex<[String: TokenAcquisition]>([:])
+        let tokens = Mutex<[String: (resource: TokenResource, story: TokenAcquisition)]>([:])
     }
 
     private enum Event: Sendable {
@@ -267,14 +281,14 @@ final class InsideDiagnosis: Diagnosing, Service {
     }
 
     /// What the board has not heard: a request that goes on was not over for whoever asked.
-    private func take(_ told: [String: TokenAcquisition], _ snapshot: inout Board.Snapshot) {
+    private func take(_ told: [String: (resource: TokenResource, story: TokenAcquisition)], _ snapshot: inout Board.Snapshot) {
         for index in snapshot.identities.indices {
-            guard let story = told[snapshot.identities[index].name], case .failed(let failure) = story.outcome else { continue }
+            guard let (resource, story) = told[snapshot.identities[index].name], case .failed(let failure) = story.outcome else { continue }
             guard snapshot.identities[index].state != .down else { continue }
             snapshot.identities[index].apply(
                 .request(
                     TokenRequestResult(
-                        identity: story.identity, resource: .ossrdbms, source: story.source, time: .now, duration: story.duration,
+                        identity: story.identity, resource: resource, source: story.source, time: .now, duration: story.duration,
                         outcome: .failed(failure))))
         }
     }

@@ -17,6 +17,8 @@ struct Workbench: Sendable {
     let http: CurlClient
     let identities: Identities
     let board: Board
+    /// Who may log in to a database that may sleep.
+    let wakes: WakeBook
     let probes: [any Probe]
     private let tools: ProbeTools
     private let anchors: [String: TrustAnchors]
@@ -35,6 +37,8 @@ struct Workbench: Sendable {
         http = CurlClient()
         let board = Board(targets: configuration.targets, identities: configuration.identities.map(\.name))
         self.board = board
+        let wakes = WakeBook()
+        self.wakes = wakes
         identities = Identities(
             definitions: configuration.identities, cloud: configuration.cloud, environment: configuration.environment, http: http,
             onEvent: { event in
@@ -45,7 +49,7 @@ struct Workbench: Sendable {
         tools = ProbeTools(
             reactor: reactor, lookup: try NameLookup(reactor: reactor, servers: configuration.nameServers),
             nameServers: configuration.nameServers, cloud: configuration.cloud, applicationName: AgentVersion.applicationName,
-            lastGood: { board.lastGoodFacts(of: $0) }, wakeLedger: { board.wakeLedger(of: $0) })
+            lastGood: { board.lastGoodFacts(of: $0) }, wakes: wakes)
         (probes, anchors) = Self.probes(of: configuration, identities: identities, tools: tools)
     }
 
@@ -77,6 +81,7 @@ struct Workbench: Sendable {
     ) {
         (self.configuration, self.reactor, self.http, self.identities) = (configuration, reactor, http, identities)
         (self.board, self.probes, self.tools, self.anchors) = (board, probes, tools, anchors)
+        wakes = tools.wakes
     }
 
     /// One probe for every cell of the identity × target matrix. A new engine adds its case here.
@@ -120,7 +125,49 @@ struct Workbench: Sendable {
 
     /// Asks for a token of an identity by itself; the board learns what comes of it.
     func ask(_ identity: String, until deadline: Deadline) async {
-        _ = try? await identities.acquire(named: identity, for: .ossrdbms, fresh: false, until: deadline)
+        _ = await acquire(identity, fresh: false, until: deadline)
+    }
+
+    /// What the tokens of an identity are for: what its targets take, and a word of any where it has none.
+    private func resources(of identity: String) -> [TokenResource] {
+        let used = Set(configuration.targets.filter { $0.identities.contains(identity) }.map(\.engine.resource))
+        return used.isEmpty ? [.ossrdbms] : TokenResource.allCases.filter(used.contains)
+    }
+
+    /// Asks for every token that the targets of an identity need.
+    /// - Returns: the first that failed, else the last; nil when nobody waits any more.
+    func acquire(_ identity: String, fresh: Bool, until deadline: Deadline) async -> (resource: TokenResource, story: TokenAcquisition)? {
+        var last: (TokenResource, TokenAcquisition)?
+        for resource in resources(of: identity) {
+            guard let story = try? await identities.acquire(named: identity, for: resource, fresh: fresh, until: deadline) else {
+                return last
+            }
+            last = (resource, story)
+            if case .failed = story.outcome { break }
+        }
+        return last
+    }
+
+    // MARK: history
+
+    /// How long logins with a budget wait for what history knows of earlier ones.
+    static let recallLimit = Duration.seconds(10)
+
+    /// History is going to be asked about these checks; nil for all.
+    func recall(_ checks: Set<CheckID>?, within limit: Duration = recallLimit) { wakes.recall(sleepers(checks).map(\.0), within: limit) }
+
+    /// What history knows from before this process, or from before a check was configured again.
+    func adopt(_ pasts: [CheckID: CheckPast]) {
+        board.adopt(pasts)
+        for (check, target) in sleepers(nil) { if let past = pasts[check] { wakes.adopt(past, of: check, on: target) } }
+    }
+
+    /// History has told what it knows of these, or cannot.
+    func finishRecall(_ checks: Set<CheckID>?) { wakes.finishRecall(sleepers(checks).map(\.0)) }
+
+    private func sleepers(_ wanted: Set<CheckID>?) -> [(CheckID, Target)] {
+        configuration.targets.filter { $0.engine == .azuresql }.flatMap { target in target.checks.map { ($0, target) } }
+            .filter { wanted?.contains($0.0) ?? true }
     }
 
     /// Ends the threads of the clients. Nothing may be waiting on them any more.

@@ -83,11 +83,6 @@ package final class Board: Sendable {
         storage.withLock { storage in storage.index[check].flatMap { storage.checks[$0].lastGoodFacts } }
     }
 
-    /// What history knows of logins of the check before this process.
-    package func wakeLedger(of check: CheckID) -> WakeLedger? {
-        storage.withLock { storage in storage.index[check].flatMap { storage.checks[$0].pastWake } }
-    }
-
     /// - Returns: the change of verdict on the identity that the event brought, if any.
     @discardableResult
     package func record(_ event: TokenEvent) -> StateLine? {

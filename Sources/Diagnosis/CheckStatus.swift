@@ -85,15 +85,25 @@ package struct CheckStatus: Sendable, Hashable {
         return StateChange(check: id, from: before.0, to: state, cause: cause, phase: phase, time: observation.started)
     }
 
-    /// Nobody logs in, so that the database may sleep: neither up nor down, unless the last login has failed, which still stands.
+    /// Nobody logs in, so that the database may sleep: neither up nor down, unless the last login has failed, which still stands where there
+    /// will be another one.
     private mutating func fallAsleep(_ observation: Observation) -> StateChange? {
         guard observation.outcome == .partial(.asleep), state != .asleep else { return nil }
-        if state == .down, let phase, [.login, .query, .privileges].contains(phase) { return nil }
+        if state == .down, let phase, [.login, .query, .privileges].contains(phase), observation.facts.wake?.limit != 0 { return nil }
         let before = state
         (state, cause, phase) = (.asleep, nil, nil)
         consecutiveFailures = 0
         since = observation.started
         return StateChange(check: id, from: before, to: state, cause: nil, phase: nil, time: observation.started)
+    }
+
+    /// From when on the budget allows the next login to a database that may sleep; nil for never.
+    package func nextLogin(now: Timestamp) -> Timestamp? {
+        guard let wake = newest?.facts.wake else { return nil }
+        return switch wake.decide(limit: wake.limit, interval: target.interval, now: now) {
+        case .login: now
+        case .sleep(let until): until
+        }
     }
 
     /// Takes in what history knows from before this process. What was seen since then stands.

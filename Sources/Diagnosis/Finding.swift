@@ -11,6 +11,7 @@ package enum FindingCode: String, Sendable, Hashable, Codable, CaseIterable, JSO
     case probingAsAdmin = "probing_as_admin"
     case overPrivileged = "over_privileged"
     case rowSecurity = "row_security"
+    case databaseKeptAwake = "database_kept_awake"
 }
 
 /// A thing to do, with what it does to the world.

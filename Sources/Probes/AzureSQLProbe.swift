@@ -17,10 +17,6 @@ package final class AzureSQLProbe: Probe {
     let memory = Mutex(Memory())
 
     struct Memory: Sendable {
-        /// The logins of the last day, while the database may sleep.
-        var ledger = WakeLedger()
-        /// The tier, once it was seen.
-        var serviceObjective: String?
         /// Whose tokens the server takes, as it said or showed.
         var requiredTenant: String?
         /// The server has said that only the newest TLS will do.

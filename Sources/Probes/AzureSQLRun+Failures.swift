@@ -10,28 +10,38 @@ extension AzureSQLRun {
         guard !place.isAwaited else { return .cancelled }
         note(failure.timings, from: start, failed: failure)
         note(failure.facts, addresses, refused: failure.certificate)
-        if record.facts.address == nil { record.facts.address = addresses.first }
+        if record.facts.address == nil {
+            record.facts.address = failure.hop == 0 ? Self.host(of: failure.address) ?? addresses.first : addresses.first
+        }
         return end(of: failure, during: Self.phase(failure.phase))
     }
 
     func end(of failure: TDSFailure, during phase: Phase) -> ProbeEnd {
         guard failure.cause != .cancelled else { return .cancelled }
+        if failure.hop == 0, failure.phase == .tcp, !failure.earlier.isEmpty { return .failed(everywhere(failure, phase)) }
         let seen = classified(failure, phase)
-        guard failure.hop > 0, !failure.cause.isServersWord else { return .failed(seen) }
+        guard failure.hop > 0, !failure.cause.isServersWord, seen.cause != .probeInternal else { return .failed(seen) }
         return .failed(redirected(seen, failure))
     }
 
-    /// The gateway was reached; what it sends its clients to was not.
+    /// No address of the name answers: the first one's trouble is the cause, and each has its own evidence.
+    private func everywhere(_ failure: TDSFailure, _ phase: Phase) -> Failure {
+        let all = (failure.earlier + [failure]).map { classified($0, phase) }
+        guard var first = all.first(where: { $0.cause != .probeInternal }) else { return all[0] }
+        first.evidence = all.compactMap(\.evidence.first)
+        return first
+    }
+
+    /// The gateway was reached; what it sends its clients to was not. All of that is part of the login, its steps are facts of their own.
     private func redirected(_ seen: Failure, _ failure: TDSFailure) -> Failure {
         let place = failure.facts?.redirectedTo ?? record.facts.redirectedTo ?? failure.address ?? "another server"
         var seen = seen
-        // Everything behind the gateway's answer is part of the login; its steps are facts of their own.
         seen.phase = .login
         seen.evidence.append(Evidence(.agent, text: "after the gateway's redirect to \(place)"))
-        guard failure.phase == .tcp else { return seen }
+        guard failure.phase == .tcp || failure.phase == .name else { return seen }
+        let why = failure.phase == .name ? "whose name leads nowhere here" : "which cannot be reached from here"
         return Failure(
-            .redirectBlocked, during: .login,
-            detail: "The gateway answers and sends its clients to \(place), which cannot be reached from here.",
+            .redirectBlocked, during: .login, detail: "The gateway answers and sends its clients to \(place), \(why).",
             evidence: seen.evidence)
     }
 
@@ -41,7 +51,10 @@ extension AzureSQLRun {
         case .cancelled: return Failure(.probeInternal, during: phase, evidence: [said])
         case .nameNotFound: return Failure(.dnsNotFound, during: .dns, evidence: [said])
         case .refused, .unreachable, .closed:
-            if let code = failure.errno { return located(Classifier.errno(code, phase: phase, address: record.facts.address), failure) }
+            if let code = failure.errno {
+                return located(
+                    Classifier.errno(code, phase: phase, address: Self.host(of: failure.address) ?? record.facts.address), failure)
+            }
             return located(Classifier.closed(phase: phase, evidence: said), failure)
         case .timedOut: return located(Classifier.deadline(phase: phase, after: ContinuousClock.now - record.begin), failure)
         case .notSQLServer: return located(Failure(.peerNotDatabase, during: phase, evidence: [bytes(failure)]), failure)
@@ -55,7 +68,7 @@ extension AzureSQLRun {
             return located(Failure(isMismatch ? .tlsProtocolMismatch : .tlsHandshakeAborted, during: .tls, evidence: [said]), failure)
         case .loginRefused, .requestFailed:
             return Classifier.azureSQL(failure.messages.map(Self.error), phase: phase, context: context(tenant: nil))
-        case .redirectRefused: return Failure(.redirectRefused, during: phase, detail: failure.detail, evidence: [said])
+        case .redirectRefused: return Failure(.redirectRefused, during: .login, detail: failure.detail, evidence: [said])
         case .protocolViolation:
             return Failure(.protocolViolation, during: phase, detail: failure.detail, evidence: [bytes(failure)])
         case .tooLarge:
@@ -68,12 +81,20 @@ extension AzureSQLRun {
         }
     }
 
-    /// Says where it was: at the server that was asked for, or at the one behind its redirect.
+    /// Says where it was: at the address that was tried, of this server or of the one behind its redirect.
     private func located(_ seen: Failure, _ failure: TDSFailure) -> Failure {
-        guard failure.hop > 0, let address = failure.address, let first = seen.evidence.first else { return located(seen) }
+        guard let address = failure.address, let first = seen.evidence.first else {
+            // Of the server behind a redirect nothing but its name may be known.
+            return failure.hop == 0 ? located(seen) : seen
+        }
         var seen = seen
         seen.evidence[0] = Evidence(first.kind, code: first.code, text: "\(address) \(first.text)")
         return seen
+    }
+
+    /// Without port and brackets.
+    static func host(of address: String?) -> String? {
+        address.flatMap { text in text.lastIndex(of: ":").map { text[..<$0].filter { $0 != "[" && $0 != "]" } } }
     }
 
     private func certificate(_ failure: TDSFailure) -> Failure {
@@ -101,13 +122,19 @@ extension AzureSQLRun {
 
     /// - Parameter tenant: whose tokens the server takes, where it was just asked; otherwise what it showed when it last let somebody in.
     func context(tenant: String?) -> AzureSQLContext {
+        let ledger = tools.wakes.ledger(of: probe.id, on: target)
         let tenant = tenant ?? probe.memory.withLock(\.requiredTenant) ?? tools.lastGood(probe.id)?.tenant
         return AzureSQLContext(
             host: target.host, database: target.database, sentToken: true,
             isServerless: target.wake.expectsSleep(isServerless: isServerless),
-            resumingFor: probe.memory.withLock(\.ledger).resumingFor(now: .now), claims: token?.claims, now: .now, prediction: prediction,
-            requiredTenant: tenant)
+            resumingFor: ledger.resumingFor(now: .now), idleFor: ledger.idleFor(now: .now), claims: token?.claims, now: .now,
+            prediction: prediction, requiredTenant: tenant, lastGood: tools.lastGood(probe.id))
     }
+}
+
+extension TDSFailure {
+    /// Whether the server may not speak strict TDS any more: it was moved, or its minimum was lowered.
+    var isOfHandshake: Bool { hop == 0 && [.negotiate, .tls].contains(phase) && cause != .cancelled }
 }
 
 extension TDSFailure.Cause {

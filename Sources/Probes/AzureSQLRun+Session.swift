@@ -28,8 +28,14 @@ extension AzureSQLRun {
             middle: middle)
         if let objective = row[4].text {
             record.facts.serviceObjective = objective
-            probe.memory.withLock { $0.serviceObjective = objective }
-            noteLoginEnd(isUnavailable: false)
+            tools.wakes.note(objective: objective, on: target)
+            if target.wake == .always, ServiceObjective.isServerless(objective) {
+                record.notices.append(
+                    Notice(
+                        .databaseKeptAwake, during: .query,
+                        detail: "The database is serverless (\(objective)), and wake: always logs in every \(Span.long(target.interval))."))
+            }
+            noteWake()
         }
     }
 

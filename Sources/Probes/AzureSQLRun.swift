@@ -24,23 +24,20 @@ struct AzureSQLRun: TokenRun {
     mutating func perform() async throws(ProbeEnd) -> Observation.Outcome {
         let token = try await acquireToken()
         let addresses = try await resolve()
-        let decision = run.depth == .tls ? nil : wakeDecision()
-        let trust: TDSTrust
-        do {
-            trust = try await tools.trust.anchors(probe.anchors)
-        } catch {
-            throw .failed(error)
-        }
+        // Without a word of history an earlier process's logins would be made again.
+        if run.depth != .tls { await tools.wakes.awaitRecall(of: probe.id, atMost: min(.seconds(2), run.deadline.remaining / 4)) }
+        let trust = try await tools.trust.anchors(probe.anchors, until: run.deadline)
         defer { place.leave() }
-        guard decision == .login else {
+        let decision = run.depth == .tls ? nil : tools.wakes.reserve(probe.id, on: target, wakes: run.wakes, isLook: run.explains)
+        guard case .login(let login) = decision else {
+            defer { if decision != nil { noteWake() } }
             try await greet(addresses, trust)
             record.facts.serviceObjective = knownObjective
-            record.facts.wake = decision == nil ? nil : probe.memory.withLock(\.ledger)
             return .partial(decision == nil ? .loginPaused : .asleep)
         }
         let connection: TDSConnection
         do {
-            connection = try await logIn(addresses, trust, token)
+            connection = try await logIn(addresses, trust, token, login)
         } catch {
             guard case .failed(let failure) = error, failure.cause == .databaseResuming, target.wake != .always else { throw error }
             // It was asleep and is not down: the next probe looks again.
@@ -63,37 +60,19 @@ struct AzureSQLRun: TokenRun {
     // MARK: wake
 
     /// The tier, as far as anybody has seen it.
-    private var knownObjective: String? {
-        record.facts.serviceObjective ?? probe.memory.withLock(\.serviceObjective) ?? tools.lastGood(probe.id)?.serviceObjective
-    }
+    private var knownObjective: String? { record.facts.serviceObjective ?? tools.wakes.objective(on: target) }
 
     var isServerless: Bool? { knownObjective.map(ServiceObjective.isServerless) }
 
-    private func wakeDecision() -> WakeLedger.Decision {
-        guard !run.wakes else { return .login }
-        let limit = target.wake.loginsPerDay(isServerless: isServerless)
-        // What an earlier process spent counts as well.
-        let past = tools.wakeLedger(probe.id)
-        return probe.memory.withLock { memory in
-            if let past { memory.ledger.merge(past) }
-            return memory.ledger.decide(limit: limit, now: .now)
-        }
-    }
-
-    /// Whether a login counts, as far as is known before it.
-    private var paysLogin: Bool { isServerless != false || target.wake.loginsPerDay(isServerless: isServerless) != nil }
-
-    mutating func noteLoginEnd(isUnavailable: Bool) {
-        let ledger = probe.memory.withLock { memory in
-            memory.ledger.end(isUnavailable: isUnavailable, at: .now)
-            return memory.ledger
-        }
-        if target.wake.expectsSleep(isServerless: isServerless) { record.facts.wake = ledger }
+    /// What history keeps of the budget. Of a database that may be kept awake there is nothing to keep.
+    mutating func noteWake() {
+        guard target.wake != .always, target.wake.expectsSleep(isServerless: isServerless) else { return }
+        record.facts.wake = tools.wakes.ledger(of: probe.id, on: target).kept
     }
 
     // MARK: tcp to login
 
-    private func options(_ trust: TDSTrust, strict: Bool, logsIn: Bool = true) -> TDSOptions {
+    private func options(_ trust: TDSTrust, strict: Bool) -> TDSOptions {
         var options = TDSOptions(trust: trust)
         options.applicationName = tools.applicationName
         options.encryption = strict ? .strict : .mandatory
@@ -105,10 +84,10 @@ struct AzureSQLRun: TokenRun {
         options.attentionTimeout = .milliseconds(500)
         let lookup = tools.lookup
         // The client goes from TCP to the end of the login in one call, and asks here when the server has answered and TLS is next.
-        let (place, probe, paysLogin) = (place, probe, paysLogin)
+        let place = place
         options.beforeTLS = { () async throws(TDSFailure) in
             do {
-                if try await place.take(), logsIn, paysLogin { probe.memory.withLock { $0.ledger.begin(at: .now) } }
+                _ = try await place.take()
             } catch {
                 throw TDSFailure(.cancelled, during: .tls, "No place came free in time.")
             }
@@ -145,37 +124,70 @@ struct AzureSQLRun: TokenRun {
         let strict = probe.memory.withLock(\.isStrict)
         do {
             let greeting = try await TDSConnection.greet(
-                server(addresses), options: options(trust, strict: strict, logsIn: false), until: run.deadline.instant)
+                server(addresses), options: options(trust, strict: strict), until: run.deadline.instant)
             note(greeting.timings, from: start)
             note(greeting.facts, addresses)
             record.leave()
         } catch {
+            if strict, error.isOfHandshake { probe.memory.withLock { $0.isStrict = false } }
             throw end(of: error, from: start, addresses)
         }
     }
 
     private mutating func logIn(
-        _ addresses: [String], _ trust: TDSTrust, _ token: Secret<String>
+        _ addresses: [String], _ trust: TDSTrust, _ token: Secret<String>, _ login: WakeBook.Login
     ) async throws(ProbeEnd) -> TDSConnection {
         let isStrict = probe.memory.withLock(\.isStrict)
         do {
-            return try await logIn(addresses, trust, token, strict: isStrict)
+            let connection = try await logIn(addresses, trust, token, strict: isStrict)
+            end(login, .worked)
+            return connection
         } catch {
-            // The server wants TLS 1.3, which the older way of TDS does not have: refused before it looked at the token, so it is asked once more.
-            // Source: azure-sql-tds.md 2.1.
-            guard !isStrict, case .failed(let failure) = error, failure.cause == .tlsProtocolMismatch,
-                failure.evidence.first?.code == "47072"
-            else { throw error }
-            record.reopen(.tcp)
+            guard !isStrict, error.failure.messages.contains(where: { $0.number == 47072 }) else {
+                if isStrict, error.failure.isOfHandshake { probe.memory.withLock { $0.isStrict = false } }
+                end(login, Self.answer(error))
+                throw error.end
+            }
+        }
+        // The server wants TLS 1.3, which the older way of TDS does not have: refused before it looked at the token, so it is asked once more.
+        // Source: azure-sql-tds.md 2.1.
+        record.reopen(.tcp)
+        do {
             let connection = try await logIn(addresses, trust, token, strict: true)
             probe.memory.withLock { $0.isStrict = true }
+            end(login, .worked)
             return connection
+        } catch {
+            end(login, Self.answer(error))
+            throw error.end
         }
+    }
+
+    private mutating func end(_ login: WakeBook.Login, _ answer: WakeLedger.Answer) {
+        tools.wakes.end(login, answer)
+        noteWake()
+    }
+
+    /// A login that came to nothing: what the client met, and what that means for the probe.
+    private struct FailedLogin: Error {
+        var failure: TDSFailure
+        var end: ProbeEnd
+    }
+
+    /// What a failed login says of the next one.
+    private static func answer(_ error: FailedLogin) -> WakeLedger.Answer {
+        let failure = error.failure
+        if failure.messages.contains(where: { $0.number == 40613 }) { return .unavailable }
+        // LOGIN7 names the database, and nothing before it does.
+        if failure.hop == 0, [.name, .tcp, .negotiate, .tls].contains(failure.phase) { return .notReached }
+        let isServersWord = !failure.messages.isEmpty
+        guard case .failed(let seen) = error.end, !seen.cause.isTransient else { return .passing(isServersWord: isServersWord) }
+        return .lasting(isServersWord: isServersWord)
     }
 
     private mutating func logIn(
         _ addresses: [String], _ trust: TDSTrust, _ token: Secret<String>, strict: Bool
-    ) async throws(ProbeEnd) -> TDSConnection {
+    ) async throws(FailedLogin) -> TDSConnection {
         let start = ContinuousClock.now
         record.enter(.tcp, at: start)
         do {
@@ -185,21 +197,21 @@ struct AzureSQLRun: TokenRun {
             note(connection.timings, from: start)
             note(connection.facts, addresses)
             record.leave()
-            noteLoginEnd(isUnavailable: false)
             if let tenant = self.token?.claims.tenant { probe.memory.withLock { $0.requiredTenant = tenant } }
             return connection
         } catch {
-            let isUnavailable = error.messages.contains { $0.number == 40613 }
             var end = end(of: error, from: start, addresses)
-            guard case .failed(let failure) = end else { throw end }
-            noteLoginEnd(isUnavailable: isUnavailable)
-            if run.explains, failure.evidence.contains(where: { $0.code == "18456" }),
-                [.tokenWrongTenant, .entraAuthDisabled, .loginRefused, .tokenWrongAudience].contains(failure.cause)
-            {
+            if run.explains, case .failed(let failure) = end, Self.isWorthExplaining(failure) {
                 end = await explained(error, failure, options(trust, strict: strict), addresses)
             }
-            throw end
+            throw FailedLogin(failure: error, end: end)
         }
+    }
+
+    /// Whether the tenant that the server names could tell more.
+    private static func isWorthExplaining(_ failure: Failure) -> Bool {
+        failure.evidence.contains { $0.kind == .tds && ($0.code == "18456" || $0.code == "40697") }
+            && [.tokenWrongTenant, .loginRefused, .tokenWrongAudience, .loginPrincipalUnknown, .entraAuthDisabled].contains(failure.cause)
     }
 
     /// Asks the server whose tokens it takes: only for a person, on a connection of its own, and without the token.

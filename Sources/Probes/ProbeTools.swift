@@ -20,13 +20,13 @@ package struct ProbeTools: Sendable {
     package var applicationName: String
     /// What the last successful probe of a check saw, where that is known: a failure is read in its light.
     package var lastGood: @Sendable (CheckID) -> Facts?
-    /// What history knows of logins to a database that may sleep.
-    package var wakeLedger: @Sendable (CheckID) -> WakeLedger?
+    /// Who may log in to a database that may sleep.
+    package var wakes: WakeBook
 
     package init(
         reactor: Reactor, lookup: NameLookup, nameServers: [Endpoint], cloud: Cloud, applicationName: String,
         lastGood: @escaping @Sendable (CheckID) -> Facts? = { _ in nil },
-        wakeLedger: @escaping @Sendable (CheckID) -> WakeLedger? = { _ in nil }
+        wakes: WakeBook = WakeBook()
     ) {
         self.reactor = reactor
         self.lookup = lookup
@@ -36,6 +36,6 @@ package struct ProbeTools: Sendable {
         self.cloud = cloud
         self.applicationName = applicationName
         self.lastGood = lastGood
-        self.wakeLedger = wakeLedger
+        self.wakes = wakes
     }
 }

@@ -277,7 +277,11 @@ struct StatusPage {
             if let duration = result.duration { page.text(" " + Span.milliseconds(duration)) }
             if result.outcome == .failed { page.raw(" <b class=r>✗</b>") }
         }
-        if observation.isPartial { page.raw(" <small>logins pause after a lasting refusal</small>") }
+        switch observation.outcome {
+        case .partial(.loginPaused): page.raw(" <small>logins pause after a lasting refusal</small>")
+        case .partial(.asleep): page.raw(" <small>nobody logs in, so that the database may sleep</small>")
+        case .succeeded, .failed: break
+        }
     }
 
     private mutating func cause(_ check: Report.Check, hint: String?) {

@@ -37,7 +37,7 @@ enum HistoryTables {
         try Row.fetchAll(
             db,
             sql: """
-                SELECT time, name, value FROM fact WHERE check_id = (SELECT id FROM checks WHERE target = ? AND identity = ?)
+                SELECT time, name, value FROM fact WHERE check_id = (SELECT id FROM checks WHERE target = ? AND identity = ?) AND name <> 'wake'
                 ORDER BY time DESC, id DESC LIMIT ?
                 """, arguments: [check.target, check.identity, limit]
         ).map {

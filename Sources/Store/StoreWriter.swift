@@ -72,6 +72,8 @@ struct StoreWriter {
             let id = try self.id(of: check, db)
             var known = try facts[id] ?? latestFacts(id, db)
             for fact in values where known[fact.name] != fact.value {
+                // Of a budget only the last word counts: it changes with every login.
+                if fact.name == "wake" { try db.execute(sql: "DELETE FROM fact WHERE check_id = ? AND name = 'wake'", arguments: [id]) }
                 try db.cachedStatement(sql: "INSERT INTO fact (check_id, name, time, value) VALUES (?, ?, ?, ?)")
                     .execute(arguments: [id, fact.name, time, fact.value])
                 known[fact.name] = fact.value

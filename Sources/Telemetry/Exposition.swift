@@ -71,6 +71,7 @@ package enum Exposition {
         guard !rows.isEmpty else { return }
         // Gauges of the last probe appear with it: a 0 before it would page at every restart.
         let probed = rows.filter { $0.status.last != nil }
+        let now = Timestamp.now
         func each(
             _ name: String, _ kind: ExpositionWriter.Kind, _ help: String, _ rows: [Row],
             _ body: (inout ExpositionWriter, String, Row) -> Void
@@ -84,6 +85,15 @@ package enum Exposition {
             "Whether the last completed probe went from token to query (1) or not (0); absent while the database sleeps.",
             probed.filter { $0.status.state == .up || $0.status.state == .down }
         ) { $0.sample($1, labels: $2.labels, $2.status.state == .up) }
+        let sleepers = rows.filter { $0.status.newest?.facts.wake != nil }
+        each(
+            "dbprobe_wake_logins", .gauge,
+            "Logins of the last day that woke a database which may sleep, or might have; those that the budget counts.", sleepers
+        ) { $0.sample($1, labels: $2.labels, UInt64($2.status.newest?.facts.wake?.recent(now).count ?? 0)) }
+        each(
+            "dbprobe_wake_next_login_timestamp_seconds", .gauge,
+            "Unix time from which on the budget allows the next login to a database that may sleep, 0 if never.", sleepers
+        ) { $0.sample($1, labels: $2.labels, $2.status.nextLogin(now: now)) }
         each("dbprobe_probes_total", .counter, "Completed probes of the target.", rows) {
             $0.sample($1, labels: $2.labels, $2.status.probes)
         }

@@ -115,10 +115,12 @@ enum PossibleFailures {
                     .loginPrincipalUnknown, .loginDisabled, .clientBlocked, .entraAuthDisabled, .loginRefused, .authMethodUnexpected,
                     .protocolViolation, .tokenNotSent, .tokenWrongAudience, .tokenExpired, .tokenNotYetValid, .tokenWrongTenant,
                     .tokenGroupsStale, .firewallDenied, .publicAccessDisabled, .redirectBlocked, .redirectRefused, .databaseUnknown,
-                    .databaseAccessDenied,
-                    .connectionLimit, .serverUnavailable, .serverStopped, .databaseResuming, .serviceThrottled, .tlsProtocolMismatch,
+                    .databaseAccessDenied, .connectionLimit, .serverUnavailable, .serverStopped, .databaseResuming, .serviceThrottled,
+                    .tlsProtocolMismatch, .loginIdentityRecreated, .nativeLoginDisabled, .connectionLost, .databaseReadOnly,
+                    .serverIdentityGraph, .privilegeMissing, .identityClientIDWrong, .dnsPublicForPrivate, .queryTimeout,
                     // Behind a redirect.
-                    .dnsNotFound, .tlsUntrustedIssuer, .tlsCertValidity, .tlsNameMismatch, .tlsHandshakeAborted,
+                    .tlsUntrustedIssuer, .tlsCertValidity, .tlsNameMismatch, .tlsHandshakeAborted, .tlsNotNegotiated, .peerNotDatabase,
+                    .tcpReset,
                 ] + anywhere
             ),
             (

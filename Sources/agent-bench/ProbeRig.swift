@@ -65,7 +65,7 @@ final class ProbeRig: Sendable {
         guard let tokens = identities.source(named: "app") else { throw BenchError("the identity app has no source") }
         let tools = ProbeTools(
             reactor: reactor, lookup: try NameLookup(reactor: reactor, servers: servers), nameServers: servers, cloud: .public,
-            applicationName: "agent/bench", lastGood: { board.lastGoodFacts(of: $0) }, wakeLedger: { board.wakeLedger(of: $0) })
+            applicationName: "agent/bench", lastGood: { board.lastGoodFacts(of: $0) })
         let anchors = TrustAnchors(caFile: usesCAFile ? lab.caFile : nil)
         probes = targets.map { target -> any Probe in
             switch target.engine {

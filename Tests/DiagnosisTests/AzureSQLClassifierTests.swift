@@ -6,11 +6,12 @@ import Testing
 @Suite struct AzureSQLClassifierTests {
     private static func context(
         claims: TokenClaims? = Fixture.claims(audience: "https://database.windows.net/"), prediction: Failure? = nil,
-        isServerless: Bool = false, resumingFor: Duration? = nil, tenant: String? = nil
+        isServerless: Bool = false, resumingFor: Duration? = nil, idleFor: Duration? = nil, tenant: String? = nil, lastGood: Facts? = nil
     ) -> AzureSQLContext {
         AzureSQLContext(
             host: "billing.database.windows.net", database: "billing", sentToken: true, isServerless: isServerless,
-            resumingFor: resumingFor, claims: claims, now: noon, prediction: prediction, requiredTenant: tenant)
+            resumingFor: resumingFor, idleFor: idleFor, claims: claims, now: noon, prediction: prediction, requiredTenant: tenant,
+            lastGood: lastGood)
     }
 
     struct Row: Sendable, CustomTestStringConvertible {
@@ -54,6 +55,14 @@ import Testing
         Row(10928, "Resource ID: 1. The request limit for the database is 90 and has been reached.", .serviceThrottled),
         Row(10928, "Resource ID: 2. The session limit for the database is 900 and has been reached.", .connectionLimit),
         Row(10929, "Resource ID: 1. The server is currently too busy.", .serviceThrottled),
+        Row(10929, "Resource ID : 2. The session minimum guarantee is 0, maximum limit is 300.", .connectionLimit),
+        Row(10936, "Resource ID : 1. The request limit for the elastic pool is 90.", .serviceThrottled),
+        Row(978, "The target database is in an availability group and is accessible for read only.", .databaseReadOnly, during: .query),
+        Row(15247, "User does not have permission to perform this action.", .privilegeMissing, during: .query),
+        Row(3617, "The statement was cancelled.", .queryTimeout, during: .query),
+        Row(-2, "Timeout expired.", .queryTimeout, during: .query),
+        Row(596, "Cannot continue the execution because the session is in the kill state.", .connectionLost, during: .query),
+        Row(18452, "Login failed. The login is from an untrusted domain.", .loginRefused),
         Row(40544, "The database 'billing' has reached its size quota.", .databaseReadOnly, during: .query),
         Row(40549, "Session is terminated because you have a long running transaction.", .connectionLost, during: .query),
         Row(18456, refused, .loginPrincipalUnknown),
@@ -61,8 +70,8 @@ import Testing
         Row(18456, "Anmeldung fehlgeschlagen.", .tokenExpired, state: 233),
         Row(18456, refused + " The server is not currently configured to accept this token.", .tokenWrongTenant, state: 235),
         Row(18456, refused + " Incorrect or invalid token.", .loginRefused),
-        Row(18456, "Login failed for user ''.", .tokenNotSent),
-        Row(18456, "Login failed for user 'NT AUTHORITY\\ANONYMOUS LOGON'.", .tokenNotSent),
+        Row(18456, "Login failed for user ''.", .probeInternal),
+        Row(18456, "Login failed for user 'NT AUTHORITY\\ANONYMOUS LOGON'.", .probeInternal),
         Row(
             18456, "Login failed for user 'x'. Reason: Azure Active Directory only authentication is enabled.", .nativeLoginDisabled),
         Row(18456, "Anmeldung fehlgeschlagen.", .databaseUnknown, state: 38),
@@ -116,6 +125,12 @@ import Testing
         }
         let all = Classifier.azureSQL([refused, AzureSQLError(number: 40532, text: "x"), firewall], phase: .login, context: Self.context())
         #expect(all.cause == .firewallDenied)
+        for (first, second, winner) in [(40197, 40613, 40613), (40613, 4060, 40613), (10936, 18456, 10936), (10928, 4060, 10928)] {
+            for numbers in [[first, second], [second, first]] {
+                let told = Classifier.mostTelling(numbers.map { AzureSQLError(number: $0, level: 16, text: "x") })
+                #expect(told?.number == winner, "\(numbers)")
+            }
+        }
         #expect(Classifier.azureSQL([], phase: .login, context: Self.context()).cause == .protocolViolation)
     }
 
@@ -130,13 +145,17 @@ import Testing
     @Test("A serverless database that is not available is waking up, for two minutes")
     func resuming() {
         let error = AzureSQLError(number: 40613, level: 17, text: "Database 'billing' on server 'billing' is not currently available.")
-        func cause(_ isServerless: Bool, _ since: Duration?) -> Cause {
-            Classifier.azureSQL([error], phase: .login, context: Self.context(isServerless: isServerless, resumingFor: since)).cause
+        func cause(_ isServerless: Bool, _ since: Duration?, idle: Duration? = nil) -> Cause {
+            let context = Self.context(isServerless: isServerless, resumingFor: since, idleFor: idle)
+            return Classifier.azureSQL([error], phase: .login, context: context).cause
         }
         #expect(cause(true, nil) == .databaseResuming)
         #expect(cause(true, .seconds(119)) == .databaseResuming)
         #expect(cause(true, .seconds(121)) == .serverUnavailable)
         #expect(cause(false, nil) == .serverUnavailable)
+        // It cannot have paused within a quarter of an hour of a login that worked.
+        #expect(cause(true, nil, idle: .seconds(899)) == .serverUnavailable)
+        #expect(cause(true, nil, idle: .seconds(900)) == .databaseResuming)
     }
 
     @Test("The tenant that the server names tells a foreign token from a server without an Entra administrator")
@@ -145,10 +164,35 @@ import Testing
             number: 18456, state: 235, text: Self.refused + " The server is not currently configured to accept this token.")
         let other = "00000000-0000-0000-0000-000000000001"
         let foreign = Classifier.azureSQL([error], phase: .login, context: Self.context(tenant: other))
-        #expect(foreign.cause == .tokenWrongTenant && foreign.certainty == .certain)
+        #expect(foreign.cause == .tokenWrongTenant && foreign.certainty == .likely && foreign.detail?.contains(other) == true)
+        // What is no id of a tenant says nothing about one.
+        for word in ["common", "organizations", "contoso.example"] {
+            let vague = Classifier.azureSQL([error], phase: .login, context: Self.context(tenant: word))
+            #expect(vague.cause == .tokenWrongTenant && vague.values["required_tenant"] == nil, "\(word)")
+        }
+        let plain = AzureSQLError(number: 18456, text: Self.refused)
+        #expect(Classifier.azureSQL([plain], phase: .login, context: Self.context(tenant: other)).cause == .tokenWrongTenant)
         #expect(foreign.values["required_tenant"] == other)
         let own = Classifier.azureSQL([error], phase: .login, context: Self.context(tenant: Fixture.tenant.uppercased()))
         #expect(own.cause == .entraAuthDisabled && own.certainty == .likely)
+    }
+
+    @Test("An identity that has other ids than when a login last worked was made anew")
+    func recreated() {
+        let error = AzureSQLError(number: 18456, text: Self.refused)
+        var before = Facts()
+        (before.objectID, before.appID) = (Fixture.objectID.uppercased(), Fixture.appID)
+        #expect(Classifier.azureSQL([error], phase: .login, context: Self.context(lastGood: before)).cause == .loginPrincipalUnknown)
+        before.appID = "00000000-0000-0000-0000-000000000002"
+        let failure = Classifier.azureSQL([error], phase: .login, context: Self.context(lastGood: before))
+        #expect(failure.cause == .loginIdentityRecreated && failure.detail?.contains("000000000002") == true, "\(failure)")
+    }
+
+    @Test("A text that was pasted does not say whether a token was sent; of our own login it is known")
+    func unsent() {
+        let error = AzureSQLError(number: 18456, text: "Login failed for user ''.")
+        let pasted = AzureSQLContext(host: "", database: "", sentToken: false, now: noon)
+        #expect(Classifier.azureSQL([error], phase: .login, context: pasted).cause == .tokenNotSent)
     }
 
     @Test("What the claims foretold decides where the server says too little")

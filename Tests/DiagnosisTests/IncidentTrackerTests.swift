@@ -3,8 +3,8 @@ import Testing
 
 private let check = CheckID(target: "orders", identity: "app")
 
-/// What a probe a second saw, as letters: `.` success, `r` refused and `s` unavailable (transient), `l` login name unknown (not transient), `p` stopped on purpose,
-/// `a` stopped before the login because the database may sleep.
+/// What a probe a second saw, as letters: `.` success, `r` refused and `s` unavailable (transient), `l` login name unknown (not transient),
+/// `p` stopped on purpose, `a` stopped before the login because the database may sleep, `n` the same where nobody ever logs in.
 private func observation(_ letter: Character, at second: Int) -> Observation {
     let outcome: Observation.Outcome =
         switch letter {
@@ -13,11 +13,13 @@ private func observation(_ letter: Character, at second: Int) -> Observation {
         case "s": .failed(Failure(.serverUnavailable, during: .login))
         case "l": .failed(Failure(.loginPrincipalUnknown, during: .login))
         case "p": .partial(.loginPaused)
-        case "a": .partial(.asleep)
+        case "a", "n": .partial(.asleep)
         default: .succeeded
         }
-    return Observation(
+    var observation = Observation(
         check: check, started: Timestamp(milliseconds: Int64(second) * 1000), duration: .milliseconds(5), phases: [], outcome: outcome)
+    if letter == "n" { observation.facts.wake = WakeLedger(limit: 0) }
+    return observation
 }
 
 /// A run of probes and what it does.
@@ -72,6 +74,10 @@ struct TrackerRow: Sendable, CustomTestStringConvertible {
             TrackerRow(
                 what: "a login that was refused once is suspected while it sleeps", probes: "saas", steps: "---o",
                 incidents: ["0- server_unavailable×2"]),
+            TrackerRow(what: "two blips far apart are not two in a row", probes: "raaaar", steps: "------", incidents: []),
+            TrackerRow(
+                what: "where nobody logs in any more nothing stands", probes: "ssnn", steps: "-o-c",
+                incidents: ["0-2 server_unavailable×2"]),
             TrackerRow(
                 what: "a second incident is another one", probes: "l..rr", steps: "o-c-o",
                 incidents: ["0-1 login_principal_unknown×1", "3- tcp_refused×2"]),

@@ -52,6 +52,31 @@ import Testing
         #expect(report.findings[1].remedies.contains { $0.text.contains("'aad_crm'") })
     }
 
+    struct Shared: Sendable, CustomTestStringConvertible {
+        var cause: Cause
+        var phase: Phase = .login
+        var findings: Int
+        var testDescription: String { cause.rawValue }
+    }
+
+    @Test(
+        "Two databases of one Azure SQL server share what is the server's, and nothing that is the database's",
+        arguments: [
+            Shared(cause: .serverUnavailable, findings: 2), Shared(cause: .databaseResuming, findings: 2),
+            Shared(cause: .serverStopped, findings: 2), Shared(cause: .connectionLimit, findings: 2),
+            Shared(cause: .serviceThrottled, findings: 2), Shared(cause: .loginPrincipalUnknown, findings: 2),
+            Shared(cause: .firewallDenied, findings: 1), Shared(cause: .clientBlocked, findings: 1),
+            Shared(cause: .tcpTimeout, phase: .tcp, findings: 1),
+        ])
+    func databases(row: Shared) {
+        func status(_ name: String) -> CheckStatus {
+            var target = Fixture.target(name, host: "billing.database.windows.net", port: 1433, database: name, user: nil)
+            target.engine = .azuresql
+            return Fixture.status(target, failure: Failure(row.cause, during: row.phase))
+        }
+        #expect(Fixture.report([status("billing"), status("crm")]).findings.count == row.findings)
+    }
+
     @Test("An identity that fails explains the checks that failed for want of its token")
     func identityIsRoot() {
         let other = Failure(.probeDeadline, during: .token)

@@ -14,7 +14,7 @@ import Testing
             let now = later(minute * 60)
             guard ledger.decide(limit: limit, now: now) == .login else { continue }
             ledger.begin(at: now)
-            ledger.end(isUnavailable: false, at: now)
+            ledger.end(.worked, at: now)
             made.append(now)
         }
         return made
@@ -41,36 +41,68 @@ import Testing
     func restart() throws {
         var ledger = WakeLedger()
         ledger.begin(at: noon)
+        ledger.end(.worked, at: noon)
+        ledger.limit = 4
         let written = try #require(JSON(parsing: ledger.json.compact))
         let read = try #require(WakeLedger(written))
         #expect(read == ledger)
         #expect(read.decide(limit: 4, now: Self.later(60)) == .sleep(until: Self.later(6 * 3600)))
         var fresh = WakeLedger()
-        fresh.merge(read)
+        fresh.merge(read, now: Self.later(60))
         #expect(fresh.decide(limit: 4, now: Self.later(60)) == .sleep(until: Self.later(6 * 3600)))
         #expect(WakeLedger(JSON.null) == nil)
+        // What an earlier version wrote: its logins are over.
+        let text = #"{"logins":["\#(noon.description)"],"resuming_since":null}"#
+        let old = try #require(JSON(parsing: text).flatMap { WakeLedger($0) })
+        #expect(old.decide(limit: 4, now: Self.later(60)) == .sleep(until: Self.later(6 * 3600)))
     }
 
     @Test("A database that was woken is asked until it is awake, at no further cost; one that does not wake is let be")
     func resuming() {
         var ledger = WakeLedger()
         ledger.begin(at: noon)
-        ledger.end(isUnavailable: true, at: noon)
+        ledger.end(.unavailable, at: noon)
         #expect(ledger.decide(limit: 1, now: Self.later(60)) == .login)
-        ledger.begin(at: Self.later(60))
-        #expect(ledger.logins == [noon])
+        #expect(ledger.isFree(interval: .seconds(60), followUps: 0, now: Self.later(60)))
         #expect(ledger.resumingFor(now: Self.later(60)) == .seconds(60))
-        ledger.end(isUnavailable: true, at: Self.later(60))
+        ledger.end(.unavailable, at: Self.later(60))
         #expect(ledger.resumingSince == noon)
         #expect(ledger.decide(limit: 1, now: Self.later(600)) == .sleep(until: Self.later(86400)))
-        ledger.end(isUnavailable: false, at: Self.later(61))
+        // An hour is the next slot.
+        #expect(ledger.decide(limit: 1, interval: .seconds(3600), now: Self.later(3600)) == .login)
+        ledger.end(.worked, at: Self.later(61))
         #expect(ledger.decide(limit: 1, now: Self.later(62)) == .sleep(until: Self.later(86400)))
+    }
+
+    @Test("A waking of six hours ago is over when the next one begins")
+    func stale() {
+        var ledger = WakeLedger()
+        ledger.begin(at: noon)
+        ledger.end(.unavailable, at: noon)
+        ledger.begin(at: Self.later(21600))
+        #expect(ledger.resumingFor(now: Self.later(21600)) == nil)
+        ledger.end(.unavailable, at: Self.later(21600))
+        #expect(ledger.resumingSince == Self.later(21600))
+    }
+
+    @Test("History keeps no more logins than decide over the next one")
+    func kept() {
+        let all = (0..<1000).map { Self.later($0 * 60) }
+        #expect(WakeLedger(logins: all, limit: 6).kept.logins == Array(all.suffix(6)))
+        #expect(WakeLedger(logins: all).kept.logins.count == 4)
+        let ledger = WakeLedger(logins: all, limit: 6)
+        #expect(ledger.kept.decide(limit: 6, now: Self.later(60_000)) == ledger.decide(limit: 6, now: Self.later(60_000)))
     }
 
     @Test("A clock that was set back locks nobody out")
     func clock() {
         let ledger = WakeLedger(logins: [Self.later(86400)])
         #expect(ledger.decide(limit: 4, now: noon) == .login)
+        // A little is no such mistake: the login was a moment ago.
+        var slipped = WakeLedger(logins: [Self.later(30)], settledAt: Self.later(31))
+        #expect(slipped.decide(limit: 4, now: noon) != .login)
+        slipped.begin(at: noon)
+        #expect(slipped.logins == [noon, Self.later(30)])
     }
 
     struct Row: Sendable, CustomTestStringConvertible {
@@ -104,7 +136,7 @@ import Testing
             #expect(WakeMode.budget(from: text) == nil, "\(text)")
         }
         #expect(ServiceObjective.isServerless("GP_S_Gen5_1"))
-        for objective in ["GP_Gen5_2", "S0", "Basic", "ElasticPool", "BC_Gen5_4", ""] {
+        for objective in ["GP_Gen5_2", "HS_S_Gen5_2", "S0", "Basic", "ElasticPool", "BC_Gen5_4", ""] {
             #expect(!ServiceObjective.isServerless(objective), "\(objective)")
         }
     }
@@ -128,6 +160,11 @@ import Testing
         #expect(status.state == .down)
         _ = status.apply(observation(.succeeded))
         #expect(status.apply(observation(.partial(.loginPaused))) == nil && status.state == .up)
+        // Where nobody will ever log in, no login can take back what one has said.
+        _ = status.apply(observation(.failed(Failure(.serverUnavailable, during: .login))))
+        var forever = observation(.partial(.asleep))
+        forever.facts.wake = WakeLedger(limit: 0)
+        #expect(status.apply(forever)?.to == .asleep)
     }
 
     @Test("A check that sleeps says why, since which login, when the next one is due, and how to wake it")
@@ -157,5 +194,19 @@ import Testing
         #expect(never.next == "no login by itself")
         let status = CheckStatus(id: target.checks[0], target: target)
         #expect(SleepText.next(status, now: noon) == nil)
+    }
+
+    @Test("From when on the budget allows a login is what the ledger decides; nothing is said of a database that has none")
+    func next() {
+        let target = WakeBookTests.target()
+        var status = CheckStatus(id: target.checks[0], target: target)
+        #expect(status.nextLogin(now: noon) == nil)
+        var asleep = Observation(check: target.checks[0], started: noon, duration: .seconds(1), phases: [], outcome: .partial(.asleep))
+        asleep.facts.wake = WakeLedger(logins: [noon], settledAt: noon, limit: 4)
+        _ = status.apply(asleep)
+        #expect(status.nextLogin(now: Self.later(60)) == Self.later(21600))
+        asleep.facts.wake = WakeLedger(limit: 0)
+        _ = status.apply(asleep)
+        #expect(status.nextLogin(now: Self.later(60)) == nil)
     }
 }

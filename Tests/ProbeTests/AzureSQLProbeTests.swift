@@ -41,12 +41,14 @@ private struct AzureBench {
         let file = "/tmp/azuresql-probe-\(UInt64.random(in: 0 ... .max)).pem"
         try write((trusts ? authority : other).certificate, to: file)
         let reactor = try Reactor()
+        let wakes = WakeBook()
         let tools = ProbeTools(
             reactor: reactor, lookup: try NameLookup(reactor: reactor, servers: []), nameServers: [], cloud: .public,
-            applicationName: "agent/test", lastGood: { _ in lastGood }, wakeLedger: { _ in past })
+            applicationName: "agent/test", lastGood: { _ in lastGood }, wakes: wakes)
         let target = Target(
             name: "billing", engine: .azuresql, host: "localhost", port: server.port, database: "billing", user: nil, identities: ["app"],
             privileges: privileges, wake: wake)
+        wakes.adopt(CheckPast(facts: lastGood, wake: past), of: target.checks[0], on: target)
         let probe = AzureSQLProbe(
             target: target, identity: IdentityDefinition(name: "app", kind: .managedIdentity(.systemAssigned)), tokens: CannedTokens(),
             anchors: TrustAnchors(caFile: file), tools: tools)
@@ -176,7 +178,7 @@ private func refusing(_ number: Int32, state: UInt8 = 1, _ text: String) -> Azur
     func restart() async throws {
         var known = Facts()
         known.serviceObjective = "GP_S_Gen5_1"
-        let past = WakeLedger(logins: [.now + .seconds(-60)])
+        let past = WakeLedger(logins: [.now + .seconds(-60)], settledAt: .now + .seconds(-59))
         try await AzureBench.with(healthy(objective: "GP_S_Gen5_1"), past: past, lastGood: known) { bench in
             #expect(await bench.observe().outcome == .partial(.asleep))
             #expect(bench.server.logins.isEmpty)
@@ -239,7 +241,7 @@ private func refusing(_ number: Int32, state: UInt8 = 1, _ text: String) -> Azur
             #expect(await bench.observe().failure?.certainty == .likely)
             #expect(bench.server.logins.count == 1)
             let failure = try #require(await bench.observe(explains: true).failure)
-            #expect(failure.cause == .tokenWrongTenant && failure.certainty == .certain, "\(failure)")
+            #expect(failure.cause == .tokenWrongTenant && failure.detail?.contains("takes tokens of the tenant") == true, "\(failure)")
             #expect(failure.values["required_tenant"] == "00000000-0000-0000-0000-000000000001")
             let asked = bench.server.logins.filter(\.asksForIssuer)
             #expect(asked.count == 1 && asked.allSatisfy { $0.token == nil })
@@ -324,6 +326,63 @@ private func refusing(_ number: Int32, state: UInt8 = 1, _ text: String) -> Azur
         try await AzureBench.with(script) { bench in
             let failure = try #require(await bench.observe().failure)
             #expect(failure.cause == .redirectRefused && failure.detail?.contains("evil.example") == true, "\(failure)")
+        }
+        script.route = Route(server: "localhost", port: 0)
+        try await AzureBench.with(script) { bench in
+            #expect(await bench.observe().failure?.cause == .redirectRefused)
+        }
+    }
+
+    @Test("What fails behind a redirect is a failed login at the place it was, and the gateway's own steps stay good")
+    func behindRedirect() async throws {
+        let authority = try CertificateAuthority(commonName: "Another Root")
+        let worker = try await AzureSQLServer.start(script: healthy(), certificate: authority.issue(names: ["localhost"]))
+        let port = worker.port
+        var script = healthy()
+        script.route = Route(server: "localhost", port: UInt16(port))
+        try await AzureBench.with(script) { bench in
+            let observation = await bench.observe()
+            #expect(observation.failure?.cause == .tlsUntrustedIssuer && observation.failure?.phase == .login)
+            #expect(observation.phases.first { $0.phase == .tls }?.outcome == .ok)
+            #expect(observation.phases.first { $0.phase == .login }?.outcome == .failed)
+        }
+        await worker.stop()
+        try await AzureBench.with(script) { bench in
+            let observation = await bench.observe()
+            let failure = try #require(observation.failure)
+            #expect(failure.cause == .redirectBlocked, "\(failure)")
+            #expect(failure.evidence.first?.text.contains(":\(port) ") == true, "\(failure.evidence)")
+            #expect(observation.phases.filter { $0.outcome == .failed }.map(\.phase) == [.login])
+        }
+    }
+
+    @Test("A login that never reached the server costs nothing of the budget")
+    func unreached() async throws {
+        try await AzureBench.with(healthy(objective: "GP_S_Gen5_1"), wake: .budget(1)) { bench in
+            await bench.server.stop()
+            for _ in 0..<3 { #expect(await bench.observe().failure?.cause == .tcpRefused) }
+        }
+    }
+
+    @Test("A person who only looks does not log in where the database may sleep, and is told what was spent")
+    func look() async throws {
+        var known = Facts()
+        known.serviceObjective = "GP_S_Gen5_1"
+        try await AzureBench.with(healthy(objective: "GP_S_Gen5_1"), lastGood: known) { bench in
+            let observation = await bench.observe(explains: true)
+            #expect(observation.outcome == .partial(.asleep) && bench.server.logins.isEmpty)
+            #expect(observation.facts.wake?.limit == 4 && observation.facts.serviceObjective == "GP_S_Gen5_1")
+            #expect(await bench.observe(explains: true, wakes: true).outcome == .succeeded)
+            #expect(bench.server.logins.count == 1)
+        }
+    }
+
+    @Test("A serverless database that is logged in to each time is kept awake, and the report says so")
+    func keptAwake() async throws {
+        for (objective, notices) in [("GP_S_Gen5_1", [FindingCode.databaseKeptAwake]), ("HS_S_Gen5_2", []), ("GP_Gen5_2", [])] {
+            try await AzureBench.with(healthy(objective: objective), wake: .always) { bench in
+                #expect(await bench.observe().notices.map(\.code) == notices, "\(objective)")
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 // What a starting agent and a diagnosis ask of history: medians of phases, and what is known from before.
 import Diagnosis
 import Foundation
+import GRDB
 import Logging
 import Testing
 
@@ -136,6 +137,25 @@ import Testing
         #expect(try await second.pasts(of: [Sample.billing]).keys.sorted() == [Sample.billing])
         #expect(try await HistoryFile(path: scratch.path).pasts() == pasts)
         await second.close()
+    }
+
+    @Test("Of a budget the newest word alone is kept, however many logins there were")
+    func wake() async throws {
+        let store = store(nil)
+        var ledger = WakeLedger(limit: 1440)
+        for minute in 0..<200 {
+            var observation = success(at: Double(minute) * 60, tls: .milliseconds(9))
+            ledger.begin(at: observation.started)
+            ledger.end(.worked, at: observation.ended)
+            observation.facts.wake = ledger.kept
+            store.record(observation)
+            if minute % 50 == 0 { await store.flush() }
+        }
+        await store.flush()
+        let rows = try await store.answer(
+            TableQuestion(ask: { try Int.fetchOne($0, sql: "SELECT count(*) FROM fact WHERE name = 'wake'") }))
+        #expect(rows == 1)
+        #expect(try await store.pasts()[Sample.orders]?.wake?.logins.count == 200)
     }
 
     @Test("The last success is found also when it left the log long ago")

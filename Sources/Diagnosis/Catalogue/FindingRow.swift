@@ -95,6 +95,17 @@ extension FindingCode {
                     "whether the application sets what the policies look at, such as a tenant", "who owns the table: owners see all rows",
                 ]
             )
+        case .databaseKeptAwake:
+            FindingRow(
+                severity: .info, exit: .healthy, means: "The probes keep a serverless database awake.",
+                hint: "Every login is billed for about the pause delay: with wake: auto, or a budget, the database may sleep in between.",
+                remedies: [
+                    .look(
+                        """
+                        az sql db show -g \(word: .resourceGroup) -s \(word: .server) -n \(word: .database) --query \
+                        "[status,autoPauseDelay,currentSku.name]" -o tsv
+                        """, for: .azuresql)
+                ], next: ["whether the application keeps it awake anyway"])
         case .identityAmbiguous:
             FindingRow(
                 severity: .error, exit: .token, means: "Several identities are present and none was chosen.",

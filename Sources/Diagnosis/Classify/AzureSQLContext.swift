@@ -29,17 +29,24 @@ package struct AzureSQLContext: Sendable {
     package var isServerless: Bool
     /// How long ago the first of an unbroken row of "not currently available" was; nil when this is the first.
     package var resumingFor: Duration?
+    /// How long ago a login last worked, the probe's own included; nil when nobody has seen one.
+    package var idleFor: Duration?
     package var claims: TokenClaims?
     package var now: Timestamp
     /// What ``Classifier/claims(_:wanted:cloud:expected:now:)`` foretold before the login; refines a vague refusal.
     package var prediction: Failure?
     /// The tenant whose tokens the server takes, where it was asked.
     package var requiredTenant: String?
+    /// What was seen when a login last worked.
+    package var lastGood: Facts?
 
     package init(
         host: String, database: String, sentToken: Bool, isServerless: Bool = false, resumingFor: Duration? = nil,
-        claims: TokenClaims? = nil, now: Timestamp, prediction: Failure? = nil, requiredTenant: String? = nil
+        idleFor: Duration? = nil, claims: TokenClaims? = nil, now: Timestamp, prediction: Failure? = nil, requiredTenant: String? = nil,
+        lastGood: Facts? = nil
     ) {
+        self.idleFor = idleFor
+        self.lastGood = lastGood
         self.host = host
         self.database = database
         self.sentToken = sentToken
@@ -54,4 +61,6 @@ package struct AzureSQLContext: Sendable {
     /// Longest time that a database takes to wake; what lasts longer is another trouble.
     /// **Source**: azure-sql-tds.md 7 (about a minute), failure-causes.md O.
     package static let longestResume = Duration.seconds(120)
+    /// Least time without a session after which a database pauses. **Source**: azure-sql-tds.md 7.
+    package static let shortestPauseDelay = Duration.seconds(15 * 60)
 }

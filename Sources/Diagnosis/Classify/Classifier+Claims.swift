@@ -95,7 +95,9 @@ extension Classifier {
     ///   - lastGood: what was seen when it last worked, where that is known.
     ///   - expectsPrivate: whether the configuration says that the target is private.
     package static func refined(_ failure: Failure, facts: Facts, lastGood: Facts? = nil, expectsPrivate: Bool = false) -> Failure {
-        guard [.tcpTimeout, .tcpRefused, .tcpUnreachable, .firewallDenied, .dnsPublicForPrivate].contains(failure.cause),
+        guard
+            [.tcpTimeout, .tcpRefused, .tcpUnreachable, .firewallDenied, .publicAccessDisabled, .dnsPublicForPrivate].contains(
+                failure.cause),
             let address = facts.address ?? facts.addresses.first, AddressKind(address) == .public
         else { return failure }
         let alias = facts.aliases.last { $0.lowercased().contains(".privatelink.") || $0.lowercased().hasPrefix("privatelink.") }

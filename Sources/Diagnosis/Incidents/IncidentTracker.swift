@@ -5,7 +5,7 @@
 // logins rest after them, the next probe opens the incident, although it does not log in.
 //
 // Of a database that may sleep most probes stop before the login. They count as successes where no login has failed, or one has worked since:
-// otherwise an incident of the network would last until the next login of the budget but one, and for ever where nobody logs in.
+// otherwise an incident of the network would last until the next login of the budget but one. Where nobody will ever log in they always count.
 
 /// Follows the observations of one check.
 package struct IncidentTracker: Sendable, Hashable {
@@ -28,7 +28,7 @@ package struct IncidentTracker: Sendable, Hashable {
     private struct Recovery: Sendable, Hashable {
         var count: Int
         var since: Timestamp
-        /// Whether one of them logged in.
+        /// Whether one of them logged in, or none ever will.
         var hasLogin: Bool
 
         /// Whether they show that what failed works again: only a login does so for a failed login.
@@ -70,7 +70,7 @@ package struct IncidentTracker: Sendable, Hashable {
         let isNext = !(last.map { span.overlaps($0) } ?? false)
         last = span
         if let failure = observation.failure { return failed(failure, observation.started, isNext: isNext, mayOpen: mayOpen) }
-        return succeeded(observation.started, isNext: isNext, hasLogin: !isSleep)
+        return succeeded(observation.started, isNext: isNext, hasLogin: !isSleep || observation.facts.wake?.limit == 0)
     }
 
     /// A login that rests will not show for minutes what the last ones have shown.

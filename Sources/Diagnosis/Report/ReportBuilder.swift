@@ -154,8 +154,11 @@ struct ReportBuilder {
         var new = draft(failure, of: status)
         new.finding.since = status.since
         new.checks = [index]
-        if failure.cause == .loginPrincipalUnknown, let others = allRefusedAlike(status) {
-            new.finding.detail += " All \(others) identities of this server are refused alike: look whether Entra authentication is on."
+        if [.loginPrincipalUnknown, .tokenWrongTenant, .entraAuthDisabled].contains(failure.cause), let others = allRefusedAlike(status) {
+            let look =
+                status.target.engine == .azuresql
+                ? "whether the server has an Entra administrator, and of which tenant" : "whether Entra authentication is on"
+            new.finding.detail += " All \(others) identities of this server are refused alike: look \(look)."
         }
         draftOfKey[key] = drafts.count
         drafts.append(new)
@@ -167,6 +170,10 @@ struct ReportBuilder {
         switch failure.cause.group {
         case .dns where failure.cause == .dnsResolverError: return "resolver"
         case .token where failure.phase == .token: return "identity \(status.id.identity)"
+        // Users of Azure SQL are the database's own, and so is its being awake, throttled or there at all: a server is only a name for many.
+        case .login where status.target.engine == .azuresql && failure.cause != .clientBlocked:
+            return "\(server) \(status.target.database) \(status.id.identity)"
+        case .session where status.target.engine == .azuresql: return "\(server) \(status.target.database)"
         case .token, .login: return "\(server) \(status.target.user ?? "") \(status.id.identity)"
         case .session where [.databaseUnknown, .databaseAccessDenied].contains(failure.cause), .privilege:
             return "\(server) \(status.target.database) \(status.target.user ?? "")"
@@ -174,13 +181,13 @@ struct ReportBuilder {
         }
     }
 
-    /// Whether every identity of this server, and more than one, is unknown to it.
+    /// Whether every identity of this server, and more than one, is refused by it for the same cause.
     /// - Returns: how many there are.
     private mutating func allRefusedAlike(_ status: CheckStatus) -> Int? {
         if let known = refusedAlike[status.target.host] { return known }
         let neighbours = (checksOfHost[status.target.host] ?? []).lazy.map { [snapshot] in snapshot.checks[$0] }
         let identities = Set(neighbours.map(\.id.identity))
-        let all = identities.count > 1 && neighbours.allSatisfy { $0.cause == .loginPrincipalUnknown } ? identities.count : nil
+        let all = identities.count > 1 && neighbours.allSatisfy { $0.cause == status.cause && $0.phase == .login } ? identities.count : nil
         refusedAlike.updateValue(all, forKey: status.target.host)
         return all
     }
@@ -225,6 +232,7 @@ struct ReportBuilder {
             case .clockSkew, .storeNotPersistent: ""
             case .tokenUnchanged, .identityAmbiguous: status?.id.identity ?? ""
             case .certificateExpiresSoon, .addressDead: status?.target.host ?? ""
+            case .databaseKeptAwake: "\(status?.target.host ?? "") \(status?.target.database ?? "")"
             case .probingAsAdmin, .overPrivileged, .rowSecurity: "\(status?.target.name ?? "") \(status?.target.user ?? "")"
             }
         let key = Key(code: notice.code.rawValue, place: place)

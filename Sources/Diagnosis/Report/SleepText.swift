@@ -5,7 +5,7 @@ package enum SleepText {
     /// `serverless (GP_S_Gen5_1), so it may be paused; wake: auto; 1 login in the last day, at 02:10:11Z; the next one from 08:10:11Z on`.
     package static func sentence(_ status: CheckStatus, now: Timestamp) -> String {
         let ledger = ledger(of: status)
-        if let since = ledger.resumingSince {
+        if let since = ledger.resumingSince, case .login = decision(status, now: now) {
             return "The database is waking up since \(since.near(now)), which takes about a minute; the next probe asks again."
         }
         var parts: [String] = []
@@ -16,7 +16,7 @@ package enum SleepText {
         case nil: parts.append("The database's tier is not known yet")
         }
         parts.append("wake: \(status.target.wake.text)")
-        let recent = ledger.logins.filter { now >= $0 && now - $0 < WakeLedger.day }
+        let recent = ledger.recent(now)
         switch recent.last {
         case nil: parts.append("no login in the last day")
         case let last? where recent.count == 1: parts.append("1 login in the last day, at \(last.near(now))")
@@ -29,12 +29,17 @@ package enum SleepText {
     /// `next login from 08:10:11Z on`; nil for a check that does not sleep.
     package static func next(_ status: CheckStatus, now: Timestamp) -> String? {
         guard status.state == .asleep else { return nil }
-        let isServerless = objective(of: status).map(ServiceObjective.isServerless)
-        switch ledger(of: status).decide(limit: status.target.wake.loginsPerDay(isServerless: isServerless), now: now) {
+        switch decision(status, now: now) {
         case .login: return "next login with the next probe"
         case .sleep(until: let time?): return "next login from \(time.near(now)) on"
         case .sleep(until: nil): return "no login by itself"
         }
+    }
+
+    private static func decision(_ status: CheckStatus, now: Timestamp) -> WakeLedger.Decision {
+        let isServerless = objective(of: status).map(ServiceObjective.isServerless)
+        return ledger(of: status).decide(
+            limit: status.target.wake.loginsPerDay(isServerless: isServerless), interval: status.target.interval, now: now)
     }
 
     package static func hint(_ status: CheckStatus) -> String {

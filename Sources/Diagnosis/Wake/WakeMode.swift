@@ -55,6 +55,7 @@ package enum WakeMode: Sendable, Hashable {
 
 /// Service objectives as Azure SQL names them.
 package enum ServiceObjective {
-    /// `GP_S_Gen5_1` is billed by use and may sleep, `GP_Gen5_1` is neither. **Source**: azure-sql-tds.md 7.
-    package static func isServerless(_ objective: String) -> Bool { objective.uppercased().contains("_S_") }
+    /// `GP_S_Gen5_1` is billed by use and may sleep, `GP_Gen5_1` is neither; `HS_S_Gen5_2` is billed by use and never sleeps.
+    /// **Source**: azure-sql-tds.md 7.
+    package static func isServerless(_ objective: String) -> Bool { objective.uppercased().hasPrefix("GP_S_") }
 }

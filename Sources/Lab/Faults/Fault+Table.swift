@@ -304,7 +304,7 @@ extension Fault {
         case .azureRedirectPort: azure("the redirect leads to port 0", .redirectRefused, .login, 40)
         case .azureRedirectNoName: azure("the redirect names no server", .redirectRefused, .login, 40)
         case .azureRedirectTransport: azure("the redirect wants a transport that is not TCP", .redirectRefused, .login, 40)
-        case .azureRedirectUnknown: azure("the name that the redirect leads to does not exist", .dnsNotFound, .login, 20)
+        case .azureRedirectUnknown: azure("the name that the redirect leads to does not exist", .redirectBlocked, .login, 20)
         case .azureRedirectName: azure("the worker's certificate is for another name", .tlsNameMismatch, .login, 30)
         case .azureRedirectSilent: azure("the worker accepts connections and never answers", .probeDeadline, .login, 40)
 

@@ -103,6 +103,7 @@ struct Course {
     private mutating func open(_ settings: Session.Settings, _ addresses: [String]) async throws(TDSFailure) -> (Session, Opening) {
         let tried = addresses.prefix(max(1, options.mostAddresses))
         var last = TDSFailure(.unreachable, during: .tcp, "The name \(settings.host) has no address that could be used.")
+        var earlier: [TDSFailure] = []
         let start = ContinuousClock.now
         for (index, address) in tried.enumerated() {
             let share = (deadline - .now) / (tried.count - index)
@@ -117,8 +118,12 @@ struct Course {
                 // The deadline or a cancellation is noticed out here, so the steps are read from the session.
                 let seen = await session.currentTimings()
                 let mayGoOn = error.phase == .tcp && error.cause != .cancelled && index + 1 < tried.count && deadline > .now
-                if mayGoOn { continue }
+                if mayGoOn {
+                    earlier.append(error)
+                    continue
+                }
                 timings += seen
+                last.earlier = error.phase == .tcp ? earlier : []
                 throw last
             }
         }

@@ -162,7 +162,7 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
     func tcpTimedOut(_ address: String) {
         guard case .idle = state.step else { return }
         var failure = TDSFailure(.timedOut, during: .tcp, "No answer from \(address), port \(settings.port).")
-        failure.address = "\(address):\(settings.port)"
+        failure.address = Self.place(address, settings.port)
         perform(state.fail(failure))
     }
 
@@ -174,8 +174,12 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
             case is ChannelError: TDSFailure(.timedOut, during: .tcp, "No answer from \(address), port \(settings.port).")
             default: TDSFailure(.unreachable, during: .tcp, "No connection to \(address), port \(settings.port): \(error).")
             }
-        failure.address = "\(address):\(settings.port)"
+        failure.address = Self.place(address, settings.port)
         perform(state.fail(failure))
+    }
+
+    private static func place(_ address: String, _ port: Int) -> String {
+        address.contains(":") ? "[\(address)]:\(port)" : "\(address):\(port)"
     }
 
     /// Nil when the loop does not answer: its owner has shut it down.

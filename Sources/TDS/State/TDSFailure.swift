@@ -50,6 +50,8 @@ public struct TDSFailure: Error, Sendable, Hashable, CustomStringConvertible {
     public var timings: [TDSTiming] = []
     /// What was learned before it failed.
     public var facts: TDSFacts?
+    /// Of the addresses of the same name that were tried before the last one, in their order.
+    public var earlier: [TDSFailure] = []
 
     public init(
         _ cause: Cause, during phase: TDSPhase, _ detail: String, messages: [TDSServerMessage] = [], bytes: [UInt8] = [],
