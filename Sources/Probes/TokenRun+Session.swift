@@ -26,18 +26,33 @@ struct RoundTrip {
 /// What a check remembers of rights about which nothing is configured: they change rarely, and looking at them reads whole catalogs.
 final class RightsMemory: Sendable {
     private static let interval = Duration.seconds(3600)
-    private let state = Mutex<(seen: PrivilegeSurvey?, due: ContinuousClock.Instant?)>((nil, nil))
+    private struct State {
+        var seen: PrivilegeSurvey?
+        var due: ContinuousClock.Instant?
+        /// How many look now.
+        var looking = 0
+    }
+    private let state = Mutex(State())
 
     var seen: PrivilegeSurvey? { state.withLock(\.seen) }
 
-    func note(_ seen: PrivilegeSurvey) { state.withLock { $0.seen = seen } }
-
-    /// Whether it is time to look: at first, and then once an hour. Who is told so has the turn.
+    /// Whether it is time to look: at first, and then once an hour. Two that come first at once both look, so that neither goes without.
+    /// Who is told so has the turn, until ``endTurn(_:)``.
     func takeTurn(now: ContinuousClock.Instant = .now) -> Bool {
         state.withLock { state in
-            guard state.due.map({ $0 <= now }) ?? true else { return false }
+            let isDue = state.due.map { $0 <= now } ?? true
+            guard isDue || (state.seen == nil && state.looking > 0) else { return false }
             state.due = now + Self.interval
+            state.looking += 1
             return true
+        }
+    }
+
+    /// - Parameter seen: nil when nothing could be seen; then what was known stays.
+    func endTurn(_ seen: PrivilegeSurvey?) {
+        state.withLock { state in
+            state.looking -= 1
+            if let seen { state.seen = seen }
         }
     }
 }
@@ -94,9 +109,10 @@ extension TokenRun {
             do {
                 let seen = try await survey(session, until: run.deadline.capped(to: .seconds(2)))
                 record.leave()
-                if let seen { probe.rights.note(seen) }
+                probe.rights.endTurn(seen)
             } catch {
                 record.leave()
+                probe.rights.endTurn(nil)
                 record.skip(.privileges, "rights could not be looked at")
                 if case .cancelled = error { throw error }
             }
