@@ -49,19 +49,9 @@ final class Call<Value: Sendable>: Sendable {
 
     /// Waits for the answer, and gives the call up a little after the deadline: then the thread drains by itself.
     func outcome(on reactor: Reactor, until deadline: Deadline, grace: Duration = .zero) async -> Result<Value, WaitFailure> {
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask {
-                do {
-                    try await reactor.sleep(until: Deadline(deadline.instant.advanced(by: grace)))
-                    self.finish(.failure(.deadline))
-                } catch {
-                    // The answer came first, or the caller was cancelled, which the call hears of itself.
-                }
-            }
-            let result = await value()
-            group.cancelAll()
-            return result
-        }
+        let alarm = reactor.alarm(at: Deadline(deadline.instant.advanced(by: grace))) { self.finish(.failure($0)) }
+        defer { reactor.stop(alarm) }
+        return await value()
     }
 
     private func value() async -> Result<Value, WaitFailure> {

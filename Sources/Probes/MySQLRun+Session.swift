@@ -8,21 +8,19 @@ extension MySQLRun {
     mutating func ask(_ connection: MariaDBConnection) async throws(ProbeEnd) {
         record.enter(.query)
         let isMariaDB = greeting?.isMariaDB ?? false
-        let trip: RoundTrip
-        let rows: [[String?]]
+        let answer: (rows: [[String?]], sent: ContinuousClock.Instant)
         do {
             let limit = max(500, min(5000, run.deadline.remainingMilliseconds))
-            _ = try await connection.query(MySQLStatement.session(isMariaDB: isMariaDB, milliseconds: limit), until: run.deadline)
-            trip = RoundTrip()
-            rows = try await connection.query(MySQLStatement.question, until: run.deadline)
+            answer = try await connection.ask(
+                MySQLStatement.question, after: MySQLStatement.session(isMariaDB: isMariaDB, milliseconds: limit), until: run.deadline)
         } catch {
             settle(error)
             throw end(of: error, during: .query)
         }
-        let middle = trip.middle()
+        let middle = RoundTrip(sent: answer.sent).middle()
         record.leave()
-        guard let row = rows.first, row.count == MySQLStatement.columns else {
-            throw Self.misshapen(during: .query, count: rows.first?.count ?? 0, of: "columns in the first row")
+        guard let row = answer.rows.first, row.count == MySQLStatement.columns else {
+            throw Self.misshapen(during: .query, count: answer.rows.first?.count ?? 0, of: "columns in the first row")
         }
         note(
             SessionAnswer(

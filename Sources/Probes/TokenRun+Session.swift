@@ -14,7 +14,9 @@ struct SessionAnswer {
 
 /// One question and its answer, by our clock.
 struct RoundTrip {
-    private let sent = ContinuousClock.now
+    private let sent: ContinuousClock.Instant
+
+    init(sent: ContinuousClock.Instant = .now) { self.sent = sent }
 
     /// When the server looked at its clock, as far as can be told from here. Called when the answer has come. **Unit**: seconds since 1970.
     func middle() -> Double {

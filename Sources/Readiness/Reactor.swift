@@ -26,10 +26,35 @@ package final class Reactor: Sendable {
         var isClosed = false
     }
 
-    private struct Waiter {
-        var continuation: CheckedContinuation<Result<Void, WaitFailure>, Never>
-        var descriptor: Int32
+    private enum Waiter {
+        case task(CheckedContinuation<Result<Void, WaitFailure>, Never>, descriptor: Int32)
+        /// Nobody waits; somebody is called.
+        case alarm(@Sendable (WaitFailure) -> Void)
+
+        /// Negative for none.
+        var descriptor: Int32 {
+            switch self {
+            case .task(_, let descriptor): descriptor
+            case .alarm: -1
+            }
+        }
+
+        func end(_ result: Result<Void, WaitFailure>) {
+            switch self {
+            case .task(let continuation, _): continuation.resume(returning: result)
+            case .alarm(let ring): if case .failure(let failure) = result { ring(failure) }
+            }
+        }
+
+        /// Whether it ends with the task that set it.
+        var isCancelled: Bool {
+            guard case .task = self else { return false }
+            return Task.isCancelled
+        }
     }
+
+    /// Something that is called at a time; see ``alarm(at:_:)``.
+    package struct Alarm: Sendable { fileprivate let token: UInt64 }
 
     /// **Throws**: `probe_internal` when the system gives no descriptors or no thread.
     package init() throws(Failure) {
@@ -67,7 +92,7 @@ package final class Reactor: Sendable {
             defer { state.waiters = [:] }
             return Array(state.waiters.values)
         }
-        for waiter in waiters { waiter.continuation.resume(returning: .failure(.cancelled)) }
+        for waiter in waiters { waiter.end(.failure(.cancelled)) }
     }
 
     /// Waits until `descriptor` can be read or written, or has an error to report.
@@ -86,14 +111,29 @@ package final class Reactor: Sendable {
         }
     }
 
-    private func register(_ descriptor: Int32, _ events: UInt32, until deadline: Deadline) async throws(WaitFailure) {
-        let token = state.withLock { state -> UInt64 in
+    /// Calls `ring` once: with `deadline` at that time, on the reactor's thread, which it must not hold up; with `cancelled` when the reactor
+    /// is closed. Not after ``stop(_:)``. Cheaper than a task that sleeps.
+    package func alarm(at deadline: Deadline, _ ring: @escaping @Sendable (WaitFailure) -> Void) -> Alarm {
+        let token = nextToken()
+        add(.alarm(ring), token, 0, deadline)
+        return Alarm(token: token)
+    }
+
+    /// An alarm that is ringing already rings to its end.
+    package func stop(_ alarm: Alarm) { state.withLock { _ = $0.waiters.removeValue(forKey: alarm.token) } }
+
+    private func nextToken() -> UInt64 {
+        state.withLock { state in
             defer { state.nextToken += 1 }
             return state.nextToken
         }
+    }
+
+    private func register(_ descriptor: Int32, _ events: UInt32, until deadline: Deadline) async throws(WaitFailure) {
+        let token = nextToken()
         let result: Result<Void, WaitFailure> = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                self.add(Waiter(continuation: continuation, descriptor: descriptor), token, events, deadline)
+                self.add(.task(continuation, descriptor: descriptor), token, events, deadline)
             }
         } onCancel: {
             self.finish(token, .failure(.cancelled))
@@ -104,7 +144,7 @@ package final class Reactor: Sendable {
     private func add(_ waiter: Waiter, _ token: UInt64, _ events: UInt32, _ deadline: Deadline) {
         // Cancellation may have come before this registration: then `finish` found nothing, and the flag decides here.
         let refused: WaitFailure? = state.withLock { state in
-            if state.isClosed || Task.isCancelled { return .cancelled }
+            if state.isClosed || waiter.isCancelled { return .cancelled }
             state.waiters[token] = waiter
             state.timers.insert(token, at: deadline.instant)
             if state.timers.count > 256, state.timers.count > 4 * state.waiters.count {
@@ -121,7 +161,7 @@ package final class Reactor: Sendable {
             if state.isAsleep, state.sleepsUntil.map({ deadline.instant < $0 }) ?? true { clinux_wake(wakeup) }
             return nil
         }
-        if let refused { waiter.continuation.resume(returning: .failure(refused)) }
+        if let refused { waiter.end(.failure(refused)) }
     }
 
     /// Ends one wait, unless something else has ended it before.
@@ -132,7 +172,7 @@ package final class Reactor: Sendable {
             if case .failure = result, waiter.descriptor >= 0 { clinux_disarm(epoll, waiter.descriptor) }
             return waiter
         }
-        waiter?.continuation.resume(returning: result)
+        waiter?.end(result)
     }
 
     private func loop() {
@@ -151,8 +191,8 @@ package final class Reactor: Sendable {
                 unsafe clinux_wait(epoll, buffer.baseAddress, Int32(buffer.count), timeout)
             }
             let (ready, late) = collect(tokens.prefix(Int(max(count, 0))))
-            for waiter in ready { waiter.continuation.resume(returning: .success(())) }
-            for waiter in late { waiter.continuation.resume(returning: .failure(.deadline)) }
+            for waiter in ready { waiter.end(.success(())) }
+            for waiter in late { waiter.end(.failure(.deadline)) }
         }
         _ = Glibc.close(epoll)
         _ = Glibc.close(wakeup)

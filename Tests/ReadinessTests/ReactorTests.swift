@@ -125,6 +125,29 @@ final class Pipe: Sendable {
         }
     }
 
+    @Test("An alarm rings at its time and once; one that is stopped does not, and closing rings the rest")
+    func alarms() async throws {
+        let reactor = try Reactor()
+        let begin = ContinuousClock.now
+        let (rings, ring) = AsyncStream<(name: String, why: WaitFailure)>.makeStream()
+        let stopped = reactor.alarm(at: .in(.milliseconds(20))) { ring.yield(("stopped", $0)) }
+        reactor.stop(stopped)
+        _ = reactor.alarm(at: .in(.milliseconds(60))) { ring.yield(("second", $0)) }
+        _ = reactor.alarm(at: .in(.milliseconds(40))) { ring.yield(("first", $0)) }
+        _ = reactor.alarm(at: .in(.seconds(600))) { ring.yield(("never", $0)) }
+        var heard = rings.makeAsyncIterator()
+        let first = await heard.next()
+        #expect(first?.name == "first" && first?.why == .deadline && ContinuousClock.now - begin >= .milliseconds(40))
+        let second = await heard.next()
+        #expect(second?.name == "second" && second?.why == .deadline)
+        reactor.close()
+        let last = await heard.next()
+        #expect(last?.name == "never" && last?.why == .cancelled)
+        _ = reactor.alarm(at: .in(.seconds(600))) { ring.yield(("late", $0)) }
+        let late = await heard.next()
+        #expect(late?.name == "late" && late?.why == .cancelled, "a closed reactor rings at once")
+    }
+
     @Test("A descriptor that cannot be waited for is an error with its errno")
     func unsuitableDescriptor() async throws {
         let reactor = try Reactor()
