@@ -32,10 +32,12 @@ package final class MariaDBThreads: Sendable {
         /// Who waits for room, in the order of arrival.
         var turns: [(standing: Standing, call: Call<Void>)] = []
 
-        /// Whether a job of this standing would begin at once.
+        /// Whether a job of this standing would begin at once. What has come and not yet begun counts as if it had.
         func hasRoom(for standing: Standing) -> Bool {
+            guard standing == .proven || runningUnproven + unknown.count + stalled.count < MariaDBThreads.unprovenLimit else { return false }
+            guard standing != .stalled || runningStalled + stalled.count < MariaDBThreads.stalledLimit else { return false }
             let waiting = proven.count + (standing == .proven ? 0 : unknown.count + stalled.count)
-            return mayRun(standing) && waiting < idle + MariaDBThreads.limit - threads
+            return waiting < idle + MariaDBThreads.limit - threads
         }
 
         /// Whose turn it is, now that there is room.
