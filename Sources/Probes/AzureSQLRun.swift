@@ -150,7 +150,7 @@ struct AzureSQLRun: TokenRun {
             }
         }
         // The server wants TLS 1.3, which the older way of TDS does not have: refused before it looked at the token, so it is asked once more.
-        // Source: azure-sql-tds.md 2.1.
+        // Source: Microsoft Learn, "TLS 1.3 support" (it needs TDS 8.0), and error 47072.
         record.reopen(.tcp)
         do {
             let connection = try await logIn(addresses, trust, token, strict: true)

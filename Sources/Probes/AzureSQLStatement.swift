@@ -4,7 +4,8 @@ package enum AzureSQLStatement {
     /// Nothing but the session's own facts: who came in, as whom, where, on what tier, whether writes are possible, what time it is.
     ///
     /// SQL Server has no read-only session; the batch only reads, and waits for no lock for long. What takes too long is ended from here, by
-    /// ATTENTION. Everything is cast, because properties come as `sql_variant`. **Source**: azure-sql-tds.md 8, Q1; CONNECT is enough.
+    /// ATTENTION. Everything is cast, because properties come as `sql_variant`. CONNECT is enough.
+    /// **Source**: Microsoft Learn, DATABASEPROPERTYEX and SUSER_SNAME.
     package static func question(milliseconds: Int) -> String {
         """
         SET NOCOUNT ON; SET LOCK_TIMEOUT \(milliseconds); \

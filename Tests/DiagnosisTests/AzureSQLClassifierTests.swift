@@ -29,7 +29,7 @@ import Testing
 
     private static let refused = "Login failed for user '<token-identified principal>'."
 
-    /// Source: azure-sql-tds.md 6.2.
+    /// Source: Microsoft Learn, "Troubleshoot common connection issues to Azure SQL Database" and "Database Engine events and errors".
     static let rows: [Row] = [
         Row(
             40615,

@@ -53,11 +53,11 @@ struct ValueSample: Sendable, CustomTestStringConvertible {
         ValueSample(type: "2907", value: "05ffbf692ac9", text: "23:59:59.9999999", source: "MS-TDS 2.2.5.5.1.9, time(7) has five bytes"),
         ValueSample(
             type: "2a07", value: "0887ee9776695b490b", text: "2026-03-01 12:34:56.1234567",
-            source: "decoded alike by three real clients, azure-sql-tds.md 10.3"),
+            source: "decoded alike by ODBC driver 18, python-tds and mssql_py_core"),
         ValueSample(type: "2a00", value: "06f0d20012450b", text: "2023-02-28 15:00:00", source: "MS-TDS 2.2.5.5.1.10, datetime2(0)"),
         ValueSample(
             type: "2b07", value: "0a87ee9776695b490b3c00", text: "2026-03-01 13:34:56.1234567 +01:00",
-            source: "decoded alike by three real clients, azure-sql-tds.md 10.3: UTC on the wire"),
+            source: "decoded alike by ODBC driver 18, python-tds and mssql_py_core: UTC on the wire"),
         ValueSample(
             type: "2b00", value: "0800000001000020fe", text: "0001-01-01 16:00:00 -08:00",
             source: "MS-TDS 2.2.5.5.1.11, the clock on the wall is on the day before"),

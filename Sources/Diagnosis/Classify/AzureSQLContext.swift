@@ -59,8 +59,8 @@ package struct AzureSQLContext: Sendable {
     }
 
     /// Longest time that a database takes to wake; what lasts longer is another trouble.
-    /// **Source**: azure-sql-tds.md 7 (about a minute), failure-causes.md O.
+    /// **Source**: Microsoft Learn, "Serverless compute tier", auto-resume: about one minute; twice that is allowed for.
     package static let longestResume = Duration.seconds(120)
-    /// Least time without a session after which a database pauses. **Source**: azure-sql-tds.md 7.
+    /// Least time without a session after which a database pauses. **Source**: Microsoft Learn, "Serverless compute tier".
     package static let shortestPauseDelay = Duration.seconds(15 * 60)
 }

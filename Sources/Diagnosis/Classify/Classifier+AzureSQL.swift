@@ -21,7 +21,8 @@ extension Classifier {
         return errors.enumerated().min { (rank($0.element), $0.offset) < (rank($1.element), $1.offset) }?.element
     }
 
-    /// How much an error tells; the least first. **Source**: azure-sql-tds.md 4.2.
+    /// How much an error tells; the least first. A server tells several and 18456 last, which says least.
+    /// **Source**: python-tds, of 4060 before 18456.
     private static func rank(_ error: AzureSQLError) -> Int {
         if let place = ranked.firstIndex(of: error.number) { return place }
         return switch error.number {
@@ -77,7 +78,7 @@ extension Classifier {
 
     // MARK: 18456
 
-    /// The number of every refused login. **Source**: azure-sql-tds.md 6.2, "Identity".
+    /// The number of every refused login. **Source**: Microsoft Learn, MSSQLSERVER_18456; of the states, reports in public issues.
     private static func refusedLogin(
         _ error: AzureSQLError, _ message: ForeignText, _ phase: Phase, _ context: AzureSQLContext
     ) -> Failure {
@@ -179,7 +180,7 @@ extension Classifier {
 
     // MARK: 40613
 
-    /// Asleep or failing over: only what is known about the database tells. **Source**: failure-causes.md O.
+    /// Asleep or failing over: the number is the same, so only what is known about the database tells.
     private static func unavailable(_ error: AzureSQLError, _ phase: Phase, _ context: AzureSQLContext) -> Failure {
         guard phase == .login else { return Failure(.connectionLost, during: phase, evidence: [error.evidence]) }
         guard context.isServerless else { return Failure(.serverUnavailable, during: phase, evidence: [error.evidence]) }

@@ -10,7 +10,8 @@ package enum WakeMode: Sendable, Hashable {
     /// So many logins a day, whatever the tier.
     case budget(Int)
 
-    /// **Source**: product.md 3.
+    /// A login keeps a database awake for the pause delay, an hour unless set otherwise: four cost less than five hours of a day.
+    /// **Source**: Microsoft Learn, "Serverless compute tier", auto-pause delay.
     package static let autoBudget = 4
     package static let budgetRange = 1...1440
 
@@ -56,6 +57,6 @@ package enum WakeMode: Sendable, Hashable {
 /// Service objectives as Azure SQL names them.
 package enum ServiceObjective {
     /// `GP_S_Gen5_1` is billed by use and may sleep, `GP_Gen5_1` is neither; `HS_S_Gen5_2` is billed by use and never sleeps.
-    /// **Source**: azure-sql-tds.md 7.
+    /// **Source**: Microsoft Learn, "Serverless compute tier": only the General Purpose tier pauses.
     package static func isServerless(_ objective: String) -> Bool { objective.uppercased().hasPrefix("GP_S_") }
 }

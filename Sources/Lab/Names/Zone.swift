@@ -25,7 +25,7 @@ struct Zone: Sendable {
     mutating func add(_ name: String, address: String) { others[name] = address }
 
     /// The canonical name behind the public one. Source: Azure Database for PostgreSQL and for MySQL, networking: a name of the
-    /// service's own, or one under `privatelink`. Azure SQL: azure-sql-tds.md 6.1, names of the gateways.
+    /// service's own, or one under `privatelink`. Azure SQL: the chain of names that a public lab published.
     static func alias(of target: LabTarget) -> String {
         let suffix = LabTarget.suffix(of: target.engine)
         if target.privateLink { return "\(target.name).privatelink.\(suffix)" }

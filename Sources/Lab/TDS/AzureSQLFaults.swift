@@ -4,7 +4,8 @@ import TDS
 
 /// Turns a healthy script into one that plays a fault.
 ///
-/// **Source** of numbers and sentences: azure-sql-tds.md 6.2; of formats: MS-TDS, at each place.
+/// **Source** of numbers and sentences: Microsoft Learn, "Troubleshoot common connection issues to Azure SQL Database" and "Database Engine
+/// events and errors"; of formats: MS-TDS, at each place.
 enum AzureSQLFaults {
     /// An address for documents. Source: RFC 5737.
     static let clientAddress = "203.0.113.7"
@@ -146,7 +147,7 @@ enum AzureSQLFaults {
         ],
     ]
 
-    /// A database that cannot be opened is told with two errors. **Source**: azure-sql-tds.md 4.2.
+    /// A database that cannot be opened is told with two errors. **Source**: python-tds.
     static func databaseUnknown(_ name: String) -> [TDSServerMessage] {
         [message(4060, 1, 11, "Cannot open database \"\(name)\" requested by the login. The login failed."), login(1, "")]
     }

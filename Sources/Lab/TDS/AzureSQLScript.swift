@@ -98,7 +98,7 @@ package struct AzureSQLScript: Sendable {
     }
 
     /// Admits whoever has a valid token of this tenant for the given principal, with the numbers and states that Azure SQL uses.
-    /// **Source**: azure-sql-tds.md 6.2, Identity.
+    /// **Source**: Microsoft Learn, MSSQLSERVER_18456; of the states of Entra logins, reports in public issues.
     package static func gate(_ issuer: TokenIssuer, principals: [Principal], audience: String = "https://database.windows.net")
         -> @Sendable (AzureSQLLogin) -> [TDSServerMessage]?
     {

@@ -41,7 +41,7 @@ package final class AzureSQLService: Sendable {
         /// Packets to it are dropped.
         case dropping
 
-        /// All behind one name. **Source**: azure-sql-tds.md 4.3, the name of a worker.
+        /// All behind one name. **Source**: the form of a worker's name in a public lab, `….worker.database.windows.net`.
         static let host = "w1.tr1.lab1-a.worker.database.windows.net"
     }
 
@@ -141,7 +141,7 @@ package final class AzureSQLService: Sendable {
         state.withLock { $0.gateways.append((group.map(\.name), server)) }
     }
 
-    /// **Source**: azure-sql-tds.md 4.3, workers listen on ports 11000 to 11999.
+    /// **Source**: Microsoft Learn, "Azure SQL connectivity architecture": workers listen on ports 11000 to 11999.
     private func startWorkers() async throws {
         for first in stride(from: 11_000, to: 12_000, by: 100) {
             do {
@@ -230,7 +230,7 @@ package final class AzureSQLService: Sendable {
     }
 
     /// The checks of a gateway in their order: the server's name, the token, the database and the user in it.
-    /// **Source**: azure-sql-tds.md 6.1 and 6.2.
+    /// **Source**: Microsoft Learn, "Troubleshoot common connection issues to Azure SQL Database": 40532, 18456, 4060.
     private func admission(to databases: Set<String>?, on hosts: Set<String>) -> @Sendable (AzureSQLLogin) -> [TDSServerMessage]? {
         let gate = AzureSQLScript.gate(issuer, principals: principals.filter { Self.users.contains($0.name) }, audience: Self.audience)
         return { login in

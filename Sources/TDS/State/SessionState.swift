@@ -196,7 +196,7 @@ package struct SessionState: Sendable, Hashable {
         guard let acknowledgement = login.acknowledgement else {
             return fail(.protocolViolation, "The server neither accepts nor refuses the login.")
         }
-        // Source: azure-sql-tds.md 4.3, a route belongs to a login that was acknowledged.
+        // A route comes after LOGINACK: it belongs to a login that was acknowledged. Source: MS-TDS 2.2.7.9, Routing.
         if let route = login.route {
             facts.redirectedTo = "\(printable(route.server)):\(route.port)"
             step = .closed
@@ -343,7 +343,8 @@ struct LoginProgress: Sendable, Hashable {
     /// A DONE says that it failed, be there an ERROR or not.
     var hasFailed = false
 
-    /// Errors, and the notice that names the session in the service's logs. **Source**: azure-sql-tds.md 4.2.
+    /// Errors, and the notice that names the session in the service's logs (40608).
+    /// **Source**: Microsoft Learn, "Database Engine events and errors", 31000 to 41399.
     var said: [TDSServerMessage] { notices.filter { $0.number == 40608 } + errors }
 
     /// What is wrong about the token here; nil when it belongs.
@@ -359,7 +360,7 @@ struct LoginProgress: Sendable, Hashable {
         case .error(let message): errors.append(message)
         case .info(let message): notices.append(message)
         case .environmentChange(.routing(let it)):
-            // Source: azure-sql-tds.md 4.3, type 21 needs feature 0x0F.
+            // Type 21 needs feature 0x0F, which is never asked for. Source: MS-TDS 2.2.7.9, Enhanced Routing.
             guard it.database == nil else { return "The server sends its client elsewhere by enhanced routing, which was not asked for." }
             route = it
         case .federatedAuthenticationInfo(let it):

@@ -109,7 +109,7 @@ public struct TDSFailure: Error, Sendable, Hashable, CustomStringConvertible {
         return "\(cause.rawValue) during \(phase.rawValue): \(detail)\(said)"
     }
 
-    /// **Source**: azure-sql-tds.md 4.2; a database that cannot be opened gives 4060 and then 18456.
+    /// A database that cannot be opened gives 4060 and then 18456. **Source**: python-tds.
     static func mostTelling(of messages: [TDSServerMessage]) -> TDSServerMessage? {
         let errors = messages.filter { $0.class > 10 }
         let candidates = errors.isEmpty ? messages : errors

@@ -42,7 +42,7 @@ package struct PacketHeader: Sendable, Hashable {
     /// **Source**: MS-TDS 2.2.6.4, PacketSize; the header could say 65535.
     package static let largestPacket = 32_767
     /// The most that is written: a packet is one record of TLS, which holds 16,384 bytes, and SQL Server encrypts no larger ones.
-    /// **Source**: azure-sql-tds.md 1; RFC 8446 5.1.
+    /// **Source**: go-mssqldb, tds.go; RFC 8446 5.1.
     package static let largestEncrypted = 16_383
     /// In force until a login reply says otherwise. **Source**: MS-TDS 2.2.6.4, PacketSize.
     package static let initialPacket = 4_096
