@@ -23,8 +23,10 @@ package struct AgentCommand: AsyncParsableCommand {
               agent token app                     what an identity gets, without the token
 
             EXIT STATUS
-              0 healthy · 1 warnings only (with --fail-on warning) · 10 identity or token · 20 dns, tcp · 30 tls · 40 login ·
-              50 privileges · 60 query · 64 usage · 70 internal · 75 could not finish · 78 configuration · 130 interrupted
+              0 healthy · 1 warnings only (with --fail-on warning) ·
+              10 identity or token · 20 dns, tcp · 30 tls · 40 login ·
+              50 privileges · 60 query · 64 usage · 70 internal ·
+              75 could not finish · 78 configuration · 130 interrupted
             """,
         version: "agent \(AgentVersion.current)",
         subcommands: [

@@ -81,7 +81,7 @@ enum ConfigurationShape {
         ShapeKey("name", .text(pattern: namePattern), isRequired: true, "The label of metrics and history."),
         ShapeKey("engine", .choice(Engine.allCases.map(\.rawValue)), isRequired: true, "What the server is."),
         ShapeKey("host", .text(pattern: "^[^\\s/?@,]+$"), isRequired: true, "The server's public name, also behind a private endpoint."),
-        ShapeKey("port", .integer(1...65535), default: 5432, "Where the server listens."),
+        ShapeKey("port", .integer(1...65535), "Where the server listens; by engine 5432, 3306 or 1433."),
         ShapeKey("database", .text(), isRequired: true, "The database."),
         ShapeKey("user", .text(), "The role that belongs to the identity; required except for azuresql, where the token names it."),
         ShapeKey(
@@ -91,12 +91,14 @@ enum ConfigurationShape {
         ShapeKey("tls", .mapping(tls), "Trust beside the system's."),
         ShapeKey("privileges", .mapping(privileges, least: 1), "Rights that have to be there, or must not be."),
         ShapeKey(
-            "wake", .either([.choice(["auto", "always", "never"]), .mapping(wake, least: 1)]), default: nil,
-            "Azure SQL: whether logins may keep a serverless database awake."),
+            "wake", .either([.choice(["auto", "always", "never"]), .mapping(wake, least: 1)]),
+            "Azure SQL only: whether logins may keep a serverless database awake; auto (also without the key): four times a day at most."),
     ]
 
     static let wake: [ShapeKey] = [
-        ShapeKey("budget", .text(pattern: "^[0-9]{1,4} per day$"), isRequired: true, "Logins a day, as in 6 per day.")
+        ShapeKey(
+            "budget", .text(pattern: "^([1-9][0-9]{0,2}|1[0-3][0-9]{2}|14[0-3][0-9]|1440) per day$"), isRequired: true,
+            "How often a day the database may be woken, as in 6 per day.")
     ]
 
     static let tls: [ShapeKey] = [ShapeKey("ca_file", .text(), "A PEM file with further trust anchors.")]

@@ -24,6 +24,8 @@ package struct ConfigurationSummary: Sendable, Hashable, JSONRepresentable {
         package var interval: Duration
         package var timeout: Duration
         package var loginsPerDay: Int
+        /// The same if the database turns out to be serverless, which only a login tells; nil where that makes no difference.
+        package var serverlessLoginsPerDay: Int?
         /// Azure SQL: whether logins may keep the database awake; `auto` has fewer of them where it is serverless.
         package var wake: WakeMode?
         package var peakConnections: Int
@@ -33,8 +35,9 @@ package struct ConfigurationSummary: Sendable, Hashable, JSONRepresentable {
         package var json: JSON {
             [
                 "target": name, "engine": engine, "host": endpoint.host, "port": endpoint.port, "checks": checks,
-                "interval_seconds": interval, "timeout_seconds": timeout, "logins_per_day": loginsPerDay, "wake": wake?.text,
-                "peak_connections": peakConnections, "privileges": privileges,
+                "interval_seconds": interval, "timeout_seconds": timeout, "logins_per_day": loginsPerDay,
+                "serverless_logins_per_day": serverlessLoginsPerDay, "wake": wake?.text, "peak_connections": peakConnections,
+                "privileges": privileges,
             ]
         }
     }
@@ -49,7 +52,9 @@ package struct ConfigurationSummary: Sendable, Hashable, JSONRepresentable {
             TargetLoad(
                 name: target.name, engine: target.engine, endpoint: Endpoint(host: target.host, port: target.port),
                 checks: target.identities.count, interval: target.interval, timeout: target.timeout,
-                loginsPerDay: Self.loginsPerDay(target) * instances,
+                loginsPerDay: Self.loginsPerDay(target, isServerless: nil) * instances,
+                serverlessLoginsPerDay: target.engine == .azuresql && target.wake == .auto
+                    ? Self.loginsPerDay(target, isServerless: true) * instances : nil,
                 wake: target.engine == .azuresql ? target.wake : nil,
                 peakConnections: min(target.identities.count, configuration.limits.concurrency) * instances,
                 privileges: target.privileges.entries.count)
@@ -63,9 +68,9 @@ package struct ConfigurationSummary: Sendable, Hashable, JSONRepresentable {
     }
 
     /// Of all checks of the target, in one instance.
-    private static func loginsPerDay(_ target: Target) -> Int {
+    private static func loginsPerDay(_ target: Target, isServerless: Bool?) -> Int {
         let probes = 86400 / target.interval.seconds
-        let logins = target.wake.loginsPerDay(isServerless: nil).map { min(Double($0), probes) } ?? probes
+        let logins = target.wake.loginsPerDay(isServerless: isServerless).map { min(Double($0), probes) } ?? probes
         return Int((logins * Double(target.identities.count)).rounded())
     }
 
@@ -83,9 +88,8 @@ package struct ConfigurationSummary: Sendable, Hashable, JSONRepresentable {
             "\(target.name): \(target.engine.rawValue) \(target.endpoint), \(counted(target.checks, "check"))"
                 + " every \(Durations.text(target.interval)), \(counted(target.loginsPerDay, "login")) a day,"
                 + " at most \(counted(target.peakConnections, "connection"))"
-                + (target.wake == .auto
-                    ? " (if the database is serverless, \(WakeMode.autoBudget) logins a day and check)"
-                    : target.wake.map { " (wake: \($0.text))" } ?? "")
+                + (target.serverlessLoginsPerDay.map { " (if the database is serverless, \(counted($0, "login")) a day)" }
+                    ?? target.wake.map { " (wake: \($0.text))" } ?? "")
                 + Self.rights(target.privileges)
         }
         if !unusedIdentities.isEmpty { lines.append("watched without a target: \(unusedIdentities.joined(separator: ", "))") }

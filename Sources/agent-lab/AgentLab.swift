@@ -7,8 +7,8 @@ struct AgentLab: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "agent-lab", abstract: "A small Azure on one machine, for tests and demonstrations of the agent.",
         discussion: """
-            `agent-lab up` starts identity endpoints, a name service, and a real PostgreSQL and MariaDB that let in only principals with \
-            a valid token. The other commands speak to the lab that runs in the same folder.
+            `agent-lab up` starts identity endpoints, a name service, a real PostgreSQL and MariaDB, and a server of Azure SQL of its \
+            own, which let in only principals with a valid token. The other commands speak to the lab that runs in the same folder.
             """,
         subcommands: [Up.self, FaultCommand.self, Env.self])
 }

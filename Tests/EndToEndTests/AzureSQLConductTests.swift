@@ -96,7 +96,7 @@ import Testing
             #expect(steps == ["dns", "tcp", "negotiate", "tls", "login"])
             #expect(try await bench.diagnose(["ledger"]).output.contains("redirected to w1.tr1"))
             // What fails behind the redirect is part of the login, and says where it was.
-            try await bench.lab.faults.turnOn(.azureRedirectRefused, target: "ledger")
+            try await bench.lab.faults.turnOn(.azureRedirectClosed, target: "ledger")
             let broken = try await bench.diagnose(["ledger"])
             #expect(broken.status == 20 && broken.output.contains("\(bench.lab.block.azureSQLWorker):11"), "\(broken.output)")
             #expect(broken.output.components(separatedBy: " ×").count == 2, "one step failed:\n\(broken.output)")

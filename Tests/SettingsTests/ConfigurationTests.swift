@@ -364,6 +364,21 @@ private struct Folder: ~Copyable {
         #expect(Surroundings.isContainer([variable: "x"]))
     }
 
+    @Test("The summary tells what a database that turns out to be serverless gets, of all checks and instances")
+    func serverlessSummary() throws {
+        let text = """
+            identities: {app: {kind: managed_identity}, batch: {kind: managed_identity, client_id: 11111111-2222-3333-4444-555555555555}}
+            targets:
+              - {name: ledger, engine: azuresql, host: ledger.database.windows.net, database: ledger, identities: [app, batch]}
+              - {name: billing, engine: azuresql, host: billing.database.windows.net, database: billing, identities: [app], wake: always}
+            """
+        let summary = ConfigurationSummary(try accepted(parse(text)), instances: 3)
+        #expect(summary.targets.map(\.loginsPerDay) == [8640, 4320])
+        #expect(summary.targets.map(\.serverlessLoginsPerDay) == [24, nil])
+        #expect(summary.text.contains(" (if the database is serverless, 24 logins a day)"))
+        #expect(summary.text.contains(" (wake: always)"))
+    }
+
     @Test("The summary counts logins, probes and connections, for several instances too")
     func summary() throws {
         let configuration = try accepted(parse(full))

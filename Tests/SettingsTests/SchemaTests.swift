@@ -135,7 +135,7 @@ extension YAMLValue {
 
     /// Mistakes that take more than the shape of a file to see: what belongs together, what exists, what a text means.
     static let beyondShapes: Set<String> = [
-        "no user", "azuresql user", "wake elsewhere", "a wake budget of none", "azuresql createdb", "azuresql maintain",
+        "no user", "azuresql user", "wake elsewhere", "azuresql createdb", "azuresql maintain",
         "mysql bypassrls", "mysql maintain", "mysql name", "mysql sequence", "server.socket, a directory", "server.socket, the history",
         "server.socket, too long",
         "a bare IPv6 listener", "a database of 64 bytes", "a database with a zero byte", "a host rule with a port", "a listener by name",

@@ -118,7 +118,7 @@ struct SeenFault: Sendable {
         SeenFault(.azureOldVersion, .protocolViolation), SeenFault(.azurePacketSize, .protocolViolation),
         SeenFault(.azureShortPacket, .protocolViolation), SeenFault(.azurePacketType, .protocolViolation),
         SeenFault(.azureTokenCut, .protocolViolation), SeenFault(.azureErrorLength, .protocolViolation),
-        SeenFault(.azureEmptyReply, .protocolViolation), SeenFault(.azureRedirectRefused, .refused),
+        SeenFault(.azureEmptyReply, .protocolViolation), SeenFault(.azureRedirectClosed, .refused),
         SeenFault(.azureRedirectDropped, .timedOut), SeenFault(.azureRedirectLoop, .redirectRefused),
         SeenFault(.azureRedirectForeign, .redirectRefused), SeenFault(.azureRedirectAddress, .redirectRefused),
         SeenFault(.azureRedirectPort, .redirectRefused), SeenFault(.azureRedirectNoName, .redirectRefused),
@@ -135,7 +135,7 @@ struct SeenFault: Sendable {
         guard case .failure(_, let phase, _) = fault.expects(on: .azuresql) else { return nil }
         // To the agent everything behind a redirect is part of the login.
         switch fault {
-        case .azureRedirectRefused, .azureRedirectDropped: return .tcp
+        case .azureRedirectClosed, .azureRedirectDropped: return .tcp
         case .azureRedirectUnknown: return .name
         case .azureRedirectName: return .tls
         case .azureRedirectSilent: return .negotiate

@@ -294,7 +294,7 @@ extension Fault {
         case .azureEmptyReply: azure("an empty message instead of an answer", .protocolViolation, .login, 40)
 
         case .azureRedirect: Row("the gateway sends the client to a worker on another port", .proxy, [.azuresql: .healthy])
-        case .azureRedirectRefused:
+        case .azureRedirectClosed:
             azure("nothing listens where the redirect leads", .redirectBlocked, .login, 20)
         case .azureRedirectDropped:
             azure("packets to where the redirect leads are dropped", .redirectBlocked, .login, 20)

@@ -179,7 +179,7 @@ package enum Fault: String, Sendable, Hashable, CaseIterable {
     case azureEmptyReply = "azuresql_empty_reply"
     // Azure SQL only: the gateway sends the client on.
     case azureRedirect = "azuresql_redirect"
-    case azureRedirectRefused = "azuresql_redirect_refused"
+    case azureRedirectClosed = "azuresql_redirect_closed"
     case azureRedirectDropped = "azuresql_redirect_dropped"
     case azureRedirectLoop = "azuresql_redirect_loop"
     case azureRedirectForeign = "azuresql_redirect_foreign"

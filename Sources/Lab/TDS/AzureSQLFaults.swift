@@ -177,7 +177,7 @@ enum AzureSQLFaults {
         var found = route(.sound)
         switch fault {
         case .azureRedirect: break
-        case .azureRedirectRefused: found = route(.refusing)
+        case .azureRedirectClosed: found = route(.refusing)
         case .azureRedirectDropped: found = route(.dropping)
         case .azureRedirectLoop: found = route(.looping)
         case .azureRedirectName: found = route(.misnamed)
