@@ -17,7 +17,7 @@ package struct AgentCommand: AsyncParsableCommand {
             why, and what to run to mend it.
 
             EXAMPLES
-              agent diagnose                      every check of the configuration, once, now
+              agent diagnose                      every check, once, now
               agent diagnose orders/app --output json
               agent run --config agent.yaml       the service: http://127.0.0.1:9745/
               agent token app                     what an identity gets, without the token

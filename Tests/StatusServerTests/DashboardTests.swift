@@ -69,6 +69,8 @@ import Testing
         let rule = PrivilegeRule(object: .database, rights: [.connect])
         observation.facts.privileges = PrivilegeReport(
             role: "app", entries: [.init(label: "require", demand: .require, rule: rule, rows: [])])
+        // Gauges of databases that may sleep exist only for those.
+        observation.facts.wake = WakeLedger(logins: [.now], limit: 4)
         _ = board.record(observation)
         var input = Samples.exposition(board)
         input.sources = ["app": .imds, "reporting": .imds]
