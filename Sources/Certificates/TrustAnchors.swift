@@ -73,6 +73,8 @@ package final class TrustAnchors: Sendable {
     package struct Stamp: Sendable, Hashable {
         /// Times of change; nil when they are not known. **Unit**: nanoseconds.
         var times: [Int64]?
+        /// Whether the disk has told.
+        package var isKnown: Bool { times != nil }
     }
 
     private let watch: TrustWatch

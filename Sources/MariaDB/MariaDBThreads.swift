@@ -34,7 +34,9 @@ package final class MariaDBThreads: Sendable {
 
         /// Whether a job of this standing would begin at once. What has come and not yet begun counts as if it had.
         func hasRoom(for standing: Standing) -> Bool {
-            guard standing == .proven || runningUnproven + unknown.count + stalled.count < MariaDBThreads.unprovenLimit else { return false }
+            guard standing == .proven || runningUnproven + unknown.count + stalled.count < MariaDBThreads.unprovenLimit else {
+                return false
+            }
             guard standing != .stalled || runningStalled + stalled.count < MariaDBThreads.stalledLimit else { return false }
             let waiting = proven.count + (standing == .proven ? 0 : unknown.count + stalled.count)
             return waiting < idle + MariaDBThreads.limit - threads

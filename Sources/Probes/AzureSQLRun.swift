@@ -30,7 +30,7 @@ struct AzureSQLRun: TokenRun {
         defer { place.leave() }
         let decision = run.depth == .tls ? nil : tools.wakes.reserve(probe.id, on: target, wakes: run.wakes, isLook: run.explains)
         guard case .login(let login) = decision else {
-            defer { if decision != nil { noteWake() } }
+            defer { noteWake() }
             try await greet(addresses, trust)
             record.facts.serviceObjective = knownObjective
             return .partial(decision == nil ? .loginPaused : .asleep)
@@ -240,6 +240,11 @@ struct AzureSQLRun: TokenRun {
         var instant = start
         for timing in timings {
             if timing.hop == 0 {
+                if timing.phase == .tls {
+                    // The wait under the cap lies before it and is no step's.
+                    record.leave(at: instant)
+                    instant += place.waited
+                }
                 record.enter(Self.phase(timing.phase), at: instant)
             } else {
                 record.facts.redirectPhases.append(PhaseResult(Self.phase(timing.phase), .ok, duration: timing.duration))

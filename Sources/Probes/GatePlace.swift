@@ -4,18 +4,25 @@ import Synchronization
 
 /// At most one place, whoever asks for it how often: taken when the server is about to shake hands, kept until the run is over.
 final class GatePlace: Sendable {
-    private enum State { case outside, waiting, inside, over }
+    private enum State {
+        case outside, waiting, inside, over
+        /// The wait for it ended without it.
+        case missed
+    }
     private let gate: (any ProbeGate)?
     private let deadline: Deadline
     private let state = Mutex(State.outside)
+    private let wait = Mutex(Duration.zero)
 
     init(_ run: ProbeRun) {
         gate = run.gate
         deadline = run.deadline
     }
 
-    /// Whether the run waits for its place now, so that a time that passes is not the server's.
-    var isAwaited: Bool { state.withLock { $0 == .waiting } }
+    /// Whether the run waits for its place, or has waited in vain, so that a time that passed was not the server's.
+    var isAwaited: Bool { state.withLock { $0 == .waiting || $0 == .missed } }
+    /// How long the run waited before it got its place: no step's time.
+    var waited: Duration { wait.withLock(\.self) }
 
     /// Waits for the place, unless the run has it.
     /// - Returns: whether it was taken by this call. **Throws**: when none came free in time, or when the run was over first.
@@ -26,12 +33,14 @@ final class GatePlace: Sendable {
             return true
         }
         guard isNew else { return false }
+        let begin = ContinuousClock.now
         do {
             try await gate?.enter(until: deadline)
         } catch {
-            state.withLock { if $0 == .waiting { $0 = .outside } }
+            state.withLock { if $0 == .waiting { $0 = .missed } }
             throw error
         }
+        wait.withLock { $0 = ContinuousClock.now - begin }
         let isOver = state.withLock { state in
             guard state == .waiting else { return true }
             state = .inside

@@ -34,7 +34,7 @@ struct ProbeRecord {
     }
 
     /// Ends the running phase, so that what follows belongs to none.
-    mutating func leave() { finishRunning(.ok) }
+    mutating func leave(at instant: ContinuousClock.Instant = .now) { finishRunning(.ok, at: instant) }
 
     /// Ends the running phase, which failed without ending the probe.
     mutating func leaveFailed() { finishRunning(.failed) }

@@ -74,6 +74,9 @@ struct TrackerRow: Sendable, CustomTestStringConvertible {
             TrackerRow(
                 what: "a login that was refused once is suspected while it sleeps", probes: "saas", steps: "---o",
                 incidents: ["0- server_unavailable×2"]),
+            TrackerRow(
+                what: "a lasting refusal of the quiet time opens although it sleeps afterwards", probes: "laa", steps: "-o-",
+                incidents: ["0- login_principal_unknown×1"], quiet: 1),
             TrackerRow(what: "two blips far apart are not two in a row", probes: "raaaar", steps: "------", incidents: []),
             TrackerRow(
                 what: "where nobody logs in any more nothing stands", probes: "ssnn", steps: "-o-c",
@@ -162,6 +165,18 @@ struct TrackerRow: Sendable, CustomTestStringConvertible {
         #expect(failing.adopt(earlier) != nil)
         #expect(failing.open.map(words) == "0- tcp_refused×2 tcp_timeout×3")
         #expect(failing.adopt(earlier) == nil, "reading it again adds nothing")
+    }
+
+    @Test("A login that takes its time while others only look counts when it ends")
+    func slowLogin() {
+        var tracker = IncidentTracker(check)
+        #expect(tracker.apply(observation("a", at: 5), mayOpen: true) == nil)
+        var slow = observation("l", at: 1)
+        slow.duration = .seconds(15)
+        guard case .opened? = tracker.apply(slow, mayOpen: true) else {
+            Issue.record("the refusal is taken for old news")
+            return
+        }
     }
 
     @Test("A wall clock that is put back makes no span negative")

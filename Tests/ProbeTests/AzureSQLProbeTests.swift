@@ -150,6 +150,20 @@ private func refusing(_ number: Int32, state: UInt8 = 1, _ text: String) -> Azur
         }
     }
 
+    @Test("Whom a full cap keeps until the deadline has seen nothing of the server; a wait that ends is no step's time")
+    func fullCap() async throws {
+        try await AzureBench.with(healthy()) { bench in
+            func run(_ gate: any ProbeGate, _ time: Duration) -> ProbeRun {
+                ProbeRun(deadline: .in(time), gate: gate, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            }
+            for _ in 0..<5 { #expect(await bench.probe.observe(run(FullGate(), .milliseconds(400))) == nil) }
+            #expect(bench.server.logins.isEmpty)
+            let observation = try #require(await bench.probe.observe(run(FullGate(for: .seconds(3)), .seconds(15))))
+            #expect(observation.outcome == .succeeded && observation.duration >= .seconds(3))
+            for result in observation.phases { #expect(result.duration ?? .zero < .seconds(3), "\(result)") }
+        }
+    }
+
     @Test("While logins pause the probe stops after TLS, and no login is seen")
     func loginsPause() async throws {
         try await AzureBench.with(healthy()) { bench in

@@ -21,3 +21,20 @@ package struct ShutGate: ProbeGate {
     package func enter(until deadline: Deadline) async throws(WaitFailure) { throw .deadline }
     package func leave() {}
 }
+
+/// A cap that is full for a time, or until whoever waits has no time left.
+package struct FullGate: ProbeGate {
+    private let time: Duration?
+
+    package init(for time: Duration? = nil) { self.time = time }
+
+    package func enter(until deadline: Deadline) async throws(WaitFailure) {
+        do {
+            try await Task.sleep(for: time.map { min($0, deadline.remaining) } ?? deadline.remaining)
+        } catch {
+            throw .cancelled
+        }
+        if time == nil { throw .deadline }
+    }
+    package func leave() {}
+}

@@ -132,7 +132,6 @@ extension Facts {
         case "current_user": currentUser = value.text
         case "database": database = value.text
         case "service_objective": serviceObjective = value.text
-        case "wake": wake = WakeLedger(value)
         case "redirected_to": redirectedTo = value.text
         case "in_recovery": if case .bool(let flag) = value { isInRecovery = flag }
         case "principal": principal = value.text.flatMap(TokenClaims.PrincipalKind.init(rawValue:))

@@ -15,8 +15,10 @@ package struct IncidentTracker: Sendable, Hashable {
     private var recovery: Recovery?
     /// Failures since the last success; those that ran at one time count once.
     private var failuresInRow = 0
-    /// When the last probe ran that was taken into account.
+    /// When the last probe ran that was taken into account, and the last one that stopped before a login: a login that takes its time while
+    /// others only look is no old news.
     private var last: Observation.Span?
+    private var lastSleep: Observation.Span?
 
     private enum State: Sendable, Hashable {
         case quiet
@@ -67,10 +69,11 @@ package struct IncidentTracker: Sendable, Hashable {
         if observation.isPartial, !isSleep { return confirmed(mayOpen: mayOpen) }
         let span = observation.span
         guard !(last.map { span.isOlder(than: $0) } ?? false) else { return nil }
-        let isNext = !(last.map { span.overlaps($0) } ?? false)
-        last = span
+        let isNext = ![last, isSleep ? lastSleep : nil].contains { $0.map { span.overlaps($0) } ?? false }
+        if isSleep { lastSleep = span } else { last = span }
         if let failure = observation.failure { return failed(failure, observation.started, isNext: isNext, mayOpen: mayOpen) }
-        return succeeded(observation.started, isNext: isNext, hasLogin: !isSleep || observation.facts.wake?.limit == 0)
+        return succeeded(
+            observation.started, isNext: isNext, hasLogin: !isSleep || observation.facts.wake?.limit == 0, mayOpen: mayOpen)
     }
 
     /// A login that rests will not show for minutes what the last ones have shown.
@@ -96,13 +99,13 @@ package struct IncidentTracker: Sendable, Hashable {
     }
 
     /// - Parameter isNext: the probe did not run at the same time as the one before it.
-    private mutating func succeeded(_ started: Timestamp, isNext: Bool, hasLogin: Bool) -> Step? {
+    private mutating func succeeded(_ started: Timestamp, isNext: Bool, hasLogin: Bool, mayOpen: Bool) -> Step? {
         var recovery = recovery ?? Recovery(count: 0, since: started, hasLogin: hasLogin)
         if hasLogin, !recovery.hasLogin { recovery = Recovery(count: 0, since: started, hasLogin: true) }
         if isNext || recovery.count == 0 { recovery.count += 1 }
         self.recovery = recovery
         if case .suspected(let incident) = state {
-            guard recovery.ends(incident) else { return nil }
+            guard recovery.ends(incident) else { return confirmed(mayOpen: mayOpen) }
             state = .quiet
         }
         failuresInRow = 0

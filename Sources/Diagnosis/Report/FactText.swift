@@ -43,18 +43,10 @@ enum FactText {
         switch name {
         case "privileges": privileges(value)
         case "rights": rights(value)
-        case "wake": logins(value)
         case "certificate":
             "\(text(value["subject"])), issued by \(text(value["issuer"])), ends \(text(value["not_after"]))"
         default: text(value)
         }
-    }
-
-    /// Logins to a database that may sleep.
-    private static func logins(_ value: JSON) -> String {
-        let times = value["logins"]?.items ?? []
-        let newest = times.last.map { ", the newest at \(text($0))" } ?? ""
-        return (times.count == 1 ? "1 login" : "\(times.count) logins") + " within a day" + newest
     }
 
     /// Configured rights: how many entries hold, and what is wrong with the others.

@@ -220,7 +220,9 @@ struct ReportBuilder {
     // MARK: notices
 
     private mutating func addNotices(ofCheck index: Int) {
-        guard let last = snapshot.checks[index].last else { return }
+        // Who only looks at a database that may sleep sees its certificate and addresses all the same.
+        let status = snapshot.checks[index]
+        guard let last = status.state == .asleep ? status.newest : status.last else { return }
         let derived = Notice.derived(from: last.facts, now: now).filter { new in !last.notices.contains { $0.code == new.code } }
         for notice in last.notices + derived { add(notice, facts: last.facts, check: index) }
     }
