@@ -4,9 +4,9 @@ import Dispatch
 import Glibc
 import Synchronization
 
-/// Looks at files once a second, each on a queue of its own, and tells anybody at once what was seen.
+/// Looks at files once a second, on one thread, and tells anybody at once what was seen.
 ///
-/// A file whose look hangs holds one thread and nothing else: until it ends, its time is not known.
+/// A file whose look hangs keeps that thread; the others get another one. Until it ends, its time is not known.
 package final class TrustWatch: Sendable {
     /// For the whole process: many servers share the system's store.
     package static let shared = TrustWatch()
@@ -17,14 +17,20 @@ package final class TrustWatch: Sendable {
     package static let patience = Duration.seconds(2)
 
     private struct File {
-        let queue: DispatchQueue
+        var queue: DispatchQueue
         var users = 1
         /// **Unit**: nanoseconds; 0 for a file that is not there, nil until the first look is over.
         var time: Int64?
         var lookingSince: ContinuousClock.Instant?
     }
 
-    private let files = Mutex<[String: File]>([:])
+    private struct State {
+        var files: [String: File] = [:]
+        /// For every file that does not hang: one thread does for all of them.
+        var queue = TrustWatch.newQueue()
+    }
+
+    private let state = Mutex(State())
     private let look: @Sendable (String) -> Int64
     private let now: @Sendable () -> ContinuousClock.Instant
 
@@ -42,27 +48,40 @@ package final class TrustWatch: Sendable {
     /// Looks at these files from now on, until ``unfollow(_:)`` was called as often as this.
     func follow(_ paths: [String]) {
         for path in paths {
-            let (queue, place) = files.withLock { files -> (DispatchQueue?, Int) in
-                guard files[path] == nil else {
-                    files[path]?.users += 1
-                    return (nil, 0)
+            let queue = state.withLock { state -> DispatchQueue? in
+                guard state.files[path] == nil else {
+                    state.files[path]?.users += 1
+                    return nil
                 }
-                let queue = DispatchQueue(label: "agent.trust", qos: .utility)
-                files[path] = File(queue: queue)
-                return (queue, files.count)
+                state.files[path] = File(queue: state.queue)
+                return state.queue
             }
-            guard let queue else { continue }
-            // Looks at different files come one after the other, so that one thread does for all of them.
-            let stagger = DispatchTimeInterval.milliseconds(1000 + place % 20 * 40)
-            queue.async { [weak self] in self?.turn(path, queue, stagger) }
+            if let queue { queue.async { [weak self] in self?.turn(path, queue) } }
         }
     }
 
+    private static func newQueue() -> DispatchQueue { DispatchQueue(label: "agent.trust", qos: .utility) }
+
+    /// Leaves a queue to the file whose look hangs on it; the others go on on a new one.
+    private func partFromHanging() {
+        let now = now()
+        let (moved, queue) = state.withLock { state -> ([String], DispatchQueue) in
+            let shared = state.queue
+            let here = state.files.filter { $0.value.queue === shared }
+            guard here.contains(where: { $0.value.lookingSince.map { now - $0 >= Self.patience } ?? false }) else { return ([], shared) }
+            state.queue = Self.newQueue()
+            let moved = here.filter { $0.value.lookingSince == nil }.map(\.key)
+            for path in moved { state.files[path]?.queue = state.queue }
+            return (moved, state.queue)
+        }
+        for path in moved { queue.async { [weak self] in self?.turn(path, queue) } }
+    }
+
     func unfollow(_ paths: [String]) {
-        files.withLock { files in
+        state.withLock { state in
             for path in paths {
-                files[path]?.users -= 1
-                if files[path]?.users == 0 { files[path] = nil }
+                state.files[path]?.users -= 1
+                if state.files[path]?.users == 0 { state.files[path] = nil }
             }
         }
     }
@@ -71,10 +90,11 @@ package final class TrustWatch: Sendable {
     /// - Returns: nil when it is not known of one of them: it was not looked at yet, or the look hangs.
     func times(of paths: [String]) -> [Int64]? {
         let now = now()
-        return files.withLock { files in
+        partFromHanging()
+        return state.withLock { state in
             var times: [Int64] = []
             for path in paths {
-                guard let file = files[path], let time = file.time, file.lookingSince.map({ now - $0 < Self.patience }) ?? true else {
+                guard let file = state.files[path], let time = file.time, file.lookingSince.map({ now - $0 < Self.patience }) ?? true else {
                     return nil
                 }
                 times.append(time)
@@ -85,7 +105,7 @@ package final class TrustWatch: Sendable {
 
     /// Returns when every file was looked at once more, however long that takes.
     package func looked() async {
-        for (path, queue) in files.withLock({ files in files.map { ($0.key, $0.value.queue) } }) {
+        for (path, queue) in state.withLock({ state in state.files.map { ($0.key, $0.value.queue) } }) {
             await withCheckedContinuation { continuation in
                 queue.async {
                     self.see(path, queue)
@@ -96,23 +116,26 @@ package final class TrustWatch: Sendable {
     }
 
     /// **Isolation**: the file's queue.
-    private func turn(_ path: String, _ queue: DispatchQueue, _ stagger: DispatchTimeInterval = .seconds(1)) {
+    private func turn(_ path: String, _ queue: DispatchQueue) {
         guard see(path, queue) else { return }
-        queue.asyncAfter(deadline: .now() + stagger) { [weak self] in self?.turn(path, queue) }
+        queue.asyncAfter(deadline: .now() + .seconds(1)) { [weak self] in self?.turn(path, queue) }
     }
 
-    /// - Returns: false when nobody wants to know any more.
+    /// - Returns: false when nobody wants to know any more, or another queue looks at the file now.
     @discardableResult
     private func see(_ path: String, _ queue: DispatchQueue) -> Bool {
         let began = now()
-        files.withLock { files in
-            if files[path]?.queue === queue { files[path]?.lookingSince = began }
+        let isOurs = state.withLock { state in
+            guard state.files[path]?.queue === queue else { return false }
+            state.files[path]?.lookingSince = began
+            return true
         }
+        guard isOurs else { return false }
         let time = look(path)
-        return files.withLock { files in
-            guard files[path]?.queue === queue else { return false }
-            files[path]?.lookingSince = nil
-            files[path]?.time = time
+        return state.withLock { state in
+            guard state.files[path]?.queue === queue else { return false }
+            state.files[path]?.lookingSince = nil
+            state.files[path]?.time = time
             return true
         }
     }

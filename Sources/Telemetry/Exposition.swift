@@ -50,14 +50,37 @@ package enum Exposition {
         return writer.bytes
     }
 
-    /// One check with its labels, escaped once for all of its samples.
-    private struct Row {
+    /// One check with its labels, escaped once for all of its samples, and what its samples need of what was seen: an observation is large,
+    /// and a copy of it for each sample of a thousand checks costs milliseconds. A class for the same reason.
+    private final class Row {
         let status: CheckStatus
         let labels: [UInt8]
+        let last: Seen?
+        /// Seen as well where nobody logs in.
+        let certificateEnd: Timestamp?
+        let isSeen: Bool
+
+        /// What the last completed probe left.
+        struct Seen {
+            var duration: Duration
+            var ended: Timestamp
+            var phases: [PhaseResult]
+            var verdicts: [(label: String, isPassed: Bool)]
+        }
 
         init(_ status: CheckStatus) {
             self.status = status
-            self.labels = ExpositionWriter.labels(["target": status.id.target, "identity": status.id.identity])
+            labels = ExpositionWriter.labels(["target": status.id.target, "identity": status.id.identity])
+            let partial = status.lastPartial
+            if let last = status.last {
+                self.last = Seen(
+                    duration: last.duration, ended: last.ended, phases: last.phases, verdicts: last.facts.privileges?.verdicts ?? [])
+                certificateEnd = partial?.facts.certificate?.chainNotAfter ?? last.facts.certificate?.chainNotAfter
+            } else {
+                last = nil
+                certificateEnd = partial?.facts.certificate?.chainNotAfter
+            }
+            isSeen = last != nil || partial != nil
         }
     }
 
@@ -70,7 +93,7 @@ package enum Exposition {
     private static func checks(_ rows: [Row], _ writer: inout ExpositionWriter) {
         guard !rows.isEmpty else { return }
         // Gauges of the last probe appear with it: a 0 before it would page at every restart.
-        let probed = rows.filter { $0.status.last != nil }
+        let probed = rows.filter { $0.last != nil }
         let now = Timestamp.now
         func each(
             _ name: String, _ kind: ExpositionWriter.Kind, _ help: String, _ rows: [Row],
@@ -85,7 +108,7 @@ package enum Exposition {
             "Whether the last completed probe went from token to query (1) or not (0); absent while the database sleeps.",
             probed.filter { $0.status.state == .up || $0.status.state == .down }
         ) { $0.sample($1, labels: $2.labels, $2.status.state == .up) }
-        let sleepers = rows.filter { $0.status.newest?.facts.wake != nil }
+        let sleepers = rows.filter { $0.status.target.engine == .azuresql && $0.status.newest?.facts.wake != nil }
         each(
             "dbprobe_wake_logins", .gauge,
             "Logins of the last day that woke a database which may sleep, or might have; those that the budget counts.", sleepers
@@ -101,11 +124,11 @@ package enum Exposition {
             $0.sample($1, labels: $2.labels, $2.status.failures)
         }
         each("dbprobe_last_duration_seconds", .gauge, "Duration of the last completed probe of the target.", probed) {
-            $0.sample($1, labels: $2.labels, $2.status.last?.duration ?? .zero)
+            $0.sample($1, labels: $2.labels, $2.last?.duration ?? .zero)
         }
         phases(probed, &writer)
         each("dbprobe_last_probe_timestamp_seconds", .gauge, "Unix time at which the last completed probe ended.", probed) {
-            $0.sample($1, labels: $2.labels, $2.status.last?.ended)
+            $0.sample($1, labels: $2.labels, $2.last?.ended)
         }
         each("dbprobe_last_success_timestamp_seconds", .gauge, "Unix time of the last successful probe, 0 if none.", probed) {
             $0.sample($1, labels: $2.labels, $2.status.lastGood)
@@ -116,9 +139,8 @@ package enum Exposition {
         each(
             "dbprobe_tls_cert_expiry_timestamp_seconds", .gauge,
             "Earliest expiry in the certificate chain the server presented, 0 if unknown.",
-            // Seen as well where nobody logs in.
-            rows.filter { $0.status.newest != nil }
-        ) { $0.sample($1, labels: $2.labels, ($2.status.newest?.facts.certificate ?? $2.status.last?.facts.certificate)?.chainNotAfter) }
+            rows.filter(\.isSeen)
+        ) { $0.sample($1, labels: $2.labels, $2.certificateEnd) }
         each(
             "dbprobe_failure_cause", .gauge, "1 for the cause of the last probe's failure; no series while the target is up.",
             probed.filter { $0.status.state == .down && $0.status.cause != nil }
@@ -147,7 +169,7 @@ package enum Exposition {
         let name = "dbprobe_privilege_passed"
         var isAnnounced = false
         for row in rows {
-            for (label, isPassed) in row.status.last?.facts.privileges?.verdicts ?? [] {
+            for (label, isPassed) in row.last?.verdicts ?? [] {
                 if !isAnnounced { writer.family(name, .gauge, "Whether the named privilege requirement held in the last probe.") }
                 isAnnounced = true
                 writer.sample(name, labels: plus(row.labels, ["privilege": label]), isPassed)
@@ -165,7 +187,7 @@ package enum Exposition {
             uniqueKeysWithValues: Phase.allCases.map { ($0, [0x2C] + ExpositionWriter.labels(["phase": $0.rawValue])) })
         var labels: [UInt8] = []
         for row in rows {
-            for result in row.status.last?.phases ?? [] where !result.isCached {
+            for result in row.last?.phases ?? [] where !result.isCached {
                 guard let duration = result.duration, let tail = tails[result.phase] else { continue }
                 labels.removeAll(keepingCapacity: true)
                 labels += row.labels

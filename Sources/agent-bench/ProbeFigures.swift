@@ -42,7 +42,7 @@ struct ProbeFigures {
         }
         let cpu = median(probes.map(\.cpuPerRound))
         let rate = median(probes.map(\.perSecond))
-        let (engine, isPromised) = (Self.title(lab.engine), lab.engine != .azuresql)
+        let (engine, isPromised) = (Self.title(lab.engine), lab.engine == .postgresql)
         let costs = peers.map { peer in
             let cost = median((theirs[peer] ?? []).map(\.cpuPerRound))
             return Figure(

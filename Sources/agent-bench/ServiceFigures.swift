@@ -73,7 +73,7 @@ struct ServiceFigures {
             var own: [Double] = []
             var peer: [Double] = []
             for _ in 1...repetitions {
-                own.append(try await time([base[0], "diagnose"] + base.dropFirst(), lab.environment))
+                own.append(try await time([base[0], "diagnose", target.name] + base.dropFirst(), lab.environment))
                 peer.append(
                     try await time(
                         ["psql", "--no-psqlrc", "--quiet", "--command=select 1", "\(place) sslmode=verify-full sslrootcert=\(lab.caFile)"],
