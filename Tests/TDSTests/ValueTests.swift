@@ -330,4 +330,16 @@ struct BrokenValue: Sendable, CustomTestStringConvertible {
         #expect(TDSDate(year: 1900, month: 1, day: 1)?.dayNumber == TDSDate.year1900)
         #expect(TDSDate(year: 9999, month: 12, day: 31)?.dayNumber == TDSDate.last)
     }
+
+    @Test("Text of an unknown code page out of a sql_variant is not written as a sql_variant of another type")
+    func variantText() throws {
+        let type = ColumnType(.variant, size: 8009)
+        #expect(throws: WireError.self) {
+            var writer = ByteWriter()
+            try type.encodeValue(.unread(TDSUnread(type: "text in code page 932", bytes: [0x83, 0x65])), into: &writer)
+        }
+        var writer = ByteWriter()
+        try type.encodeValue(.unread(TDSUnread(type: "sql_variant of type 0xf1", bytes: [0xF1, 0, 0])), into: &writer)
+        #expect(writer.bytes == [3, 0, 0, 0, 0xF1, 0, 0])
+    }
 }

@@ -95,6 +95,8 @@ extension ColumnType {
         }
     }
 
+    private static let variantName = "sql_variant"
+
     /// A value that brings its own type, without length or NULL. **Source**: MS-TDS 2.2.5.5.4, sql_variant.
     private func decodeVariant(_ bytes: [UInt8]) throws(WireError) -> TDSValue {
         var reader = ByteReader(bytes)
@@ -102,7 +104,7 @@ extension ColumnType {
         var properties = try reader.part(Int(try reader.byte()))
         let body = Array(reader.rest())
         guard let base = DataType(rawValue: raw), base != .null, base != .variant, !base.isLarge, !base.isAlwaysChunked else {
-            return .unread(TDSUnread(type: "sql_variant of type 0x\(hexadecimal(raw))", bytes: bytes))
+            return .unread(TDSUnread(type: "\(Self.variantName) of type 0x\(hexadecimal(raw))", bytes: bytes))
         }
         var inner = ColumnType(base, size: body.count)
         if base.hasCollation { inner.collation = try TDSCollation(from: &properties) }
@@ -257,6 +259,8 @@ extension ColumnType {
         case (.dateTime, .timestamp(let moment)), (.dateTimeN, .timestamp(let moment)):
             writer.int32(Int32(truncatingIfNeeded: moment.date.dayNumber - TDSDate.year1900))
             writer.uint32(UInt32(truncatingIfNeeded: (moment.time.ticks / 10_000 * 3 + 5) / 10))
+        // Text of an unknown code page out of a sql_variant: its own type, which came before these bytes, is not among them.
+        case (.variant, .unread(let unread)) where !unread.type.isEmpty && !unread.type.hasPrefix(Self.variantName): throw mismatch(value)
         case (let type, .unread(let value)) where type.fixedSize == nil: writer.append(value.bytes)
         case (.nVarChar, .text(let text)), (.nChar, .text(let text)), (.nText, .text(let text)), (.xml, .text(let text)): writer.text(text)
         case (.varChar, .text(let text)), (.char, .text(let text)), (.text, .text(let text)):
