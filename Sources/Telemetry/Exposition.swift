@@ -59,6 +59,8 @@ package enum Exposition {
         /// Seen as well where nobody logs in.
         let certificateEnd: Timestamp?
         let isSeen: Bool
+        /// Of a database that may sleep.
+        let wake: WakeLedger?
 
         /// What the last completed probe left.
         struct Seen {
@@ -81,6 +83,7 @@ package enum Exposition {
                 certificateEnd = partial?.facts.certificate?.chainNotAfter
             }
             isSeen = last != nil || partial != nil
+            wake = status.newest?.facts.wake
         }
     }
 
@@ -108,11 +111,11 @@ package enum Exposition {
             "Whether the last completed probe went from token to query (1) or not (0); absent while the database sleeps.",
             probed.filter { $0.status.state == .up || $0.status.state == .down }
         ) { $0.sample($1, labels: $2.labels, $2.status.state == .up) }
-        let sleepers = rows.filter { $0.status.target.engine == .azuresql && $0.status.newest?.facts.wake != nil }
+        let sleepers = rows.filter { $0.wake != nil }
         each(
             "dbprobe_wake_logins", .gauge,
             "Logins of the last day that woke a database which may sleep, or might have; those that the budget counts.", sleepers
-        ) { $0.sample($1, labels: $2.labels, UInt64($2.status.newest?.facts.wake?.recent(now).count ?? 0)) }
+        ) { $0.sample($1, labels: $2.labels, UInt64($2.wake?.recent(now).count ?? 0)) }
         each(
             "dbprobe_wake_next_login_timestamp_seconds", .gauge,
             "Unix time from which on the budget allows the next login to a database that may sleep, 0 if never.", sleepers
