@@ -37,7 +37,7 @@ final class FrontDoor: Service {
         configuration.maximumGracefulShutdownDuration = .seconds(5)
         let group = ServiceGroup(configuration: configuration)
         self.group = group
-        // Ended by `close`, or by the service that has taken the door over.
+        // A task of its own, because the door outlives the function that opens it: ended by `close`, or by the service that takes it over.
         end = Task { try await group.run() }
     }
 
@@ -49,7 +49,7 @@ final class FrontDoor: Service {
     /// Waits until it is closed or the task is cancelled. **Throws**: why it broke.
     func untilClosed() async throws {
         let (ends, tell) = AsyncStream<Never>.makeStream()
-        // Ends with the door.
+        // A task of its own, because waiting for another task answers no cancellation, and whoever waits here must; it ends with the door.
         Task {
             _ = await end.result
             tell.finish()

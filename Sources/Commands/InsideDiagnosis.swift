@@ -175,10 +175,12 @@ final class InsideDiagnosis: Diagnosing, Service {
                     // A probe takes the token that is held, so only a new request tells whether there will be a next one.
                     let latest = Deadline.in(Self.patience(for: identities.count, targets))
                     for name in identities {
+                        // At once: their sources pace the requests, and each ends by `latest`.
                         probes.addTask {
                             if let told = await self.sources.ask(name, latest) { seen.tokens.withLock { $0[name] = told } }
                         }
                     }
+                    // At once: the cap on probes of commands is in `probe`, and the group ends with the question.
                     for check in checks { probes.addTask { await self.probe(check, question, deadline, seen) } }
                 }
                 return .end(.finished)

@@ -70,16 +70,18 @@ final class AzureSQLTrust: Sendable {
     /// - Returns: nil at the deadline, or when the caller is cancelled.
     private static func first(of work: Loading, until deadline: Deadline) async -> Result<TDSTrust, TDSFailure>? {
         let (results, hand) = AsyncStream<Result<TDSTrust, TDSFailure>>.makeStream()
-        // Hands the result on and ends with the reading; whoever gave up does not hear of it.
+        // A task of its own, because waiting for the reading answers no cancellation. It ends with the reading; who gave up hears nothing of it.
         Task {
             hand.yield(await work.value)
             hand.finish()
         }
         return await withTaskGroup(of: Result<TDSTrust, TDSFailure>?.self) { group in
+            // The result or the deadline: whichever comes first cancels the other.
             group.addTask {
                 for await result in results { return result }
                 return nil
             }
+            // The other end of the same wait.
             group.addTask {
                 try? await Task.sleep(until: deadline.instant)
                 return nil

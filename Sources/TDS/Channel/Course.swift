@@ -87,7 +87,8 @@ struct Course {
             until: deadline, timedOut: TDSFailure(.timedOut, during: .name, "The name \(host) was not resolved in time."),
             cancelled: TDSFailure(.cancelled, during: .name, "The name lookup was cancelled.")
         ) {
-            // Cancelled above when the wait ends, be it by its own answer, the deadline or the caller.
+            // A task of its own, because the caller's lookup may be deaf to its deadline and must not be waited for. Cancelled when the wait ends,
+            // be it by its own answer, the deadline or the caller.
             let task = Task {
                 do throws(TDSFailure) {
                     waiter.answer(.success(try await ask(host, deadline)))

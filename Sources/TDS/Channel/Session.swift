@@ -352,7 +352,7 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
 
     /// Starts TLS when the caller says so.
     private func hold(_ wait: @escaping @Sendable () async throws(TDSFailure) -> Void, wrapped: Bool) {
-        // A handler's event cannot wait. The task ends with the wait, which the end of the session cancels.
+        // A task of its own, because a handler's event cannot wait. It ends with the wait, which the end of the session cancels.
         held = Task {
             let failure: TDSFailure?
             do throws(TDSFailure) {
