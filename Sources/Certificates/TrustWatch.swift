@@ -11,8 +11,6 @@ package final class TrustWatch: Sendable {
     /// For the whole process: many servers share the system's store.
     package static let shared = TrustWatch()
 
-    /// The time between two looks at a file.
-    package static let pause = Duration.seconds(1)
     /// A look that takes longer than this tells nothing any more: the file may be another one by now.
     package static let patience = Duration.seconds(2)
 
