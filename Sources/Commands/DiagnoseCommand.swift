@@ -279,13 +279,5 @@ private final class LocalPast: Sendable {
     }
 
     /// Until everything is read, but not for long.
-    func wait() async {
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { for await _ in self.ends {} }
-            // Two ends of one wait: whichever comes first cancels the other, and neither outlives the group.
-            group.addTask { try? await Task.sleep(for: Self.patience) }
-            await group.next()
-            group.cancelAll()
-        }
-    }
+    func wait() async { _ = await ends.first(until: .now + Self.patience) }
 }

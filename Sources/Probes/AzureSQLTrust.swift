@@ -75,19 +75,6 @@ final class AzureSQLTrust: Sendable {
             hand.yield(await work.value)
             hand.finish()
         }
-        return await withTaskGroup(of: Result<TDSTrust, TDSFailure>?.self) { group in
-            // The result or the deadline: whichever comes first cancels the other.
-            group.addTask {
-                for await result in results { return result }
-                return nil
-            }
-            // The other end of the same wait.
-            group.addTask {
-                try? await Task.sleep(until: deadline.instant)
-                return nil
-            }
-            defer { group.cancelAll() }
-            return await group.next() ?? nil
-        }
+        return await results.first(until: deadline.instant)
     }
 }

@@ -95,14 +95,7 @@ package final class WakeBook: Sendable {
                 // It may have been told meanwhile.
                 if state.recalled[check] == nil { waiter.finish() } else { state.waiters.append(waiter) }
             }
-            await withTaskGroup(of: Void.self) { group in
-                // History tells, or the time for it is over: whichever comes first cancels the other.
-                group.addTask { for await _ in told {} }
-                // The other end of the same wait.
-                group.addTask { try? await Task.sleep(until: end) }
-                await group.next()
-                group.cancelAll()
-            }
+            _ = await told.first(until: end)
             guard !Task.isCancelled else { return }
         }
     }
