@@ -281,13 +281,13 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
         switch action {
         case .sendPrelogin:
             stepStart = .now
-            write(preloginMessage().encode(), .prelogin)
+            write(settings.prelogin().encode(), .prelogin)
         case .startTLS(let wrapped):
             if let wait = settings.options.beforeTLS { hold(wait, wrapped: wrapped) } else { startTLS(wrapped: wrapped) }
         case .sendLogin(let plan):
             stepStart = .now
             do throws(WireError) {
-                write(try loginMessage(plan).encode(), .login)
+                write(try settings.login(plan).encode(), .login)
             } catch {
                 perform(state.fail(TDSFailure(.misuse, during: .login, "The login cannot be written: \(error).")))
             }
@@ -387,39 +387,6 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
             perform(state.fail(TDSFailure(.tlsFailed, during: .tls, "TLS cannot be started for \(settings.host): \(error).")))
         }
     }
-
-    private func preloginMessage() -> Prelogin {
-        var generator = SystemRandomNumberGenerator()
-        let activity = (0..<16).map { _ in UInt8.random(in: 0...255, using: &generator) }
-        return Prelogin(
-            version: Self.version,
-            // In strict mode the value means nothing; Microsoft's drivers say "not supported" there.
-            encryption: settings.options.encryption == .strict ? .notSupported : .on,
-            trace: settings.connectionID + activity + [1, 0, 0, 0])
-    }
-
-    private func loginMessage(_ plan: LoginPlan) -> LoginMessage {
-        var login = LoginMessage()
-        if settings.options.encryption == .strict { login.tdsVersion = TDSVersion.v80 }
-        login.packetSize = UInt32(PacketHeader.initialPacket)
-        login.clientProgramVersion = 0x0100_0000
-        login.hostName = String(decoding: settings.options.hostName.utf16.prefix(60), as: UTF16.self)
-        login.applicationName = settings.options.applicationName
-        login.serverName = settings.host
-        login.libraryName = Self.library
-        login.database = settings.database
-        let federated: FederatedLogin =
-            switch plan.method {
-            case .token: .securityToken(settings.token.bytes, nonce: plan.nonce, echo: plan.echo)
-            // Whoever hangs up sends no login; should one be made all the same, it holds no token.
-            case .askIssuer, .hangUp: .askFirst(workflow: FederatedLogin.managedIdentityWorkflow, echo: plan.echo)
-            }
-        login.features = [federated.request()]
-        return login
-    }
-
-    private static let version = Prelogin.Version(major: 1, minor: 0, build: 0)
-    private static let library = "swift-tds"
 
     // MARK: Times and facts
 
