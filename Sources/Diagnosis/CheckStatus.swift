@@ -43,6 +43,8 @@ package struct CheckStatus: Sendable, Hashable {
     private(set) var pastWake: WakeLedger?
     /// Since when it failed, by cause, before this process began: for the first failure that it sees.
     private var failingSince: [Cause: Timestamp] = [:]
+    /// The last probe that failed at its login or behind it, until one works: what a database that is left asleep stays with.
+    private var failedLogin: Observation?
 
     package init(id: CheckID, target: Target) {
         self.id = id
@@ -70,6 +72,7 @@ package struct CheckStatus: Sendable, Hashable {
         if let failure = observation.failure {
             if !isSimultaneous { consecutiveFailures += 1 }
             (state, cause, phase) = (.down, failure.cause, failure.phase)
+            if failure.phase.isOfLogin { failedLogin = observation }
             if let lastGoodFacts {
                 changes = FactsComparison.changes(from: lastGoodFacts, to: observation.facts, at: observation.started, known: changes)
             }
@@ -77,6 +80,7 @@ package struct CheckStatus: Sendable, Hashable {
             consecutiveFailures = 0
             lastGood = observation.ended
             lastGoodFacts = observation.facts
+            failedLogin = nil
             changes = []
             (state, cause, phase) = (.up, nil, nil)
         }
@@ -88,13 +92,22 @@ package struct CheckStatus: Sendable, Hashable {
     /// Nobody logs in, so that the database may sleep: neither up nor down, unless the last login has failed, which still stands where there
     /// will be another one.
     private mutating func fallAsleep(_ observation: Observation) -> StateChange? {
-        guard observation.outcome == .partial(.asleep), state != .asleep else { return nil }
-        if state == .down, let phase, [.login, .query, .privileges].contains(phase), observation.facts.wake?.limit != 0 { return nil }
+        guard observation.outcome == .partial(.asleep) else { return nil }
         let before = state
-        (state, cause, phase) = (.asleep, nil, nil)
-        consecutiveFailures = 0
-        since = observation.started
-        return StateChange(check: id, from: before, to: state, cause: nil, phase: nil, time: observation.started)
+        if let failedLogin, let failure = failedLogin.failure, observation.facts.wake?.limit != 0 {
+            guard state != .down || phase?.isOfLogin != true else { return nil }
+            // The way to the login works again, or this process has not logged in yet: what the last login has shown is the newest word on it.
+            (state, cause, phase) = (.down, failure.cause, failure.phase)
+            last = failedLogin
+            consecutiveFailures = max(consecutiveFailures, 1)
+            since = before == .down ? observation.started : failingSince[failure.cause] ?? failedLogin.started
+        } else {
+            guard state != .asleep else { return nil }
+            (state, cause, phase) = (.asleep, nil, nil)
+            consecutiveFailures = 0
+            since = observation.started
+        }
+        return StateChange(check: id, from: before, to: state, cause: cause, phase: phase, time: observation.started)
     }
 
     /// From when on the budget allows the next login to a database that may sleep; nil for never.
@@ -112,6 +125,7 @@ package struct CheckStatus: Sendable, Hashable {
         pastWake = past.wake
         if state == .down, let cause, let earlier = past.failingSince[cause] { since = min(since ?? earlier, earlier) }
         guard lastGood == nil else { return }
+        failedLogin = failedLogin ?? past.failedLogin
         (lastGood, lastGoodFacts, changes) = (past.lastGood, past.facts, past.changes)
         guard let last, last.failure != nil, let lastGoodFacts else { return }
         changes = FactsComparison.changes(from: lastGoodFacts, to: last.facts, at: last.started, known: changes)
@@ -130,12 +144,15 @@ package struct CheckPast: Sendable, Hashable {
     package var changes: [FactsComparison.Change]
     /// Logins of the last day to a database that may sleep, failed ones included.
     package var wake: WakeLedger?
+    /// Of such a database: the last probe that failed at its login or behind it, when none has worked since.
+    package var failedLogin: Observation?
 
     package init(
         lastGood: Timestamp? = nil, facts: Facts? = nil, failingSince: [Cause: Timestamp] = [:],
-        changes: [FactsComparison.Change] = [], wake: WakeLedger? = nil
+        changes: [FactsComparison.Change] = [], wake: WakeLedger? = nil, failedLogin: Observation? = nil
     ) {
         self.wake = wake
+        self.failedLogin = failedLogin
         self.lastGood = lastGood
         self.facts = facts
         self.failingSince = failingSince

@@ -9,6 +9,9 @@ package enum Phase: String, Sendable, Hashable, Codable, CaseIterable {
 
     /// The steps that a probe of any engine runs through, in order.
     package static let probed: [Phase] = [.token, .dns, .tcp, .negotiate, .tls, .login, .query, .privileges]
+
+    /// The login and what comes behind it: of these only another login says whether they work again.
+    package var isOfLogin: Bool { [.login, .query, .privileges].contains(self) }
 }
 
 /// The database products that can be probed.

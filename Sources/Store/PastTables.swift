@@ -23,6 +23,9 @@ enum PastTables {
             }
             past.wake = try wake(db, id)
             for span in open[check]?.causes ?? [] { past.failingSince[span.cause] = span.time }
+            if past.wake != nil, open[check]?.causes.contains(where: { $0.phase.isOfLogin }) ?? false {
+                past.failedLogin = try failedLogin(db, id, of: check, after: past.lastGood)
+            }
             if past != CheckPast() { pasts[check] = past }
         }
         return pasts
@@ -58,6 +61,25 @@ enum PastTables {
         let text = try String.fetchOne(
             db, sql: "SELECT value FROM fact WHERE check_id = ? AND name = 'wake' ORDER BY time DESC, id DESC LIMIT 1", arguments: [id])
         return text.flatMap { JSON(parsing: $0) }.flatMap(WakeLedger.init)
+    }
+
+    /// The newest probe since then that failed at its login or behind it.
+    private static func failedLogin(_ db: Database, _ id: Int64, of check: CheckID, after good: Timestamp?) throws -> Observation? {
+        let rows = try Row.fetchCursor(
+            db,
+            sql: """
+                SELECT failure.ended, failure.data, report.failure FROM failure JOIN report ON report.id = failure.report_id
+                WHERE failure.check_id = ? AND failure.ended > ? ORDER BY failure.ended DESC
+                """, arguments: [id, good?.milliseconds ?? .min])
+        while let row = try rows.next() {
+            var reader = ByteReader([UInt8](row[1] as Data))
+            let failure = Reports.failure(from: row[2])
+            guard failure.phase.isOfLogin, let record = RecordCoding.decode(&reader) else { continue }
+            return Observation(
+                check: check, started: Timestamp(milliseconds: row[0]) + (.zero - record.duration), duration: record.duration,
+                phases: record.phases, outcome: .failed(failure))
+        }
+        return nil
     }
 
     /// What was known when it last worked, and what was seen to differ since.

@@ -149,6 +149,25 @@ import Testing
         #expect(book.ledger(of: check, on: target).logins == [Self.later(600)])
     }
 
+    @Test("A login that never reached the server is paid all the same when another went along with it and did")
+    func company() {
+        let target = Self.target(["app", "reports"], wake: .budget(1))
+        for comesFirst in [true, false] {
+            let book = Self.book(target)
+            guard case .login(let lost) = book.reserve(target.checks[0], on: target, now: Self.later(0)),
+                case .login(let along) = book.reserve(target.checks[1], on: target, now: Self.later(1))
+            else {
+                Issue.record("both may log in")
+                return
+            }
+            #expect(lost.charged != nil && along.charged == nil)
+            if comesFirst { book.end(along, .unavailable, at: Self.later(2)) }
+            book.end(lost, .notReached, at: Self.later(3))
+            if !comesFirst { book.end(along, .unavailable, at: Self.later(4)) }
+            #expect(book.ledger(of: target.checks[0], on: target).logins == [Self.later(0)], "\(comesFirst)")
+        }
+    }
+
     @Test("Only the server's word ends a waking: a lost packet in between does not")
     func word() {
         var ledger = WakeLedger()

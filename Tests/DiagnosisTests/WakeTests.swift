@@ -160,11 +160,35 @@ import Testing
         #expect(status.state == .down)
         _ = status.apply(observation(.succeeded))
         #expect(status.apply(observation(.partial(.loginPaused))) == nil && status.state == .up)
+        // A way that broke and works again says nothing of a login that was refused before.
+        _ = status.apply(observation(.failed(Failure(.loginPrincipalUnknown, during: .login))))
+        _ = status.apply(observation(.failed(Failure(.tcpTimeout, during: .tcp))))
+        let back = status.apply(observation(.partial(.asleep)))
+        #expect(back?.from == .down && back?.to == .down && back?.cause == .loginPrincipalUnknown && back?.phase == .login)
+        #expect(status.last?.failure?.cause == .loginPrincipalUnknown && status.newest?.outcome == .partial(.asleep))
+        #expect(status.apply(observation(.partial(.asleep))) == nil)
         // Where nobody will ever log in, no login can take back what one has said.
         _ = status.apply(observation(.failed(Failure(.serverUnavailable, during: .login))))
         var forever = observation(.partial(.asleep))
         forever.facts.wake = WakeLedger(limit: 0)
         #expect(status.apply(forever)?.to == .asleep)
+    }
+
+    @Test("A login that was refused before a restart stands until one works, though the new process only looks")
+    func refusedBeforeRestart() {
+        let target = Fixture.target()
+        func observation(_ outcome: Observation.Outcome, at seconds: Int = 0) -> Observation {
+            Observation(check: target.checks[0], started: Self.later(seconds), duration: .seconds(1), phases: [], outcome: outcome)
+        }
+        let refused = observation(.failed(Failure(.loginPrincipalUnknown, during: .login)), at: -3600)
+        var status = CheckStatus(id: target.checks[0], target: target)
+        status.adopt(CheckPast(failingSince: [.loginPrincipalUnknown: Self.later(-7200)], wake: WakeLedger(), failedLogin: refused))
+        #expect(status.state == .unknown)
+        let change = status.apply(observation(.partial(.asleep)))
+        #expect(change?.from == .unknown && change?.to == .down && change?.cause == .loginPrincipalUnknown)
+        #expect(status.since == Self.later(-7200) && status.last == refused && status.probes == 0)
+        #expect(status.apply(observation(.succeeded, at: 60))?.to == .up)
+        #expect(status.apply(observation(.partial(.asleep), at: 120))?.to == .asleep)
     }
 
     @Test("A check that sleeps says why, since which login, when the next one is due, and how to wake it")

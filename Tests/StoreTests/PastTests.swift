@@ -107,6 +107,32 @@ import Testing
         await store.close()
     }
 
+    @Test("After a restart the refused login of a database that may sleep is known, and not one that worked since or of another kind")
+    func failedLogin() async throws {
+        let scratch = try Scratch()
+        let first = store(scratch.path)
+        let wake = WakeLedger(logins: [Sample.time(0)], limit: 4)
+        func record(_ observation: Observation, wakes: Bool = true) {
+            var observation = observation
+            if wakes { observation.facts.wake = wake }
+            first.record(observation)
+        }
+        for check in [Sample.orders, Sample.reports] {
+            record(Sample.success(check, at: 0))
+            record(Sample.failure(check, at: 10, .loginPrincipalUnknown, during: .login))
+            record(Sample.failure(check, at: 20, .loginPrincipalUnknown, during: .login))
+            record(Sample.failure(check, at: 30, .tcpTimeout, during: .tcp))
+        }
+        record(Sample.success(Sample.reports, at: 40))
+        record(Sample.failure(Sample.billing, at: 10, .loginPrincipalUnknown, during: .login), wakes: false)
+        await first.close()
+        let pasts = try await HistoryFile(path: scratch.path).pasts()
+        let login = try #require(pasts[Sample.orders]?.failedLogin)
+        #expect(login.failure?.cause == .loginPrincipalUnknown && login.started == Sample.time(20) && login.check == Sample.orders)
+        #expect(pasts[Sample.reports]?.failedLogin == nil)
+        #expect(pasts[Sample.billing]?.failingSince.isEmpty == false && pasts[Sample.billing]?.failedLogin == nil)
+    }
+
     @Test("After a restart it is known when a check last worked, what was seen then, since when it fails and what changed")
     func past() async throws {
         let scratch = try Scratch()

@@ -35,7 +35,7 @@ package struct IncidentTracker: Sendable, Hashable {
 
         /// Whether they show that what failed works again: only a login does so for a failed login.
         func ends(_ incident: Incident) -> Bool {
-            hasLogin || !incident.causes.contains { [.login, .query, .privileges].contains($0.phase) }
+            hasLogin || !incident.causes.contains { $0.phase.isOfLogin }
         }
     }
 

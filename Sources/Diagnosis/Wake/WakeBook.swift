@@ -13,6 +13,8 @@ package final class WakeBook: Sendable {
         var settled: [CheckID: Timestamp] = [:]
         var followUps: [CheckID: Int] = [:]
         var underWay: Set<CheckID> = []
+        /// When a login last reached the server, of whatever check.
+        var reachedAt: Timestamp?
 
         /// The ledger as this check sees it.
         func view(_ check: CheckID, _ target: Target) -> WakeLedger {
@@ -145,9 +147,13 @@ package final class WakeBook: Sendable {
             guard var page = state.pages[login.place] else { return }
             if login.isAlone { page.underWay.remove(login.check) }
             if answer == .notReached {
-                if let charged = login.charged { page.ledger.refund(charged) }
+                // Whoever went along at no cost may have woken it: then somebody has to pay.
+                if let charged = login.charged, page.underWay.isEmpty, page.reachedAt.map({ $0 < charged }) ?? true {
+                    page.ledger.refund(charged)
+                }
                 if login.isFollowUp, let count = page.followUps[login.check] { page.followUps[login.check] = max(0, count - 1) }
             } else {
+                page.reachedAt = now
                 page.ledger.settledAt = page.settled[login.check]
                 page.ledger.end(answer, at: now)
                 page.settled[login.check] = page.ledger.settledAt
