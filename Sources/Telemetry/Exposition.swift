@@ -419,13 +419,11 @@ package enum Exposition {
         writer.sample("dbprobe_store_pruned_records_total", store.pruned)
     }
 
-    /// Causes of the store that exist as zeros from the start.
-    private static let storeCauses = ["busy", "corrupt", "disk_full", "io", "overflow", "read_only"]
-
-    private static func counts(_ name: String, _ help: String, _ counts: [String: UInt64], _ writer: inout ExpositionWriter) {
+    /// Every cause is a zero from the start: what appears with its first event has no increase.
+    private static func counts(_ name: String, _ help: String, _ counts: [StoreTrouble: UInt64], _ writer: inout ExpositionWriter) {
         writer.family(name, .counter, help)
-        for cause in Set(counts.keys).union(storeCauses).sorted() {
-            writer.sample(name, labels: ExpositionWriter.labels(["cause": cause]), counts[cause] ?? 0)
+        for cause in StoreTrouble.allCases {
+            writer.sample(name, labels: ExpositionWriter.labels(["cause": cause.rawValue]), counts[cause] ?? 0)
         }
     }
 

@@ -70,7 +70,8 @@ import Testing
             ("dbprobe_token_lookups_total", 2), ("dbprobe_token_cache_hits_total", 2),
             ("dbprobe_token_throttled_total", TokenSourceKind.allCases.count), ("dbprobe_probes_missed_total", 3),
             ("dbprobe_config_reloads_total", 1), ("dbprobe_config_reload_failures_total", 1), ("dbprobe_store_records_total", 1),
-            ("dbprobe_store_record_failures_total", 6), ("dbprobe_store_recoveries_total", 6), ("dbprobe_store_pruned_records_total", 1),
+            ("dbprobe_store_record_failures_total", StoreTrouble.allCases.count),
+            ("dbprobe_store_recoveries_total", StoreTrouble.allCases.count), ("dbprobe_store_pruned_records_total", 1),
             ("dbprobe_http_rejected_total", HTTPRejection.allCases.count), ("dbprobe_log_messages_total", 7),
         ]
         for (name, count) in expected { #expect(parsed.samples(name).count == count, "\(name)") }
@@ -79,6 +80,10 @@ import Testing
         for handler in HTTPHandlerName.allCases {
             #expect(parsed.samples("dbprobe_http_requests_total").contains { $0.labels["handler"] == handler.rawValue })
             #expect(parsed.value("dbprobe_http_request_duration_seconds_count", ["handler": handler.rawValue]) == 0)
+        }
+        // What happens first to a history is often that its file is gone, or another agent's.
+        for cause in ["missing", "locked", "newer_schema", "foreign"] {
+            #expect(parsed.value("dbprobe_store_recoveries_total", ["cause": cause]) == 0, "\(cause)")
         }
         #expect(parsed.value("dbprobe_token_request_duration_seconds_count", ["source": "imds"]) == 0)
         #expect(parsed.samples("dbprobe_probe_phase_duration_seconds_count").count == Phase.probed.count)
