@@ -124,6 +124,30 @@ import Testing
         }
     }
 
+    @Test("A probe on demand tells which rights hold by their names, and tells none without a verdict", .timeLimit(.minutes(1)))
+    func probedRights() throws {
+        let name = "probe_db_privilege_check_passed"
+        let rule = PrivilegeRule(object: .database, rights: [.connect])
+        let missing = PrivilegeRow(.missing, sort: "table", schema: "s", name: "t", owner: "o", rights: ["SELECT"])
+        var observation = Samples.success(CheckID(target: "orders", identity: "app"))
+        observation.facts.privileges = PrivilegeReport(
+            role: "app",
+            entries: [
+                .init(label: "require", demand: .require, rule: rule, rows: []),
+                .init(label: "wri\"tes", demand: .require, rule: rule, rows: [missing]),
+            ])
+        let page = ProbeExposition(observation, timeout: .seconds(9.5))
+        let parsed = try ParsedExposition(page.render())
+        #expect(parsed.samples(name).map(\.labels) == [["privilege": "require"], ["privilege": "wri\"tes"]])
+        #expect(parsed.samples(name).map(\.value) == [1, 0])
+        #expect(parsed.value("probe_success") == 1)
+        let text = try run("promtool", ["check", "metrics"], input: page.render())
+        #expect(text.status == 0 && text.output == "", "\(text.output)")
+        #expect(try strictly(page.render(as: .openMetrics)).status == 0)
+        observation.facts.privileges = PrivilegeReport(role: "app", administrator: "superuser")
+        #expect(try ParsedExposition(ProbeExposition(observation, timeout: .seconds(1)).render()).samples(name).isEmpty)
+    }
+
     @Test("A probe that stops before its login is no success, and names the failure that made logins rest")
     func resting() throws {
         let check = CheckID(target: "orders", identity: "app")
