@@ -48,10 +48,10 @@ final class AgentService: Sendable {
         self.store = store
         let workbench = try Workbench(
             configuration, logger: logger,
-            onToken: { event in
+            onToken: { event, watch in
                 guard case .request(let result) = event else { return }
                 metrics.tokenRequest(result)
-                store.record(result)
+                store.record(result, watch: watch)
             }, onIdentity: tell)
         let running = Running(workbench)
         let listening = door?.verdict ?? ConfigurationVerdict()
@@ -191,10 +191,11 @@ final class AgentService: Sendable {
         after.recall(Set(change.checks.added))
         scheduler.replace(after.probes, keeping: Set(change.checks.unchanged))
         onDemand.forget(Set(change.checks.removed + change.checks.changed))
-        after.board.replace(
+        let verdicts = after.board.replace(
             targets: after.configuration.targets, identities: after.configuration.identities.map(\.name),
             renewed: Set(change.identities.changed))
         running.workbench = after
+        verdicts.forEach(surroundings.tell)
         store.follow(after.followed)
         // An identity that is another one now under its name has no past.
         diagnosis.recall(Set(change.checks.added + change.identities.added.map { CheckID(watching: $0) }))
