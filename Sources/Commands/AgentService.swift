@@ -249,6 +249,7 @@ final class AgentService: Sendable {
     private func probe(_ check: CheckID, within timeout: Duration) async -> ProbeReply {
         switch await onDemand.ask(check, within: timeout) {
         case .busy: return .busy
+        case .crowded: return .crowded
         case .late: return .late
         case .closed: return .closed
         case .observed(let observation):

@@ -251,6 +251,10 @@ package struct ReportText {
             var lines = ["\(style.mark(.info)) \(style.paint(Self.title(status), .strong))   \(status.state.rawValue)"]
             if let partial = status.lastPartial { lines += style.list("  ", PhaseLine.parts(partial), " · ") }
             if status.state == .asleep {
+            if report.crowded.contains(status.id) {
+                lines += style.paragraph(
+                    "  ", "not probed: as many probes talk to servers as limits.concurrency lets, and no place came free in time")
+            }
                 lines += style.paragraph("  ", SleepText.sentence(status, now: report.time))
                 lines += style.paragraph("  hint ", SleepText.hint(status))
             }
