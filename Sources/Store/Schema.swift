@@ -10,7 +10,7 @@ enum Schema {
     static let applicationID: Int64 = 0x6167_6E74
 
     /// Each entry takes a file from its index to the next version; `PRAGMA user_version` counts them. Never edit one that was released.
-    static let migrations: [@Sendable (Database) throws -> Void] = [first, second]
+    static let migrations: [@Sendable (Database) throws -> Void] = [first, second, third]
 
     static var version: Int64 { Int64(migrations.count) }
 
@@ -67,6 +67,16 @@ enum Schema {
                     PRIMARY KEY (span, check_id, start)) STRICT, WITHOUT ROWID;
                 """)
         try RollupTables.fill(db)
+    }
+
+    /// When each check last worked, for as long as there is the file.
+    private static func third(_ db: Database) throws {
+        try db.execute(
+            sql: """
+                -- The newest success that left the log, and the newest of them before the newest failure.
+                CREATE TABLE good (check_id INTEGER PRIMARY KEY, ended INTEGER NOT NULL, before INTEGER) STRICT;
+                """)
+        try GoodTables.fill(db)
     }
 
     /// Brings the tables up to date, in one transaction.

@@ -36,6 +36,12 @@ enum StoreTransfer {
             guard let check = names[row[0]] else { continue }
             records.append(.failure(check, ended: row[1], data: [UInt8](row[2] as Data), Reports.failure(from: row[3])))
         }
+        // Behind the failures, because they are told apart by the newest of these.
+        for row in try Row.fetchAll(db, sql: "SELECT check_id, ended, before FROM good") {
+            guard let check = names[row[0]] else { continue }
+            let ends: [Int64?] = [row[2], row[1]]
+            records += ends.compactMap { $0 }.map { .good(check, ended: $0) }
+        }
         for row in try Row.fetchAll(db, sql: "SELECT check_id, time, name, value FROM fact ORDER BY id") {
             guard let check = names[row[0]] else { continue }
             records.append(.facts(check, time: row[1], [FactValue(name: row[2], value: row[3])]))

@@ -79,6 +79,10 @@ struct StoreWriter {
                 known[fact.name] = fact.value
             }
             facts[id] = known
+        case .good(let check, let ended):
+            var goods = GoodTables.Notes()
+            try goods.add(check: id(of: check, db), ended: ended, db)
+            try goods.flush(db)
         case .token(let request):
             try write(request, db)
         case .incident(let incident):
@@ -151,10 +155,10 @@ struct StoreWriter {
             try db.inTransaction(.immediate) {
                 let rows = try Row.fetchCursor(db, sql: "SELECT check_id, ended, data FROM recent ORDER BY check_id, ended, id")
                 var block: Block?
-                var sums = RollupTables.Sums()
+                var (sums, goods) = (RollupTables.Sums(), GoodTables.Notes())
                 while let row = try rows.next() {
                     let (check, ended): (Int64, Int64) = (row[0], row[1])
-                    sums.add(check: check, ended: ended, data: row[2])
+                    if sums.add(check: check, ended: ended, data: row[2]) == .succeeded { try goods.add(check: check, ended: ended, db) }
                     if let full = block, full.check != check || !full.accepts(ended: ended) {
                         try Self.insert(full, db)
                         block = nil
@@ -166,6 +170,7 @@ struct StoreWriter {
                 try db.execute(sql: "DELETE FROM recent")
                 try RollupTables.countFailures(db, into: &sums)
                 try sums.flush(db)
+                try goods.flush(db)
                 return .commit
             }
         }
