@@ -251,8 +251,8 @@ actor StoreEngine {
                 if file == nil || isInFile { state.noteWell(logger) }
                 onCommit?(commit)
                 limitLog()
-                // Not after all of them: a long log leaves a small file no room to be cut in.
-                try writer?.packIfDue(now: now())
+                // Usually it is cut after all of them; but a long log leaves a small file no room to be cut in.
+                if let writer, writer.recentCount > 2 * writer.recentLimit { try self.writer?.packIfDue(now: now()) }
             } catch {
                 guard goesOn(after: error) else { break }
             }
