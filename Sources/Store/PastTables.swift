@@ -43,12 +43,12 @@ enum PastTables {
         let rows = try Row.fetchCursor(
             db,
             sql: """
-                SELECT failure.ended, failure.data, report.failure FROM failure JOIN report ON report.id = failure.report_id
+                SELECT failure.ended, failure.data, report.failure, failure.words FROM failure JOIN report ON report.id = failure.report_id
                 WHERE failure.check_id = ? AND failure.ended > ? ORDER BY failure.ended DESC
                 """, arguments: [id, good?.milliseconds ?? .min])
         while let row = try rows.next() {
             var reader = ByteReader([UInt8](row[1] as Data))
-            let failure = Reports.failure(from: row[2])
+            let failure = Reports.failure(from: row[2], words: row[3])
             guard failure.phase.isOfLogin, let record = RecordCoding.decode(&reader) else { continue }
             return Observation(
                 check: check, started: Timestamp(milliseconds: row[0]) + (.zero - record.duration), duration: record.duration,
