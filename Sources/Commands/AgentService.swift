@@ -43,7 +43,8 @@ final class AgentService: Sendable {
         (self.surroundings, self.metrics, self.logger, self.verdict) = (surroundings, metrics, logger, verdict)
         let storeState = StoreVerdict(path: configuration.history.path)
         let store = HistoryStore(
-            path: configuration.history.path, retention: Retention(configuration.history), logger: logger,
+            path: configuration.history.path, retention: Retention(configuration.history), makesFolder: configuration.history.isDefault,
+            isContainer: surroundings.isContainer, logger: logger,
             onCommit: { metrics.commit($0.duration) }, onChange: { if let line = storeState.change($0, at: .now) { tell(line) } })
         self.store = store
         let workbench = try Workbench(
@@ -109,7 +110,15 @@ final class AgentService: Sendable {
     /// Serves until a signal comes. **Throws**: `StatusServer.BindFailure`, `LocalSocket.Refusal`.
     func run() async throws {
         let workbench = self.workbench
-        let socket = try workbench.configuration.server.socket.flatMap { try LocalSocket($0, stays: surroundings.stays, logger: logger) }
+        // A server of its own, so that commands reach the agent also while it waits for its port.
+        let local = try workbench.configuration.server.socket.map { socket in
+            try LocalDoor(
+                socket, stays: surroundings.stays, makeFolder: { self.store.makeFolder() },
+                server: {
+                    StatusServer(
+                        listen: [], socket: $0, hosts: self.hosts, sources: self.sources, metrics: self.metrics, logger: self.logger)
+                }, logger: logger)
+        }
         logger.notice(
             "agent starts",
             metadata: [
@@ -127,10 +136,6 @@ final class AgentService: Sendable {
                     })
             }, stays: surroundings.stays, verdict: listening, tell: surroundings.tell, logger: logger)
         let http = await takenOver() ?? patient
-        // A server of its own, so that commands reach the agent also while it waits for its port.
-        let local = socket.map { socket in
-            StatusServer(listen: [], socket: socket, hosts: hosts, sources: sources, metrics: metrics, logger: logger)
-        }
         let reloader = Reloader(
             file: surroundings.file, bell: surroundings.bell, verdict: verdict, metrics: metrics,
             adopt: { configuration throws(Failure) in try self.adopt(configuration) }, tell: surroundings.tell, logger: logger)

@@ -48,7 +48,8 @@ struct RunCommand: AsyncParsableCommand {
         let environment = Surroundings.variables
         let file = ConfigurationFile(path: options.config, environment: environment)
         let result = file.read()
-        let stays = stay ?? Surroundings.isContainer(environment)
+        let isContainer = Surroundings.isContainer(environment)
+        let stays = stay ?? isContainer
         for issue in result.issues { Terminal.note("\(issue)") }
         if case .failure = result, !stays { throw ExitCode(ExitStatus.configuration.rawValue) }
 
@@ -62,7 +63,7 @@ struct RunCommand: AsyncParsableCommand {
         let surroundings = ServiceSurroundings(
             file: file, bell: bell, metrics: Metrics(), sink: sink, logger: logger,
             tell: { stateLines.write(Array(($0.json.compact + "\n").utf8), level: .info) }, stays: stays,
-            descriptors: Self.raiseDescriptorLimit(), listen: listen)
+            isContainer: isContainer, descriptors: Self.raiseDescriptorLimit(), listen: listen)
         // Ends with the process: a second signal does not wait for anybody.
         let impatience = Task {
             var count = 0

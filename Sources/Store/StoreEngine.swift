@@ -132,6 +132,7 @@ actor StoreEngine {
     }
 
     private func openFile(_ file: StoreFile) throws(StoreRefusal) {
+        if file.makesFolder { try file.makeFolder() }
         if lock == nil { lock = try Self.lock(file) }
         do throws(StoreRefusal) {
             writer = try openWriter(file)
@@ -140,7 +141,12 @@ actor StoreEngine {
             throw error
         }
         isInFile = true
-        state.status.withLock { $0.mode = .file }
+        let fleeting = file.fleeting
+        state.status.withLock { ($0.mode, $0.fleeting) = (.file, fleeting) }
+        if let fleeting {
+            logger.warning(
+                "The history does not last where it lies", metadata: ["store.path": "\(file.path)", "store.place": "\(fleeting.text)"])
+        }
         if file.isOnNetwork {
             logger.warning(
                 "The history lies on a network or FUSE file system; it is locked for other readers. A local disk is better",
@@ -185,7 +191,7 @@ actor StoreEngine {
 
     private func openMemory() {
         isInFile = false
-        state.status.withLock { $0.mode = .memory }
+        state.status.withLock { ($0.mode, $0.fleeting) = (.memory, nil) }
         do {
             writer = try StoreWriter(Connection.memory(maximumSize: retention.maximumMemory))
         } catch {
@@ -410,7 +416,12 @@ actor StoreEngine {
             return status
         }
         defer { published = status }
-        if let published, (published.isUp, published.mode, published.trouble) == (status.isUp, status.mode, status.trouble) { return }
+        if let published,
+            (published.isUp, published.mode, published.fleeting, published.trouble)
+                == (status.isUp, status.mode, status.fleeting, status.trouble)
+        {
+            return
+        }
         onChange?(status)
     }
 }
