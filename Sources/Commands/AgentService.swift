@@ -288,7 +288,7 @@ final class AgentService: Sendable {
         var snapshot = metrics.snapshot
         snapshot.schedule.inFlight = scheduler.inFlight
         return ExpositionInput(
-            board: workbench.board.snapshot, metrics: snapshot, build: BuildInfo(version: AgentVersion.current),
+            board: workbench.board.snapshot, metrics: snapshot, build: surroundings.build,
             store: StoreGauges(store.status), process: ProcessStats.current(), log: surroundings.sink.counts,
             sources: workbench.identities.sourceKinds, troubles: troubles)
     }

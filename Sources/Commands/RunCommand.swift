@@ -7,6 +7,7 @@ import Schedule
 import ServiceLifecycle
 import Settings
 import StatusServer
+import Store
 import Telemetry
 import UnixSignals
 
@@ -63,7 +64,11 @@ struct RunCommand: AsyncParsableCommand {
         let surroundings = ServiceSurroundings(
             file: file, bell: bell, metrics: Metrics(), sink: sink, logger: logger,
             tell: { stateLines.write(Array(($0.json.compact + "\n").utf8), level: .info) }, stays: stays,
-            isContainer: isContainer, descriptors: Self.raiseDescriptorLimit(), listen: listen)
+            isContainer: isContainer,
+            build: BuildInfo(
+                version: AgentVersion.current, revision: Surroundings.revision(environment) ?? "unknown",
+                sqliteVersion: HistoryStore.sqliteVersion),
+            descriptors: Self.raiseDescriptorLimit(), listen: listen)
         // Ends with the process: a second signal does not wait for anybody.
         let impatience = Task {
             var count = 0

@@ -21,6 +21,7 @@ struct ServiceSurroundings: Sendable {
     /// Whether the agent goes on where it would otherwise end with status 78.
     let stays: Bool
     let isContainer: Bool
+    let build: BuildInfo
     /// How many descriptors the process may have.
     let descriptors: Int
     /// Names that requests may carry; those of the configuration, once there is one.

@@ -13,6 +13,11 @@ package enum Surroundings {
             || FileText.exists("/.dockerenv") || FileText.exists("/run/.containerenv")
     }
 
+    /// What the image was built from, when it says so.
+    package static func revision(_ environment: [String: String]) -> String? {
+        environment["AGENT_REVISION"].flatMap { $0.isEmpty ? nil : String($0.prefix(64)) }
+    }
+
     /// Whether something has this path.
     package static func fileExists(_ path: String) -> Bool { FileText.exists(path) }
 

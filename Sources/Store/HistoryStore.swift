@@ -22,6 +22,9 @@ package final class HistoryStore: HistoryRecording, HistoryDatabase, Sendable {
     /// No incident opens this early in the life of the service.
     package static let quietTime = Duration.seconds(60)
 
+    /// The version of the SQLite library that this process has. Made known once.
+    package static let sqliteVersion = Connection.libraryVersion
+
     /// Opens nothing yet: the file is opened by ``run()``, or by the first read.
     /// - Parameters:
     ///   - path: the file; nil keeps history in memory.

@@ -122,7 +122,7 @@ actor StoreEngine {
     /// Tells once which SQLite this is.
     private func tellVersion() {
         guard state.status.withLock(\.sqliteVersion).isEmpty else { return }
-        let version = Connection.libraryVersion
+        let version = HistoryStore.sqliteVersion
         state.status.withLock { $0.sqliteVersion = version }
         // No warning: with the one connection that the agent uses the fault does not show, and whole distributions have it.
         let caution = "; it may damage a file that two connections write, so let no other program write the history"
