@@ -20,6 +20,8 @@ struct ServiceSurroundings: Sendable {
     let tell: @Sendable (StateLine) -> Void
     /// Whether the agent goes on where it would otherwise end with status 78.
     let stays: Bool
+    let isContainer: Bool
+    let build: BuildInfo
     /// How many descriptors the process may have.
     let descriptors: Int
     /// Names that requests may carry; those of the configuration, once there is one.
@@ -52,22 +54,6 @@ final class Running: Sendable {
 struct Work: Service {
     var body: @Sendable () async throws -> Void
     func run() async throws { try await body() }
-}
-
-extension LocalSocket {
-    /// Takes the configured place. A place that nobody chose is not worth failing for, and none is where the agent stays: commands then take
-    /// the other ways.
-    /// - Returns: nil when it cannot be had.
-    convenience init?(_ socket: Configuration.Socket, stays: Bool, logger: Logger) throws(Refusal) {
-        let isRequired = !socket.isDefault && !stays
-        do {
-            try self.init(path: socket.path, isRequired: isRequired)
-        } catch {
-            guard !isRequired else { throw error }
-            logger.warning("there is no local socket", metadata: ["error": "\(error)"])
-            return nil
-        }
-    }
 }
 
 extension Retention {

@@ -22,7 +22,7 @@ package struct IdentityStatus: Sendable, Hashable {
     /// Since when it failed, by cause, before this process began: for the first failure that it sees.
     private var failingSince: [Cause: Timestamp] = [:]
 
-    package init(name: String, uses: some Sequence<TokenResource> = TokenResource.allCases) {
+    package init(name: String, uses: some Sequence<TokenResource> = [.ossrdbms]) {
         self.name = name
         self.uses = Set(uses)
     }
@@ -61,11 +61,11 @@ package struct IdentityStatus: Sendable, Hashable {
         return nil
     }
 
-    /// What history and incidents take the request for: nil for a token that came while another one is refused. The identity is down then,
-    /// and its incident ends with what began it.
+    /// What history and incidents take the request for: nil for a token that came while another one is refused, or was not asked for yet. The
+    /// identity is not up then, and its incident ends with what began it.
     package func observation(of result: TokenRequestResult) -> Observation? {
         guard uses.contains(result.resource) else { return nil }
-        if case .acquired = result.outcome, state == .down { return nil }
+        if case .acquired = result.outcome, state != .up { return nil }
         return result.observation
     }
 
@@ -78,8 +78,8 @@ package struct IdentityStatus: Sendable, Hashable {
         return judge(at: time)
     }
 
-    /// Down while any of its tokens was refused last. Of several the first in a fixed order speaks, so that the cause does not change with
-    /// every request.
+    /// Down while any of its tokens was refused last, up when all were given; one that is up stays so while another token is asked for. Of
+    /// several refusals the first in a fixed order speaks, so that the cause does not change with every request.
     private mutating func judge(at time: Timestamp) -> StateLine? {
         let before = (state, cause)
         let refused = TokenResource.allCases.compactMap { resource -> Failure? in
@@ -87,11 +87,18 @@ package struct IdentityStatus: Sendable, Hashable {
         }
         failure = refused.first
         cause = failure?.cause
-        state = cause != nil ? .down : last.isEmpty ? .unknown : .up
+        if cause != nil {
+            state = .down
+        } else if uses.isSubset(of: last.keys) || state == .up && !last.isEmpty {
+            state = .up
+        } else {
+            state = .unknown
+        }
         guard before != (state, cause) else { return nil }
-        since = before.0 == .unknown ? cause.flatMap { failingSince[$0] } ?? time : time
+        let begun = before.0 == .unknown ? cause.flatMap { failingSince[$0] } ?? time : time
+        since = begun
         return StateLine(
-            time: time, kind: .identity, id: name, from: before.0, to: state, cause: cause?.rawValue, phase: failure?.phase)
+            time: time, kind: .identity, id: name, from: before.0, to: state, cause: cause?.rawValue, phase: failure?.phase, since: begun)
     }
 
     /// Takes in what history knows of its watch from before this process.

@@ -6,9 +6,27 @@ package struct StoreStatus: Sendable, Hashable {
     /// Where records go.
     package enum Mode: String, Sendable, Hashable, JSONRepresentable { case file, memory }
 
+    /// Why the file does not last, although it can be written; with the kind of its file system.
+    package enum Fleeting: Sendable, Hashable {
+        /// In the container's own layer: it goes with the container.
+        case containerLayer(String)
+        /// On a file system in memory: it goes with the machine's memory or with the container.
+        case memory(String)
+
+        /// Where the file lies and how it ends, for people.
+        package var text: String {
+            switch self {
+            case .containerLayer(let kind): "in the container's own layer (\(kind)) and goes with the container"
+            case .memory(let kind): "on a file system in memory (\(kind)) and goes with it"
+            }
+        }
+    }
+
     /// Whether records reach the place they are meant for: false after a refused write, and while memory stands in for the file.
     package var isUp = true
     package var mode = Mode.memory
+    /// Nil when the file lasts, and while there is none.
+    package var fleeting: Fleeting?
     /// The configured file; nil when memory was chosen.
     package var path: String?
     /// What is wrong now, and in words.

@@ -388,7 +388,7 @@ package enum Exposition {
             "dbprobe_build_info",
             labels: ExpositionWriter.labels([
                 "version": input.build.version, "revision": input.build.revision, "swift_version": input.build.swiftVersion,
-                "os": BuildInfo.os, "arch": BuildInfo.architecture,
+                "sqlite_version": input.build.sqliteVersion, "os": BuildInfo.os, "arch": BuildInfo.architecture,
             ]), 1)
     }
 

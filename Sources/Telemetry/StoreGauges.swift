@@ -42,11 +42,15 @@ package struct BuildInfo: Sendable, Hashable {
     package var version: String
     package var revision: String
     package var swiftVersion: String
+    package var sqliteVersion: String
 
-    package init(version: String, revision: String = "unknown", swiftVersion: String = BuildInfo.compiler) {
+    package init(
+        version: String, revision: String = "unknown", swiftVersion: String = BuildInfo.compiler, sqliteVersion: String = "unknown"
+    ) {
         self.version = version
         self.revision = revision
         self.swiftVersion = swiftVersion
+        self.sqliteVersion = sqliteVersion
     }
 
     package static var compiler: String {
