@@ -124,7 +124,7 @@ actor StoreEngine {
     /// Tells once which SQLite this is.
     private func tellVersion() {
         guard state.status.withLock(\.sqliteVersion).isEmpty else { return }
-        let version = Connection.libraryVersion
+        let version = HistoryStore.sqliteVersion
         state.status.withLock { $0.sqliteVersion = version }
         // No warning: with the one connection that the agent uses the fault does not show, and whole distributions have it.
         let caution = "; it may damage a file that two connections write, so let no other program write the history"
@@ -134,6 +134,7 @@ actor StoreEngine {
     }
 
     private func openFile(_ file: StoreFile) throws(StoreRefusal) {
+        if file.makesFolder { try file.makeFolder() }
         if lock == nil { lock = try FileLock.of(file) }
         do throws(StoreRefusal) {
             writer = try openWriter(file)
@@ -142,7 +143,12 @@ actor StoreEngine {
             throw error
         }
         isInFile = true
-        state.status.withLock { $0.mode = .file }
+        let fleeting = file.fleeting
+        state.status.withLock { ($0.mode, $0.fleeting) = (.file, fleeting) }
+        if let fleeting {
+            logger.warning(
+                "The history does not last where it lies", metadata: ["store.path": "\(file.path)", "store.place": "\(fleeting.text)"])
+        }
         if file.isOnNetwork {
             logger.warning(
                 "The history lies on a network or FUSE file system; it is locked for other readers. A local disk is better",
@@ -172,7 +178,7 @@ actor StoreEngine {
 
     private func openMemory() {
         isInFile = false
-        state.status.withLock { $0.mode = .memory }
+        state.status.withLock { ($0.mode, $0.fleeting) = (.memory, nil) }
         do {
             writer = try StoreWriter(Connection.memory(maximumSize: retention.maximumMemory))
         } catch {
@@ -382,7 +388,12 @@ actor StoreEngine {
             return status
         }
         defer { published = status }
-        if let published, (published.isUp, published.mode, published.trouble) == (status.isUp, status.mode, status.trouble) { return }
+        if let published,
+            (published.isUp, published.mode, published.fleeting, published.trouble)
+                == (status.isUp, status.mode, status.fleeting, status.trouble)
+        {
+            return
+        }
         onChange?(status)
     }
 }
