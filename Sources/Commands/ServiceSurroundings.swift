@@ -67,12 +67,8 @@ extension Retention {
 extension StoreGauges {
     init(_ status: StoreStatus) {
         self.init(
-            isUp: status.isUp, records: status.records, recordFailures: Self.names(status.failures), queued: status.queue,
+            isUp: status.isUp, records: status.records, recordFailures: status.failures, queued: status.queue,
             queueLimit: status.queueLimit, size: status.size, writeAheadLogSize: status.walSize, lastCheckpoint: status.lastCheckpoint,
-            recoveries: Self.names(status.recoveries), pruned: status.pruned)
-    }
-
-    private static func names(_ counts: [StoreTrouble: UInt64]) -> [String: UInt64] {
-        Dictionary(uniqueKeysWithValues: counts.map { ($0.key.rawValue, $0.value) })
+            recoveries: status.recoveries, pruned: status.pruned)
     }
 }

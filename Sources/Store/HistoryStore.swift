@@ -117,7 +117,7 @@ package final class HistoryStore: HistoryRecording, HistoryDatabase, Sendable {
         do {
             return try await queue.read(question.ask)
         } catch {
-            if Connection.trouble(error) == .corrupt { await engine.damageFound() }
+            if Connection.trouble(error) == .corrupt { await engine.damageFound(by: queue) }
             throw Failure(.probeInternal, during: .internal, detail: "the history cannot be read: \(Connection.text(error))")
         }
     }

@@ -98,8 +98,10 @@ actor StoreEngine {
         return reader ?? writer?.queue
     }
 
-    /// A reader met damage: the file is set aside and a new one begun.
-    func damageFound() {
+    /// A reader met damage: the file is set aside and a new one begun. Another reader may have said so before, and this one still have read
+    /// what was set aside then: that is no news.
+    func damageFound(by queue: DatabaseQueue) {
+        guard queue === reader || queue === writer?.queue else { return }
         recover()
         publish()
     }
@@ -133,7 +135,7 @@ actor StoreEngine {
 
     private func openFile(_ file: StoreFile) throws(StoreRefusal) {
         if file.makesFolder { try file.makeFolder() }
-        if lock == nil { lock = try Self.lock(file) }
+        if lock == nil { lock = try FileLock.of(file) }
         do throws(StoreRefusal) {
             writer = try openWriter(file)
         } catch {
@@ -174,21 +176,6 @@ actor StoreEngine {
         }
     }
 
-    private static func lock(_ file: StoreFile) throws(StoreRefusal) -> FileLock {
-        do {
-            return try FileLock(path: file.lock)
-        } catch {
-            switch error {
-            case .held(let process):
-                let holder = process.map { "process \($0)" } ?? "another process"
-                throw StoreRefusal(
-                    trouble: .locked,
-                    message: "\(file.path) is in use by \(holder); stop it, or give this one a history.path of its own")
-            case .system(let code): throw .system(code, "lock", file.lock)
-            }
-        }
-    }
-
     private func openMemory() {
         isInFile = false
         state.status.withLock { ($0.mode, $0.fleeting) = (.memory, nil) }
@@ -219,7 +206,7 @@ actor StoreEngine {
             }
             try? memory.queue.close()
         }
-        noteWell()
+        state.noteWell(logger)
     }
 
     private func setAside(_ file: StoreFile, because reason: String) throws(StoreRefusal) {
@@ -267,9 +254,11 @@ actor StoreEngine {
                 retryAt = nil
                 retryPause = pace.retry
                 state.status.withLock { $0.records += UInt64(commit.records) }
-                if file == nil || isInFile { noteWell() }
+                if file == nil || isInFile { state.noteWell(logger) }
                 onCommit?(commit)
                 limitLog()
+                // Usually it is cut after all of them; but a long log leaves a small file no room to be cut in.
+                if let writer, writer.recentCount > 2 * writer.recentLimit { try self.writer?.packIfDue(now: now()) }
             } catch {
                 guard goesOn(after: error) else { break }
             }
@@ -304,18 +293,17 @@ actor StoreEngine {
 
     private static let unfit: [ResultCode] = [.SQLITE_CONSTRAINT, .SQLITE_TOOBIG, .SQLITE_MISMATCH, .SQLITE_ERROR]
 
-    /// The file has its largest size, or the disk is full: the log is cut off, old records make room inside the file.
+    /// The file has its largest size, or the disk is full, and nobody says which: the log is cut off, and old records make room inside the file.
     /// - Returns: whether there is room now.
     private func makeRoom() -> Bool {
         let limit = isInFile ? retention.maximumSize : retention.maximumMemory
-        if walSize > 0, checkpoint(.truncate) {
-            retryAt = nil
-            return true
+        var hasRoom = walSize > 0 && checkpoint(.truncate)
+        if let pruned = try? writer?.prune(retention, now: now(), maximumSize: limit), pruned.rows > 0 {
+            state.status.withLock { $0.pruned += UInt64(pruned.records) }
+            hasRoom = true
         }
-        guard let pruned = try? writer?.prune(retention, now: now(), maximumSize: limit), pruned.rows > 0 else { return false }
-        state.status.withLock { $0.pruned += UInt64(pruned.records) }
-        retryAt = nil
-        return true
+        if hasRoom { retryAt = nil }
+        return hasRoom
     }
 
     // MARK: Maintenance
@@ -388,24 +376,7 @@ actor StoreEngine {
 
     // MARK: Status
 
-    private func note(_ trouble: StoreTrouble, _ message: String, isUp: Bool) {
-        let isNew = state.status.withLock { status in
-            defer { (status.isUp, status.trouble, status.message) = (isUp, trouble, message) }
-            return status.trouble != trouble
-        }
-        guard isNew else { return }
-        logger.warning(
-            "The history cannot be kept as configured; probes and metrics go on",
-            metadata: ["failure.cause": "\(trouble.rawValue)", "error": "\(message)"])
-    }
-
-    private func noteWell() {
-        let before = state.status.withLock { status in
-            defer { (status.isUp, status.trouble, status.message) = (true, nil, nil) }
-            return status.trouble
-        }
-        if let before { logger.notice("The history is kept again", metadata: ["failure.cause": "\(before.rawValue)"]) }
-    }
+    private func note(_ trouble: StoreTrouble, _ message: String, isUp: Bool) { state.note(trouble, message, isUp: isUp, logger) }
 
     private func publish() {
         let size = (try? writer?.size()) ?? 0

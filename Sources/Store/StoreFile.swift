@@ -153,3 +153,21 @@ struct StoreFile: Sendable {
         return (slash == path.startIndex ? "/" : String(path[..<slash]), String(path[path.index(after: slash)...]))
     }
 }
+
+extension FileLock {
+    /// The right to write the file.
+    static func of(_ file: StoreFile) throws(StoreRefusal) -> FileLock {
+        do {
+            return try FileLock(path: file.lock)
+        } catch {
+            switch error {
+            case .held(let process):
+                let holder = process.map { "process \($0)" } ?? "another process"
+                throw StoreRefusal(
+                    trouble: .locked,
+                    message: "\(file.path) is in use by \(holder); stop it, or give this one a history.path of its own")
+            case .system(let code): throw .system(code, "lock", file.lock)
+            }
+        }
+    }
+}

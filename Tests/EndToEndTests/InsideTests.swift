@@ -216,7 +216,7 @@ extension AgentBench.Service {
             let result = try await bench.run(["diagnose", "orders"])
             #expect(result.status == 0 && result.output.contains("this shell"), "\(result.errors)")
             #expect(result.errors.contains("does not answer; probing in this process"), "\(result.errors)")
-            let short = try await bench.run(["diagnose", "orders", "--timeout", "2"])
+            let short = try await bench.run(["diagnose", "orders", "--timeout", "6"])
             #expect(short.status == 0 && short.output.contains("this shell"), "\(short.errors)")
             #expect(try await bench.run(["status"]).status == 70)
             #expect(ContinuousClock.now - clock < .seconds(30))
