@@ -166,8 +166,8 @@ final class AgentService: Sendable {
                     }, successTerminationBehavior: .ignore),
             ], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         group.maximumGracefulShutdownDuration = .seconds(10)
+        defer { lines.finish(workbench.board) }
         try await ServiceGroup(configuration: group).run()
-        lines.release(nil, workbench.board)
         await workbench.close()
         logger.notice("agent has stopped")
     }
