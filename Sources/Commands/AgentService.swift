@@ -52,10 +52,10 @@ final class AgentService: Sendable {
         self.store = store
         let workbench = try Workbench(
             configuration, logger: logger,
-            onToken: { event in
+            onToken: { event, watch in
                 guard case .request(let result) = event else { return }
                 metrics.tokenRequest(result)
-                store.record(result)
+                store.record(result, watch: watch)
             }, onIdentity: { lines.tell($0) })
         let running = Running(workbench)
         let listening = door?.verdict ?? ConfigurationVerdict()
@@ -206,10 +206,11 @@ final class AgentService: Sendable {
         lines.expect(newcomers)
         scheduler.replace(after.probes, keeping: Set(change.checks.unchanged))
         onDemand.forget(Set(change.checks.removed + change.checks.changed))
-        after.board.replace(
+        let verdicts = after.board.replace(
             targets: after.configuration.targets, identities: after.configuration.identities.map(\.name),
             renewed: Set(change.identities.changed))
         running.workbench = after
+        verdicts.forEach { lines.tell($0) }
         store.follow(after.followed)
         // An identity that is another one now under its name has no past.
         diagnosis.recall(newcomers)
@@ -263,6 +264,7 @@ final class AgentService: Sendable {
     private func probe(_ check: CheckID, within timeout: Duration) async -> ProbeReply {
         switch await onDemand.ask(check, within: timeout) {
         case .busy: return .busy
+        case .crowded: return .crowded
         case .late: return .late
         case .closed: return .closed
         case .observed(let observation):
