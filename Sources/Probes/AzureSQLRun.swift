@@ -109,7 +109,11 @@ struct AzureSQLRun: TokenRun {
         switch failure {
         case .wait(.cancelled): throw TDSFailure(.cancelled, during: .name, "The name lookup was cancelled.")
         case .wait: throw TDSFailure(.timedOut, during: .name, "The name \(host) was not resolved in time.")
-        case .ares(_, let text, _): throw TDSFailure(.nameNotFound, during: .name, "The name \(host) has no address: \(text).")
+        case .ares(let code, let text, _):
+            guard Classifier.ares(code: code, name: host).cause == .dnsNotFound else {
+                throw TDSFailure(.unreachable, during: .name, "The name service does not answer the question for \(host): \(text).")
+            }
+            throw TDSFailure(.nameNotFound, during: .name, "The name \(host) has no address: \(text).")
         }
     }
 
@@ -224,6 +228,7 @@ struct AzureSQLRun: TokenRun {
         }
         if let tenant = issuer.tenant { probe.memory.withLock { $0.requiredTenant = tenant } }
         var failure = Classifier.azureSQL(refusal.messages.map(Self.error), phase: failure.phase, context: context(tenant: issuer.tenant))
+        failure = told(failure, refusal)
         failure.evidence.append(
             Evidence(
                 .agent,
