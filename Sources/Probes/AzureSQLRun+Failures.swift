@@ -159,6 +159,8 @@ extension AzureSQLRun {
 extension TDSFailure {
     /// Whether the server may not speak strict TDS any more: it was moved, or its minimum was lowered.
     var isOfHandshake: Bool { hop == 0 && [.negotiate, .tls].contains(phase) && cause != .cancelled }
+    /// Whether no login was sent.
+    var isBeforeLogin: Bool { hop == 0 && [.name, .tcp, .negotiate, .tls].contains(phase) }
 }
 
 extension TDSFailure.Cause {

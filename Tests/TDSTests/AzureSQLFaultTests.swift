@@ -103,7 +103,8 @@ struct SeenFault: Sendable {
         SeenFault(.noConnect, .loginRefused, 916), SeenFault(.hbaRefused, .loginRefused, 40615),
         SeenFault(.tooManyClients, .loginRefused, 10928), SeenFault(.badText, .loginRefused, 18456),
         SeenFault(.azureVNetRule, .loginRefused, 40914), SeenFault(.azurePublicAccess, .loginRefused, 47073),
-        SeenFault(.azureTLSPolicy, .loginRefused, 47072), SeenFault(.azureServerName, .loginRefused, 40532),
+        SeenFault(.azureTLSPolicy, .loginRefused, 47072), SeenFault(.azureStrictClosed, .loginRefused, 47072),
+        SeenFault(.azureServerName, .loginRefused, 40532),
         SeenFault(.azureBlocked, .loginRefused, 40635), SeenFault(.azureFreeLimit, .loginRefused, 42119),
         SeenFault(.azureUnavailable, .loginRefused, 40613), SeenFault(.azureFailover, .loginRefused, 40197),
         SeenFault(.azureGateway, .loginRefused, 40143), SeenFault(.azureSecondary, .loginRefused, 4221),
@@ -207,6 +208,28 @@ struct SeenFault: Sendable {
                 let connection = try await bench.connect(strict: strict)
                 #expect(try await connection.query("lab types", until: .now + .seconds(20)).rows.count == 4)
                 await connection.close()
+            }
+        }
+    }
+
+    @Test(
+        "A server that wants a newer TLS refuses TDS 7.4 after the login, and takes the same token in strict mode",
+        .timeLimit(.minutes(1)))
+    func strictOnly() async throws {
+        try await withAzureSQL { lab, bench in
+            for fault in [Fault.azureStrictOnly, .azureStrictClosed] {
+                try await lab.faults.turnOn(fault)
+                let seen = try await failure { _ = try await bench.connect() }
+                #expect(seen.message?.number == 47072, "\(seen)")
+                if fault == .azureStrictOnly {
+                    let connection = try await bench.connect(strict: true)
+                    #expect(try await connection.query("select 1", until: .now + .seconds(20)).rows == [[1]])
+                    await connection.close()
+                } else {
+                    let closed = try await failure { _ = try await bench.connect(strict: true) }
+                    #expect(closed.cause == .closed && closed.phase == .tls, "\(closed)")
+                }
+                try await lab.faults.turnOff(fault)
             }
         }
     }

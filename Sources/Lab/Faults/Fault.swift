@@ -146,6 +146,8 @@ package enum Fault: String, Sendable, Hashable, CaseIterable {
     case azureVNetRule = "azuresql_vnet_rule"
     case azurePublicAccess = "azuresql_public_access"
     case azureTLSPolicy = "azuresql_tls_policy"
+    case azureStrictOnly = "azuresql_strict_only"
+    case azureStrictClosed = "azuresql_strict_closed"
     case azureServerName = "azuresql_server_name"
     case azureBlocked = "azuresql_blocked"
     case azureFreeLimit = "azuresql_free_limit"

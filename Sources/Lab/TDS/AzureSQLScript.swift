@@ -54,6 +54,8 @@ package struct AzureSQLScript: Sendable {
     package var welcome: @Sendable ([ReplyToken]) -> [ReplyToken] = { $0 }
     /// What goes wrong, by step.
     package var troubles: [Step: Trouble] = [:]
+    /// What goes wrong with whoever begins in strict mode.
+    package var strictTrouble: Trouble?
 
     package init() {}
 
@@ -62,6 +64,8 @@ package struct AzureSQLScript: Sendable {
     package enum Trouble: Sendable, Hashable {
         /// Takes what comes and says nothing.
         case silent
+        /// The same, and reads nothing any more either, so that not even a goodbye is answered: to the client the path is dead.
+        case deaf
         case close
         /// Ends the connection with a reset.
         case reset
