@@ -60,7 +60,7 @@ struct AzureSQLBench: Sendable {
     func failure(within time: Duration, _ fault: Fault) async throws -> TDSFailure? {
         do {
             let connection = try await connect(within: time)
-            let patience: Duration = fault == .querySilent ? .milliseconds(300) : .seconds(20)
+            let patience: Duration = fault == .querySilent || fault == .azureQueryDead ? .milliseconds(300) : .seconds(20)
             do {
                 _ = try await connection.query("select 1", until: .now + patience)
             } catch {
@@ -128,7 +128,8 @@ struct SeenFault: Sendable {
         SeenFault(.azureQueryFailed, .requestFailed, 208), SeenFault(.azureQueryFailover, .requestFailed, 40197),
         SeenFault(.azureSessionExpired, .requestFailed, 37396), SeenFault(.azureRowGarbage, .protocolViolation),
         SeenFault(.azureTypeUnknown, .protocolViolation), SeenFault(.azureRowFirst, .protocolViolation),
-        SeenFault(.endlessColumns, .tooLarge), SeenFault(.querySilent, .timedOut), SeenFault(.queryCut, .closed),
+        SeenFault(.endlessColumns, .tooLarge), SeenFault(.querySilent, .timedOut), SeenFault(.azureQueryDead, .timedOut),
+        SeenFault(.queryCut, .closed),
     ]
 
     /// The phase that the table of faults promises, in the client's words.

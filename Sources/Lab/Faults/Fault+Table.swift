@@ -317,6 +317,8 @@ extension Fault {
         case .azureRedirectName: azure("the worker's certificate is for another name", .tlsNameMismatch, .login, 30)
         case .azureRedirectSilent: azure("the worker accepts connections and never answers", .probeDeadline, .login, 40)
 
+        case .azureQueryDead:
+            azure("the path dies with the statement: nothing is answered any more, not even a goodbye", .queryTimeout, .query, 60)
         case .azureQueryFailed: azure("every statement fails: 208", .queryFailed, .query, 60)
         case .azureQueryFailover: azure("a failover ends the session: 40197 in a statement", .connectionLost, .query, 60)
         case .azureSessionExpired: azure("the token expires within the session: 37396", .tokenExpired, .query, 10)

@@ -193,6 +193,7 @@ package enum Fault: String, Sendable, Hashable, CaseIterable {
     case azureRedirectName = "azuresql_redirect_name"
     case azureRedirectSilent = "azuresql_redirect_silent"
     // Azure SQL only: after the login.
+    case azureQueryDead = "azuresql_query_dead"
     case azureQueryFailed = "azuresql_query_failed"
     case azureQueryFailover = "azuresql_query_failover"
     case azureSessionExpired = "azuresql_session_expired"

@@ -244,6 +244,7 @@ enum AzureSQLFaults {
                             ?? []))
             )
         case .querySilent: (.query, .silent)
+        case .azureQueryDead: (.query, .deaf)
         case .queryCut: (.query, .close)
         case .endlessRows: (.query, .endlessRows)
         // Columns named by one letter each; 0xFFFE is the most that can be announced. Source: MS-TDS 2.2.7.4.
