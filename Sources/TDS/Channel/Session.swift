@@ -413,15 +413,15 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
         facts.remoteAddress = remoteAddress
         // The server reads these bytes as a GUID and shows them so in its logs.
         facts.traceID = (try? TDSIdentifier(wire: settings.connectionID))?.description
-        return facts
+        return TokenScrubber(settings.token).scrubbed(facts)
     }
 
     /// The failure with the place where it happened.
     private func located(_ failure: TDSFailure) -> TDSFailure {
-        var failure = TokenScrubber(settings.token).scrubbed(failure)
+        var failure = failure
         failure.address = failure.address ?? remoteAddress
         failure.facts = complete(failure.facts ?? state.facts)
-        return failure
+        return TokenScrubber(settings.token).scrubbed(failure)
     }
 
     private static func shown(_ address: SocketAddress) -> String? {
