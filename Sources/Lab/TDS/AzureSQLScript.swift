@@ -50,6 +50,8 @@ package struct AzureSQLScript: Sendable {
     package var noteAttention: @Sendable () -> Void = {}
     /// Hears of every step that begins: what the client sends for it has come.
     package var noteStep: @Sendable (Step) -> Void = { _ in }
+    /// Hears of every session that begins, and of its end.
+    package var noteSession: @Sendable (_ isOpen: Bool) -> Void = { _ in }
     /// Changes what a login that is admitted is answered with.
     package var welcome: @Sendable ([ReplyToken]) -> [ReplyToken] = { $0 }
     /// What goes wrong, by step.

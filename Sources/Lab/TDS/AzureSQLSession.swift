@@ -85,6 +85,11 @@ final class AzureSQLSession: ChannelInboundHandler {
         if !isStrict { stage = .login }
     }
 
+    func channelInactive(context: ChannelHandlerContext) {
+        if admitted != nil { script.noteSession(false) }
+        context.fireChannelInactive()
+    }
+
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 
     // MARK: Messages
@@ -198,6 +203,7 @@ final class AzureSQLSession: ChannelInboundHandler {
         }
         if let errors = script.admit(login) { return refuse(errors, context) }
         admitted = login
+        script.noteSession(true)
         stage = .ready
         reply(script.welcome(welcome(login)), context)
         // From the message after the login on. Source: MS-TDS 2.2.7.9, packet size.
