@@ -166,8 +166,8 @@ final class AgentService: Sendable {
                     }, successTerminationBehavior: .ignore),
             ], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         group.maximumGracefulShutdownDuration = .seconds(10)
+        defer { lines.finish(workbench.board) }
         try await ServiceGroup(configuration: group).run()
-        lines.release(nil, workbench.board)
         await workbench.close()
         logger.notice("agent has stopped")
     }
@@ -210,7 +210,7 @@ final class AgentService: Sendable {
             targets: after.configuration.targets, identities: after.configuration.identities.map(\.name),
             renewed: Set(change.identities.changed))
         running.workbench = after
-        verdicts.forEach(lines.tell)
+        verdicts.forEach { lines.tell($0) }
         store.follow(after.followed)
         // An identity that is another one now under its name has no past.
         diagnosis.recall(newcomers)

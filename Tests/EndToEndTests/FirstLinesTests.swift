@@ -71,6 +71,20 @@ import Testing
         #expect(told.withLock { $0 } == ["app", "other", "late"])
     }
 
+    @Test("What still waits at the end is told then")
+    func end() {
+        let board = Board(targets: [], identities: ["app"])
+        let told = Mutex<[StateLine]>([])
+        let lines = FirstLines { line in told.withLock { $0.append(line) } }
+        lines.release(nil, board)
+        lines.expect([CheckID(watching: "app")])
+        if let line = board.record(Self.request(at: 100, isGood: false)) { lines.tell(line) }
+        #expect(told.withLock { $0.isEmpty })
+        lines.finish(board)
+        if let line = board.record(Self.request(at: 101, isGood: true)) { lines.tell(line) }
+        #expect(told.withLock { $0.map(\.to) } == [.down, .up])
+    }
+
     @Test("After a restart the line of a failure that lasts has the beginning that the page has, from before")
     func restart() async throws {
         try await withAgentBench { bench in

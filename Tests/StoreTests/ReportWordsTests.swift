@@ -88,6 +88,23 @@ import Testing
         #expect(try await file.answer(TableQuestion(ask: { try Int.fetchOne($0, sql: "SELECT count(*) FROM report") })) == 1)
     }
 
+    @Test("Requests for tokens that fail share the reports of their identity, and say what they said")
+    func tokens() async throws {
+        let store = HistoryStore(path: nil, logger: quiet)
+        let requests = (0..<5).map { number in
+            let text = "Trace ID: \(UUID().uuidString) at \(Sample.time(Double(number)).description); try again later"
+            let failure = Failure(.entraUnavailable, during: .token, evidence: [Evidence(.aadsts, code: "AADSTS90033", text: text)])
+            return Sample.request(at: Double(number), .failed(failure))
+        }
+        for request in requests { store.record(request) }
+        await store.flush()
+        #expect(try await store.tokenRequests() == requests.reversed())
+        #expect(
+            try await store.observations(HistoryQuery()).map(\.evidence)
+                == requests.reversed().map { $0.observation.failure?.evidence ?? [] })
+        #expect(try await store.answer(TableQuestion(ask: { try Int.fetchOne($0, sql: "SELECT count(*) FROM report") })) == 1)
+    }
+
     @Test("Another cause, or another step, is another report")
     func causes() async throws {
         let store = HistoryStore(path: nil, logger: quiet)
