@@ -96,7 +96,7 @@ import Testing
             let failure = Failure(.entraUnavailable, during: .token, evidence: [Evidence(.aadsts, code: "AADSTS90033", text: text)])
             return Sample.request(at: Double(number), .failed(failure))
         }
-        for request in requests { store.record(request) }
+        for request in requests { store.record(request, watch: request.observation) }
         await store.flush()
         #expect(try await store.tokenRequests() == requests.reversed())
         #expect(
