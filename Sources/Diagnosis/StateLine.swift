@@ -1,7 +1,7 @@
 // The line of JSON that is written once per change of state: the contract for alerts on a log stream.
 
 /// One change of state of anything.
-package struct StateLine: Sendable, Hashable, JSONRepresentable {
+package struct StateLine: Sendable, Hashable, JSONTabled {
     package var time: Timestamp
     package var kind: Kind
     package var id: String
@@ -11,7 +11,7 @@ package struct StateLine: Sendable, Hashable, JSONRepresentable {
     package var cause: String?
     package var phase: Phase?
 
-    package enum Kind: String, Sendable, Hashable, JSONRepresentable { case check, identity, store, configuration }
+    package enum Kind: String, Sendable, Hashable, CaseIterable, JSONRepresentable { case check, identity, store, configuration }
 
     package init(
         time: Timestamp, kind: Kind, id: String, from: CheckState, to: CheckState, cause: String? = nil, phase: Phase? = nil
@@ -25,11 +25,19 @@ package struct StateLine: Sendable, Hashable, JSONRepresentable {
         self.phase = phase
     }
 
-    package var json: JSON {
-        [
-            "schema": Report.schema, "time": time, "kind": kind, "id": id, "from": from, "to": to, "cause": cause, "phase": phase,
-            "since": time,
-        ]
+    package static let table = JSONTable<StateLine>(
+        "state-line", "One change of state, as a line of agent run.",
+        rules: [.init(when: "to", is: "down", then: [("cause", FindingCode.causeOrCode)], otherwise: [("cause", .null)])]
+    ) {
+        JSONKey("schema", "The number of the contract.") { _ in SchemaNumber() }
+        JSONKey("time", "When the probe, the request or the attempt began that changed it.") { $0.time }
+        JSONKey("kind", "What changed.") { $0.kind }
+        JSONKey("id", "TARGET/IDENTITY, the name of the identity, the file of the history or the configuration.") { $0.id }
+        JSONKey("from", "Before.") { $0.from }
+        JSONKey("to", "From now on.") { $0.to }
+        JSONKey("cause", "Why it is down.", .orNull(FindingCode.causeOrCode)) { $0.cause }
+        JSONKey("phase", "Where.") { $0.phase }
+        JSONKey("since", "The same as time.") { $0.time }
     }
 }
 
