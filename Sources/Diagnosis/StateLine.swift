@@ -10,11 +10,15 @@ package struct StateLine: Sendable, Hashable, JSONTabled {
     /// A code of the lists that JSON may hold.
     package var cause: String?
     package var phase: Phase?
+    /// Since when it is so, as every other surface says.
+    package var since: Timestamp
 
     package enum Kind: String, Sendable, Hashable, CaseIterable, JSONRepresentable { case check, identity, store, configuration }
 
+    /// - Parameter since: nil for `time`.
     package init(
-        time: Timestamp, kind: Kind, id: String, from: CheckState, to: CheckState, cause: String? = nil, phase: Phase? = nil
+        time: Timestamp, kind: Kind, id: String, from: CheckState, to: CheckState, cause: String? = nil, phase: Phase? = nil,
+        since: Timestamp? = nil
     ) {
         self.time = time
         self.kind = kind
@@ -23,6 +27,7 @@ package struct StateLine: Sendable, Hashable, JSONTabled {
         self.to = to
         self.cause = cause
         self.phase = phase
+        self.since = since ?? time
     }
 
     package static let table = JSONTable<StateLine>(
@@ -37,7 +42,7 @@ package struct StateLine: Sendable, Hashable, JSONTabled {
         JSONKey("to", "From now on.") { $0.to }
         JSONKey("cause", "Why it is down.", .orNull(FindingCode.causeOrCode)) { $0.cause }
         JSONKey("phase", "Where.") { $0.phase }
-        JSONKey("since", "The same as time.") { $0.time }
+        JSONKey("since", "Since when it is so, as every other surface says.") { $0.since }
     }
 }
 
@@ -46,7 +51,7 @@ extension StateLine {
     package init(_ change: StateChange) {
         self.init(
             time: change.time, kind: .check, id: change.check.description, from: change.from, to: change.to,
-            cause: change.cause?.rawValue, phase: change.phase)
+            cause: change.cause?.rawValue, phase: change.phase, since: change.since)
     }
 }
 
