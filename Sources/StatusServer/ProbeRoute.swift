@@ -93,21 +93,26 @@ struct ProbeRoute {
 /// What there is to probe, for Prometheus' HTTP service discovery.
 enum TargetsRoute {
     /// One group a check. **Source**: Prometheus, "Writing HTTP service discovery".
-    ///
-    /// `__param_*` become parameters of the scrape, so a job needs no more than its address set to this agent's.
     static func answer(_ targets: [Target]) -> Answer {
-        let groups = targets.flatMap { target in
-            target.checks.map { check -> JSON in
-                [
-                    "targets": [target.name],
-                    "labels": [
-                        "__metrics_path__": "/probe", "__param_target": target.name, "__param_identity": check.identity,
-                        "__meta_dbprobe_engine": target.engine.rawValue, "__meta_dbprobe_host": target.host,
-                        "instance": check.description, "target": target.name, "identity": check.identity,
-                    ] as JSON,
-                ]
-            }
+        .json(targets.flatMap { target in target.checks.map { Group(target: target, check: $0) } }.json)
+    }
+
+    struct Group: Sendable, JSONTabled {
+        var target: Target
+        var check: CheckID
+
+        static let table = JSONTable<Group>("discovered", "One check, as Prometheus' HTTP service discovery reads it.") {
+            JSONKey("targets", "The name of the target.") { [$0.target.name] }
+            JSONKey("labels", "Parameters of the scrape, and labels of the series.", .names(.text())) { $0.labels }
         }
-        return .json(.array(groups))
+
+        /// `__param_*` become parameters of the scrape, so a job needs no more than its address set to this agent's.
+        private var labels: JSON {
+            [
+                "__metrics_path__": "/probe", "__param_target": target.name, "__param_identity": check.identity,
+                "__meta_dbprobe_engine": target.engine.rawValue, "__meta_dbprobe_host": target.host,
+                "instance": check.description, "target": target.name, "identity": check.identity,
+            ]
+        }
     }
 }

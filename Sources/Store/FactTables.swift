@@ -67,7 +67,10 @@ enum FactTables {
         var before: [String: String] = [:]
         var after: [String: (value: String, time: Int64)] = [:]
         let rows = try Row.fetchCursor(
-            db, sql: "SELECT name, value, time FROM fact WHERE check_id = ? AND time <= ? ORDER BY time, id", arguments: [id, bad])
+            db,
+            // Logins to a database that may sleep are counted there as well; each is news of the agent, none of the server.
+            sql: "SELECT name, value, time FROM fact WHERE check_id = ? AND time <= ? AND name <> 'wake' ORDER BY time, id",
+            arguments: [id, bad])
         while let row = try rows.next() {
             let (name, value, time): (String, String, Int64) = (row[0], row[1], row[2])
             if time <= good { before[name] = value } else { after[name] = (value, time) }

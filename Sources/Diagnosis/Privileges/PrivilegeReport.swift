@@ -1,7 +1,7 @@
 // What a probe learnt about rights: one verdict per entry, and for what is wrong the objects with their owners.
 
 /// One row of the answer to ``PrivilegeStatement``.
-package struct PrivilegeRow: Sendable, Hashable, JSONRepresentable {
+package struct PrivilegeRow: Sendable, Hashable, JSONTabled {
     package enum Kind: String, Sendable, Hashable, CaseIterable, JSONRepresentable {
         /// Required, and not there.
         case missing
@@ -87,16 +87,20 @@ package struct PrivilegeRow: Sendable, Hashable, JSONRepresentable {
         "role", "database", "schema", "table", "view", "materialized view", "foreign table", "sequence", "function", "right",
     ]
 
-    package var json: JSON {
-        [
-            "kind": kind, "object": Redactor.scrub(object), "owner": owner.map(Redactor.scrub), "rights": rights.map(Redactor.scrub),
-            "way": way.map(Redactor.scrub), "total": total,
-        ]
+    package static let table = JSONTable<PrivilegeRow>("privilege_object", "An object at which an entry fails, or threatens to.") {
+        JSONKey("kind", "missing and absent are required, held is denied, future comes with new objects, filtered is row-level security.") {
+            $0.kind
+        }
+        JSONKey("object", "As SQL writes it.") { Redactor.scrub($0.object) }
+        JSONKey("owner", "Who can give or take the right.") { $0.owner.map(Redactor.scrub) }
+        JSONKey("rights", "Words of SQL.") { $0.rights.map(Redactor.scrub) }
+        JSONKey("way", "Through what a denied right was obtained, or a required one is taken away.") { $0.way.map(Redactor.scrub) }
+        JSONKey("total", "Objects with the same trouble in this entry, this one included.") { $0.total }
     }
 }
 
 /// The verdict on the rights of one check.
-package struct PrivilegeReport: Sendable, Hashable, JSONRepresentable {
+package struct PrivilegeReport: Sendable, Hashable, JSONTabled {
     /// The role that was asked about: the session's.
     package var role: String
     /// Through what the role is an administrator (`superuser`, `azure_pg_admin`); then there are no verdicts, for it may do everything.
@@ -112,7 +116,7 @@ package struct PrivilegeReport: Sendable, Hashable, JSONRepresentable {
     /// Groups through which a session came in that has no user of its own; nil where it has one (Azure SQL).
     package var groups: [String]?
 
-    package struct Entry: Sendable, Hashable, JSONRepresentable {
+    package struct Entry: Sendable, Hashable, JSONTabled {
         package var label: String
         package var demand: PrivilegeDemand
         package var rule: PrivilegeRule
@@ -140,12 +144,13 @@ package struct PrivilegeReport: Sendable, Hashable, JSONRepresentable {
             return totals.values.reduce(0, +)
         }
 
-        package var json: JSON {
-            [
-                "name": label, "demand": demand, "rule": Redactor.scrub(rule.description), "passed": isDecided ? isPassed : nil,
-                "broken": broken,
-                "objects": rows,
-            ]
+        package static let table = JSONTable<Entry>("privilege_entry", "The verdict on one entry of privileges.") {
+            JSONKey("name", "The label privilege of the metric.") { $0.label }
+            JSONKey("demand", "Whether it is required or denied.") { $0.demand }
+            JSONKey("rule", "The entry as it is written.") { Redactor.scrub($0.rule.description) }
+            JSONKey("passed", "Whether it held; null without a verdict.") { entry in entry.isDecided ? entry.isPassed : nil as Bool? }
+            JSONKey("broken", "Objects that break it.") { $0.broken }
+            JSONKey("objects", "Which they are, as far as they are named.") { $0.rows }
         }
     }
 
@@ -200,25 +205,39 @@ package struct PrivilegeReport: Sendable, Hashable, JSONRepresentable {
         }
     }
 
-    package var json: JSON {
-        [
-            "role": Redactor.scrub(role), "administrator": administrator, "problem": problem?.cause, "entries": entries,
-        ]
+    package static let table = JSONTable<PrivilegeReport>("privileges", "The verdict on the rights that are configured.") {
+        JSONKey("role", "Who was asked about.") { Redactor.scrub($0.role) }
+        JSONKey("administrator", "Through what it is one; there is no verdict then.") { $0.administrator }
+        JSONKey("problem", "Why the rights could not be looked at.") { $0.problem?.cause }
+        JSONKey("entries", "One an entry, in their order.") { $0.entries }
     }
 
     /// What history keeps, written when it changes: verdicts and what is broken, without numbers that move every day.
-    package var summary: JSON {
-        [
-            "role": Redactor.scrub(role), "administrator": administrator,
-            "entries": entries.map { entry -> JSON in
-                [
-                    "name": entry.label, "demand": entry.demand, "passed": entry.isDecided ? entry.isPassed : nil,
-                    "rule": Redactor.scrub(entry.rule.description),
-                    "objects": entry.rows.map { row -> JSON in
-                        .string(Redactor.scrub("\(row.kind.rawValue) \(row.rights.joined(separator: ", ")) \(row.object)"))
-                    },
-                ]
-            },
-        ]
+    package struct Summary: Sendable, JSONTabled {
+        fileprivate let report: PrivilegeReport
+
+        package static let table = JSONTable<Summary>("privileges_kept", "The same as history keeps it.") {
+            JSONKey("role", "Who was asked about.") { Redactor.scrub($0.report.role) }
+            JSONKey("administrator", "Through what it is one.") { $0.report.administrator }
+            JSONKey("entries", "One an entry, in their order.") { $0.report.entries.map(EntrySummary.init) }
+        }
+    }
+
+    package var summary: JSON { Summary(report: self).json }
+
+    fileprivate struct EntrySummary: Sendable, JSONTabled {
+        let entry: Entry
+
+        static let table = JSONTable<EntrySummary>("privilege_entry_kept", "The verdict on one entry as history keeps it.") {
+            JSONKey("name", "The label privilege of the metric.") { $0.entry.label }
+            JSONKey("demand", "Whether it is required or denied.") { $0.entry.demand }
+            JSONKey("passed", "Whether it held; null without a verdict.") { kept in
+                kept.entry.isDecided ? kept.entry.isPassed : nil as Bool?
+            }
+            JSONKey("rule", "The entry as it is written.") { Redactor.scrub($0.entry.rule.description) }
+            JSONKey("objects", "What is wrong, in words.") { kept in
+                kept.entry.rows.map { Redactor.scrub("\($0.kind.rawValue) \($0.rights.joined(separator: ", ")) \($0.object)") }
+            }
+        }
     }
 }

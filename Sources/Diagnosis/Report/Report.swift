@@ -3,7 +3,7 @@
 /// Where every check and identity stands, and what a person should know about it.
 package struct Report: Sendable, Hashable {
     /// Who looked: the running agent, or a process of its own.
-    package enum Mode: String, Sendable, Hashable, JSONRepresentable { case inside, local }
+    package enum Mode: String, Sendable, Hashable, CaseIterable, JSONRepresentable { case inside, local }
 
     package var version: String
     package var time: Timestamp
