@@ -95,7 +95,10 @@ let package = Package(
         .testTarget(name: "IdentityTests", dependencies: ["Identity", "Curl", "Diagnosis", "TestSupport", .log]),
         .testTarget(
             name: "ProbeTests",
-            dependencies: ["Probes", "Postgres", "Certificates", "Diagnosis", "Identity", "Readiness", "TDS", "Lab", "TestSupport", .log]),
+            dependencies: [
+                "Probes", "Postgres", "Certificates", "Diagnosis", "Identity", "Readiness", "Schedule", "TDS", "Lab", "TestSupport", .log,
+                .subprocess,
+            ]),
         .testTarget(
             name: "MariaDBTests",
             dependencies: [
@@ -119,7 +122,11 @@ let package = Package(
         .testTarget(name: "LabTests", dependencies: ["Lab", "agent-lab", "Diagnosis", "TestSupport", .nio, .nioPosix, .subprocess, .log]),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["Curl", "Diagnosis", "Lab", "Store", "TestSupport", "agent", "agent-lab", "agent-bench", .log]),
+            dependencies: [
+                "Commands", "Curl", "Diagnosis", "Lab", "Settings", "Store", "Telemetry", "TestSupport", "agent", "agent-lab",
+                "agent-bench",
+                .log,
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -12,7 +12,10 @@ package struct StateChange: Sendable, Hashable {
     package var to: CheckState
     package var cause: Cause?
     package var phase: Phase?
+    /// When it was seen.
     package var time: Timestamp
+    /// Since when it is so; earlier than it was seen where history knows of it from before this process.
+    package var since: Timestamp
 }
 
 /// Everything that is known about one check now.
@@ -85,8 +88,9 @@ package struct CheckStatus: Sendable, Hashable {
             (state, cause, phase) = (.up, nil, nil)
         }
         guard before != (state, cause) else { return nil }
-        since = before.0 == .unknown ? cause.flatMap { failingSince[$0] } ?? observation.started : observation.started
-        return StateChange(check: id, from: before.0, to: state, cause: cause, phase: phase, time: observation.started)
+        let begun = before.0 == .unknown ? cause.flatMap { failingSince[$0] } ?? observation.started : observation.started
+        since = begun
+        return StateChange(check: id, from: before.0, to: state, cause: cause, phase: phase, time: observation.started, since: begun)
     }
 
     /// Nobody logs in, so that the database may sleep: neither up nor down, unless the last login has failed, which still stands where there
@@ -94,20 +98,22 @@ package struct CheckStatus: Sendable, Hashable {
     private mutating func fallAsleep(_ observation: Observation) -> StateChange? {
         guard observation.outcome == .partial(.asleep) else { return nil }
         let before = state
+        let begun: Timestamp
         if let failedLogin, let failure = failedLogin.failure, observation.facts.wake?.limit != 0 {
             guard state != .down || phase?.isOfLogin != true else { return nil }
             // The way to the login works again, or this process has not logged in yet: what the last login has shown is the newest word on it.
             (state, cause, phase) = (.down, failure.cause, failure.phase)
             last = failedLogin
             consecutiveFailures = max(consecutiveFailures, 1)
-            since = before == .down ? observation.started : failingSince[failure.cause] ?? failedLogin.started
+            begun = before == .down ? observation.started : failingSince[failure.cause] ?? failedLogin.started
         } else {
             guard state != .asleep else { return nil }
             (state, cause, phase) = (.asleep, nil, nil)
             consecutiveFailures = 0
-            since = observation.started
+            begun = observation.started
         }
-        return StateChange(check: id, from: before, to: state, cause: cause, phase: phase, time: observation.started)
+        since = begun
+        return StateChange(check: id, from: before, to: state, cause: cause, phase: phase, time: observation.started, since: begun)
     }
 
     /// From when on the budget allows the next login to a database that may sleep; nil for never.
@@ -158,73 +164,4 @@ package struct CheckPast: Sendable, Hashable {
         self.failingSince = failingSince
         self.changes = changes
     }
-}
-
-/// Where an identity stands, by itself and apart from any target.
-package struct IdentityStatus: Sendable, Hashable {
-    package var name: String
-    package var state: CheckState = .unknown
-    package var cause: Cause?
-    package var failure: Failure?
-    package var source: TokenSourceKind?
-    package var since: Timestamp?
-    /// When its source was asked last; nil before the first answer.
-    package var asked: Timestamp?
-    package var tokens: [TokenResource: TokenStatus] = [:]
-    package var lookups: UInt64 = 0
-    package var cacheHits: UInt64 = 0
-    package var requests: [TokenSourceKind: UInt64] = [:]
-    package var requestFailures: [TokenSourceKind: [Cause: UInt64]] = [:]
-    /// Since when it failed, by cause, before this process began: for the first failure that it sees.
-    private var failingSince: [Cause: Timestamp] = [:]
-
-    package init(name: String) { self.name = name }
-
-    package struct TokenStatus: Sendable, Hashable {
-        package var expires: Timestamp
-        package var lifetime: Duration
-        package var acquired: Timestamp
-        package var isSameToken: Bool
-    }
-
-    /// - Returns: the change of verdict, or of cause while down; nil when everything stays as it was.
-    @discardableResult
-    package mutating func apply(_ event: TokenEvent) -> StateLine? {
-        switch event {
-        case .lookup(_, let hit):
-            lookups += 1
-            if hit { cacheHits += 1 }
-        case .throttled: break
-        case .request(let result):
-            source = result.source
-            asked = result.time
-            requests[result.source, default: 0] += 1
-            let before = (state, cause)
-            switch result.outcome {
-            case .acquired(let expires, let isSameToken):
-                (state, cause, failure) = (.up, nil, nil)
-                tokens[result.resource] = TokenStatus(
-                    expires: expires, lifetime: expires - result.time, acquired: result.time, isSameToken: isSameToken)
-            case .failed(let reason):
-                (state, cause, failure) = (.down, reason.cause, reason)
-                requestFailures[result.source, default: [:]][reason.cause, default: 0] += 1
-            }
-            guard before != (state, cause) else { return nil }
-            // The start of the request, as for checks and incidents: one moment on every surface.
-            let started = result.started
-            since = before.0 == .unknown ? cause.flatMap { failingSince[$0] } ?? started : started
-            return StateLine(
-                time: started, kind: .identity, id: name, from: before.0, to: state, cause: cause?.rawValue, phase: failure?.phase)
-        }
-        return nil
-    }
-
-    /// Takes in what history knows of its watch from before this process.
-    package mutating func adopt(_ past: CheckPast) {
-        failingSince = past.failingSince
-        if state == .down, let cause, let earlier = past.failingSince[cause] { since = min(since ?? earlier, earlier) }
-    }
-
-    /// The earliest end of a token that is held.
-    package var expires: Timestamp? { tokens.values.map(\.expires).min() }
 }

@@ -2,13 +2,40 @@
 import Diagnosis
 import GRDB
 
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
-
 enum FactTables {
+    /// How many changes of one fact are written within an hour. What changes more often alternates: of that the newest value is kept.
+    static let changesPerHour = 6
+
+    /// The one row of a fact that no other value has replaced.
+    static let newestRow = "check_id = ? AND name = ? AND replaced IS NULL"
+
+    /// Writes a value that differs from the one before.
+    static func write(_ db: Database, _ fact: FactValue, check: Int64, time: Int64) throws {
+        // Of a budget only the last word counts: it changes with every login.
+        if fact.name == "wake" { try db.execute(sql: "DELETE FROM fact WHERE check_id = ? AND name = 'wake'", arguments: [check]) }
+        let lately = try Int.fetchOne(
+            db.cachedStatement(sql: "SELECT count(*) FROM fact WHERE check_id = ? AND name = ? AND time > ? AND time <= ?"),
+            arguments: [check, fact.name, time - 3_600_000, time])
+        if lately ?? 0 >= changesPerHour {
+            try db.cachedStatement(sql: "UPDATE fact SET value = ?, time = ? WHERE \(newestRow)")
+                .execute(arguments: [fact.value, time, check, fact.name])
+            if db.changesCount > 0 { return }
+        }
+        try db.cachedStatement(sql: "UPDATE fact SET replaced = ? WHERE \(newestRow)")
+            .execute(arguments: [time, check, fact.name])
+        try db.cachedStatement(sql: "INSERT INTO fact (check_id, name, time, value) VALUES (?, ?, ?, ?)")
+            .execute(arguments: [check, fact.name, time, fact.value])
+    }
+
+    /// What was written of each fact last.
+    static func newest(_ db: Database, _ check: Int64) throws -> [String: String] {
+        var known: [String: String] = [:]
+        let rows = try Row.fetchCursor(
+            db, sql: "SELECT name, value FROM fact WHERE check_id = ? AND replaced IS NULL ORDER BY time, id", arguments: [check])
+        while let row = try rows.next() { known[row[0]] = row[1] as String }
+        return known
+    }
+
     /// Compares the last good with the first bad observation of the newest failures.
     static func comparison(_ db: Database, _ check: CheckID) throws -> FactsComparison {
         var comparison = FactsComparison(check: check)
@@ -17,7 +44,7 @@ enum FactTables {
                 db, sql: "SELECT id FROM checks WHERE target = ? AND identity = ?", arguments: [check.target, check.identity]),
             let newest = try Int64.fetchOne(db, sql: "SELECT max(ended) FROM failure WHERE check_id = ?", arguments: [id])
         else { return comparison }
-        let good = try lastGood(db, id, before: newest)
+        let good = try GoodTables.lastGood(db, id, before: newest)
         guard
             let bad = try Row.fetchOne(
                 db,
@@ -50,28 +77,5 @@ enum FactTables {
                 name: name, before: before[name].flatMap(JSON.init(parsing:)), after: JSON(parsing: new.value) ?? .string(new.value),
                 time: Timestamp(milliseconds: new.time))
         }
-    }
-
-    /// The end of the last successful probe before that time, if it is still kept.
-    private static func lastGood(_ db: Database, _ id: Int64, before time: Int64) throws -> Int64? {
-        var good: Int64?
-        let recent = try Row.fetchCursor(
-            db, sql: "SELECT ended, data FROM recent WHERE check_id = ? AND ended < ? ORDER BY ended DESC", arguments: [id, time])
-        while good == nil, let row = try recent.next() {
-            var reader = ByteReader([UInt8](row[1] as Data))
-            if RecordCoding.decode(&reader)?.kind == .succeeded { good = row[0] }
-        }
-        let blocks = try Row.fetchCursor(
-            db, sql: "SELECT first, last, data FROM block WHERE check_id = ? AND first < ? ORDER BY last DESC", arguments: [id, time])
-        while let row = try blocks.next() {
-            let last: Int64 = row[1]
-            if let good, last <= good { break }
-            let records = Block.unpack(first: row[0], data: [UInt8](row[2] as Data))
-            if let found = records.last(where: { $0.ended < time && $0.record.kind == .succeeded })?.ended {
-                good = max(good ?? found, found)
-                break
-            }
-        }
-        return good
     }
 }

@@ -50,8 +50,8 @@ enum HistoryTables {
         try Row.fetchAll(
             db,
             sql: """
-                SELECT time, identity, resource, source, duration, expires, same, failure FROM token
-                ORDER BY time DESC, id DESC LIMIT ?
+                SELECT token.time, identity, resource, source, duration, expires, same, coalesce(report.failure, token.failure), words
+                FROM token LEFT JOIN report ON report.id = report_id ORDER BY token.time DESC, token.id DESC LIMIT ?
                 """, arguments: [limit]
         ).compactMap { row in
             guard let resource = TokenResource(rawValue: row[2]), let source = TokenSourceKind(rawValue: row[3]) else { return nil }
@@ -61,7 +61,7 @@ enum HistoryTables {
                 if let expires, report == nil {
                     .acquired(expires: Timestamp(milliseconds: expires), isSameToken: row[6] ?? false)
                 } else {
-                    .failed(Reports.failure(from: report ?? ""))
+                    .failed(Reports.failure(from: report ?? "", words: row[8]))
                 }
             return TokenRequestResult(
                 identity: row[1], resource: resource, source: source, time: Timestamp(milliseconds: row[0]),
@@ -85,6 +85,7 @@ enum HistoryTables {
         var check: Int64
         var record: Record
         var report: Int64?
+        var words: String?
     }
 
     /// The newest candidates seen so far.
@@ -139,14 +140,14 @@ enum HistoryTables {
             let rows = try Row.fetchCursor(
                 db,
                 sql: """
-                    SELECT check_id, ended, data, report_id FROM failure
+                    SELECT check_id, ended, data, report_id, words FROM failure
                     WHERE \(check == nil ? "" : "check_id = :check AND") ended >= :since AND ended < :before ORDER BY ended DESC
                     """, arguments: arguments(range, check))
             while let row = try rows.next() {
                 let ended: Int64 = row[1]
                 if let oldest = page.oldest, ended < oldest { break }
                 guard let record = record(row[2]) else { continue }
-                page.add(Candidate(ended: ended, check: row[0], record: record, report: row[3]))
+                page.add(Candidate(ended: ended, check: row[0], record: record, report: row[3], words: row[4]))
             }
         }
     }
@@ -201,7 +202,7 @@ enum HistoryTables {
         if let report = candidate.report {
             let text = try String.fetchOne(
                 db.cachedStatement(sql: "SELECT failure FROM report WHERE id = ?"), arguments: [report])
-            failure = Reports.failure(from: text ?? "")
+            failure = Reports.failure(from: text ?? "", words: candidate.words)
         }
         let state: CheckState =
             switch candidate.record.kind {

@@ -6,49 +6,34 @@ import Testing
 import TestSupport
 
 @Suite(.timeLimit(.minutes(10))) struct HostileServerTests {
-    struct Row: Sendable {
-        var fault: Fault
-        var value: Int?
-        var cause: String
-    }
-
-    static let rows = [
-        Row(fault: .garbageLength, value: 0, cause: "protocol_violation"),
-        Row(fault: .garbageLength, value: 1, cause: "protocol_violation"),
-        Row(fault: .garbageLength, value: 0x7FFF_FFFF, cause: "protocol_violation"),
-        Row(fault: .garbageLength, value: 0xFFFF_FFFF, cause: "protocol_violation"),
-        Row(fault: .garbageMessage, cause: "protocol_violation"), Row(fault: .hugeMessage, cause: "protocol_violation"),
-        Row(fault: .badText, cause: "login_principal_unknown"), Row(fault: .endlessNotices, cause: "protocol_violation"),
-        Row(fault: .endlessRows, cause: "protocol_violation"), Row(fault: .endlessColumns, cause: "protocol_violation"),
-        Row(fault: .stuffedBeforeTLS, cause: "protocol_violation"), Row(fault: .notPostgres, cause: "peer_not_database"),
-    ]
-
-    @Test("Whatever length, amount or bytes a server sends, each has its cause and costs less than a mebibyte")
-    func bounded() async throws {
+    @Test(
+        "Whatever length, amount or bytes a server sends, each has its cause and costs less than a mebibyte", arguments: EngineCase.all)
+    func bounded(engine: EngineCase) async throws {
+        let rows = engine.hostilities
         var options = LabOptions()
-        options.targets = Self.rows.indices.map { LabTarget(name: "h\($0)", database: "orders", role: "aad_orders") }
+        options.targets = engine.targets(rows.count)
         try await withAgentBench(options) { bench in
-            let healthy = try await run(bench) { status in status.allSatisfy { $0.value == "up" } }
-            for (index, row) in Self.rows.enumerated() {
-                try await bench.lab.faults.turnOn(row.fault, target: "h\(index)", value: row.value)
+            let healthy = try await run(bench, rows.count) { status in status.allSatisfy { $0.value == "up" } }
+            for (target, row) in zip(options.targets, rows) {
+                try await bench.lab.faults.turnOn(row.fault, target: target.name, value: row.value)
             }
-            let hostile = try await run(bench) { status in status.allSatisfy { $0.value != "unknown" } }
-            for (index, row) in Self.rows.enumerated() {
-                #expect(hostile.status["h\(index)/app"] == row.cause, "\(row.fault.name) \(row.value ?? 0)")
+            let hostile = try await run(bench, rows.count) { status in status.allSatisfy { $0.value != "unknown" } }
+            for (target, row) in zip(options.targets, rows) {
+                #expect(hostile.status["\(target.name)/app"] == row.cause.rawValue, "\(row.fault.name) \(row.value ?? 0)")
             }
             // All of them may have been in flight at once.
-            let each = (hostile.peak - healthy.peak) / Double(Self.rows.count)
+            let each = (hostile.peak - healthy.peak) / Double(rows.count)
             #expect(each < 1, "\(hostile.peak) MiB at most, \(healthy.peak) when healthy")
             promise(
                 "F12",
-                "peak memory \(rounded(hostile.peak)) MiB with \(Self.rows.count) hostile servers, \(rounded(healthy.peak)) with as many healthy ones: \(rounded(each)) MiB each"
+                "\(engine): peak memory \(rounded(hostile.peak)) MiB with \(rows.count) hostile servers, \(rounded(healthy.peak)) with as many healthy ones: \(rounded(each)) MiB each"
             )
         }
     }
 
-    /// Runs the service until the verdicts are as they should be, and some seconds longer.
+    /// Runs the service until the verdicts of so many checks are as they should be, and some seconds longer.
     private func run(
-        _ bench: AgentBench, until isOver: ([String: String]) -> Bool
+        _ bench: AgentBench, _ count: Int, until isOver: ([String: String]) -> Bool
     ) async throws -> (status: [String: String], peak: Double) {
         let service = try await bench.startService()
         let status = try await eventually("verdicts") {
@@ -56,7 +41,7 @@ import TestSupport
             let checks = document["checks"] as? [[String: Any]] ?? []
             let pairs = checks.map { ($0["id"] as? String ?? "", $0["cause"] as? String ?? $0["state"] as? String ?? "") }
             let status = Dictionary(uniqueKeysWithValues: pairs)
-            return status.count == Self.rows.count && isOver(status) ? status : nil
+            return status.count == count && isOver(status) ? status : nil
         }
         try await Task.sleep(for: .seconds(Scale.pick(2, deep: 60)))
         let peak = try peakMemory(of: service.program.identifier)

@@ -34,11 +34,14 @@ import Testing
             #expect(comparison["cause"] as? String == "tcp_refused")
             #expect(comparison["last_good"] is String && comparison["first_bad"] is String)
 
+            // Where this test itself lies in memory or in a container's own layer, the history does not last.
+            let lasts = !service.program.errors.contains("does not last where it lies")
             let stopped = await service.program.stop()
             let lines = try stopped.output.split(separator: "\n").map { try jsonObject(String($0)) }
             let kinds = Dictionary(grouping: lines) { $0["kind"] as? String ?? "" }
             #expect(Set(kinds.keys) == ["check", "configuration", "identity", "store"], "\(stopped.output)")
-            #expect(kinds["store"]?.first?["to"] as? String == "up" && kinds["store"]?.first?["id"] as? String == bench.historyPath)
+            let store = kinds["store"]?.first
+            #expect(store?["to"] as? String == (lasts ? "up" : "down") && store?["id"] as? String == bench.historyPath)
             #expect(kinds["identity"]?.contains { $0["id"] as? String == "app" && $0["to"] as? String == "up" } == true)
             #expect(lines.allSatisfy { Set($0.keys) == ["schema", "time", "kind", "id", "from", "to", "cause", "phase", "since"] })
 
@@ -82,6 +85,41 @@ import Testing
             let history = try await bench.agent.run(["history", "/spare", "--config", bench.configurationPath])
             #expect(history.status == 0 && history.output.contains("/spare") && history.output.contains(" in token"), "\(history.output)")
             #expect(await service.program.stop().status == 0)
+        }
+    }
+
+    @Test("A history that is written where it does not last is told on every surface, and is kept all the same")
+    func storeInMemory() async throws {
+        // In memory on every Linux, in containers too.
+        let folder = "/dev/shm/agent-e2e-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try await withAgentBench { bench in
+            let text = try String(contentsOfFile: bench.configurationPath, encoding: .utf8)
+            let path = "\(folder)/history.db"
+            try text.replacingOccurrences(of: bench.historyPath, with: path)
+                .write(toFile: bench.configurationPath, atomically: true, encoding: .utf8)
+            let service = try await bench.startService()
+            let line = try await eventually("the line of the store") {
+                service.program.output.split(separator: "\n").first { $0.contains("\"kind\":\"store\"") }.map(String.init)
+            }
+            let object = try jsonObject(line)
+            #expect(object["to"] as? String == "down" && object["cause"] as? String == "store_not_persistent", "\(line)")
+            let finding = try await eventually("the finding") { try await service.finding("store_not_persistent") }
+            let detail = finding["detail"] as? String ?? ""
+            #expect(detail.contains(path) && detail.contains("in memory (tmpfs)"), "\(detail)")
+            #expect((finding["hint"] as? String)?.contains("lasting disk") == true, "\(finding)")
+            #expect(try await service.get("/").body.contains("store_not_persistent"))
+            let inside = try await bench.agent.run(["diagnose", "orders", "--config", bench.configurationPath])
+            #expect(inside.status == 0 && inside.output.contains("store_not_persistent"), "\(inside.output)")
+            #expect(service.program.errors.components(separatedBy: "does not last where it lies").count == 2, "logged once")
+            _ = try await eventually("records are written") {
+                try await service.sample("dbprobe_store_records_total") ?? 0 > 0 ? true : nil
+            }
+            #expect(try await service.sample("dbprobe_store_up") == 1, "writes are accepted")
+            #expect(await service.program.stop().status == 0)
+            let history = try await bench.agent.run(["history", "orders/app", "--file", path])
+            #expect(history.status == 0 && history.output.contains("orders/app"), "\(history.output)\(history.errors)")
         }
     }
 

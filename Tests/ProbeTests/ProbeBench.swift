@@ -30,6 +30,22 @@ struct ProbeBench: Sendable {
             target: target, identity: identity, tokens: tokens, anchors: TrustAnchors(caFile: trustsLab ? lab.caFile : nil), tools: tools)
     }
 
+    /// The probe of a target of any engine.
+    func engineProbe(_ name: String) -> any Probe {
+        guard let target = lab.target(name) else { preconditionFailure("the lab has no target \(name)") }
+        let endpoint = lab.endpoint(of: target)
+        let configured = Target(
+            name: target.name, engine: target.engine, host: target.host, port: endpoint.port, database: target.database,
+            user: target.engine == .azuresql ? nil : target.role, identities: target.identities)
+        let identity = IdentityDefinition(name: "app", kind: .managedIdentity(.systemAssigned))
+        let anchors = TrustAnchors(caFile: lab.caFile)
+        return switch target.engine {
+        case .postgresql: PostgresProbe(target: configured, identity: identity, tokens: tokens, anchors: anchors, tools: tools)
+        case .mysql: MySQLProbe(target: configured, identity: identity, tokens: tokens, anchors: anchors, tools: tools)
+        case .azuresql: AzureSQLProbe(target: configured, identity: identity, tokens: tokens, anchors: anchors, tools: tools)
+        }
+    }
+
     func run(_ timeout: Duration = .seconds(15), depth: ProbeRun.Depth = .query) -> ProbeRun {
         ProbeRun(deadline: .in(timeout), depth: depth, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
@@ -41,9 +57,10 @@ struct LabTokens: TokenSource {
 
     func token(for resource: TokenResource, until deadline: Deadline) async throws(ProbeEnd) -> TokenLease {
         do {
-            let secret = try await lab.token()
+            let audience = resource == .azuresql ? AzureSQLService.audience : Lab.audience
+            let secret = try await lab.token(audience: audience)
             let claims = TokenClaims(
-                audience: Lab.audience, objectID: lab.principal("app")?.objectID, principal: .systemAssigned, expires: .now + .seconds(3600)
+                audience: audience, objectID: lab.principal("app")?.objectID, principal: .systemAssigned, expires: .now + .seconds(3600)
             )
             let length = secret.reveal { $0.utf8.count }
             let token = AccessToken(

@@ -54,6 +54,11 @@ import Testing
                     sql: "INSERT INTO recent (check_id, ended, data) VALUES (1, ?, ?)",
                     arguments: [midnight + Int64(minute) * 60_000, Data(record)])
             }
+            for (minute, value) in [(0, "16.1"), (30, "16.2"), (50, "16.3")] {
+                try db.execute(
+                    sql: "INSERT INTO fact (check_id, name, time, value) VALUES (1, 'server_version', ?, ?)",
+                    arguments: [midnight + Int64(minute) * 60_000, "\"\(value)\""])
+            }
             let failure = Failure(.tcpRefused, during: .tcp)
             try db.execute(sql: "INSERT INTO report VALUES (1, ?, ?)", arguments: [midnight, Reports.text(of: failure)])
             let failed = RecordCoding.encode(Record(kind: .failed, duration: .milliseconds(7), phases: []))
@@ -86,8 +91,20 @@ import Testing
             #expect(hours.map(\.failures) == [3, 0])
             #expect(try await store.rollups(RollupQuery(.day)).map(\.probes) == [65])
             #expect(try await store.incidents(IncidentQuery()).isEmpty)
+            // The newest success lies in the log, the failures behind it.
+            #expect(try await store.changes(of: Sample.orders).lastGood?.milliseconds == midnight + 61 * 60_000)
             await store.close()
         }
+        // When the successes are gone, what the migration noted of them is all there is.
+        let tables = try DatabaseQueue(path: scratch.path)
+        try await tables.write { db in
+            #expect(try Int64.fetchOne(db, sql: "SELECT ended FROM good") == midnight + 59 * 60_000)
+            try db.execute(sql: "DELETE FROM block; DELETE FROM recent")
+            let replaced = try Int64?.fetchAll(db, sql: "SELECT replaced FROM fact ORDER BY id")
+            #expect(replaced == [midnight + 30 * 60_000, midnight + 50 * 60_000, nil])
+        }
+        try tables.close()
+        #expect(try await HistoryFile(path: scratch.path).pasts()[Sample.orders]?.lastGood?.milliseconds == midnight + 59 * 60_000)
         let store = HistoryStore(path: scratch.path, incidentsMayOpen: { true }, logger: quiet)
         for second in 0..<2 { store.record(Sample.failure(at: Double(second))) }
         await store.close()

@@ -204,7 +204,8 @@ package struct ReportText {
         if finding.severity == .error, hit.contains(where: { $0.state == .down }), let cause = Cause(rawValue: finding.code),
             cause.group != .internal, cause.group != .config
         {
-            parts.append("users: new connections fail")
+            let phase = sample?.phase ?? finding.phase
+            parts.append(phase == .query || phase == .privileges ? "users: they log in, statements fail" : "users: new connections fail")
         }
         return lines + style.list("  ", parts, "   ")
     }
@@ -253,6 +254,10 @@ package struct ReportText {
         case .down, .asleep, .unknown, .disabled:
             var lines = ["\(style.mark(.info)) \(style.paint(Self.title(status), .strong))   \(status.state.rawValue)"]
             if let partial = status.lastPartial { lines += style.list("  ", PhaseLine.parts(partial), " · ") }
+            if report.crowded.contains(status.id) {
+                lines += style.paragraph(
+                    "  ", "not probed: as many probes talk to servers as limits.concurrency lets, and no place came free in time")
+            }
             if status.state == .asleep {
                 lines += style.paragraph("  ", SleepText.sentence(status, now: report.time))
                 lines += style.paragraph("  hint ", SleepText.hint(status))
