@@ -48,9 +48,10 @@ extension MySQLRun {
             settle(error)
             throw end(of: error, during: .privileges)
         }
-        guard let report = privileges.report(answer) else {
+        guard var report = privileges.report(answer) else {
             throw Self.misshapen(during: .privileges, count: answer.count, of: "rows in the answer")
         }
+        report.isMariaDB = greeting?.isMariaDB ?? false
         return report
     }
 

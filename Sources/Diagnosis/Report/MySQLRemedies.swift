@@ -5,7 +5,11 @@ enum MySQLRemedies {
     static func grants(_ rows: [PrivilegeRow], _ report: PrivilegeReport) -> [Remedy] {
         var texts: [String] = []
         if !report.inactiveRoles.isEmpty {
-            texts.append("SET DEFAULT ROLE ALL TO \(account(report));  -- makes the roles it has active at login")
+            // MariaDB knows one default role, and another word.
+            let statement =
+                report.isMariaDB
+                ? "SET DEFAULT ROLE \(GrantSet.identifier(report.inactiveRoles[0])) FOR" : "SET DEFAULT ROLE ALL TO"
+            texts.append("\(statement) \(account(report));  -- makes what it was given active at login")
         }
         for row in rows where row.kind == .missing {
             guard let words = privileges(row) else { continue }

@@ -201,7 +201,8 @@ struct ReportBuilder {
         let status = snapshot.checks[index]
         guard let last = status.last, let role = last.facts.privileges?.role ?? last.facts.rights?.role else { return }
         var values = RemedyValues(target: status.target, identity: definitions[status.id.identity], facts: last.facts, cloud: cloud)
-        values[.user] = role
+        // MySQL names the account with its host, which the remedies write themselves.
+        values[.user] = status.target.engine == .mysql ? MySQLPrivileges.user(of: role) : role
         let findings =
             last.facts.privileges.map { PrivilegeFindings.of($0, values: values) }
             ?? last.facts.rights.map { PrivilegeFindings.of($0, values: values) } ?? []

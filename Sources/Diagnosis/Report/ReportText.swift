@@ -97,6 +97,8 @@ package struct ReportText {
         if let partial = sample?.lastPartial { lines += style.list("  now  ", PhaseLine.parts(partial), " · ") }
         lines += style.paragraph("  ", finding.detail)
         if finding.severity == .error, let sample = sample ?? leading.first { lines += changed(sample) }
+        // Warnings leave the check a block of its own, which tells it.
+        if finding.severity == .error, finding.phase == .privileges, let check = leading.first { lines += view(check) }
         for evidence in finding.evidence.prefix(3) { lines += style.paragraph("  saw  ", Self.seen(evidence)) }
         for other in group.rest.prefix(Self.otherLimit) { lines += same(other, as: group.lead) }
         if group.rest.count > Self.otherLimit { lines.append("  same and \(group.rest.count - Self.otherLimit) more") }
@@ -246,6 +248,7 @@ package struct ReportText {
                 lines += style.list("  ", PhaseLine.parts(probe) + ["total " + Span.short(probe.duration)], " · ") + norm(probe)
                 let known = Self.known(probe.facts, now: report.time)
                 if !known.isEmpty { lines += style.list("  ", known, " · ") }
+                lines += view(status)
             }
             return lines
         case .down, .asleep, .unknown, .disabled:
@@ -261,6 +264,12 @@ package struct ReportText {
             }
             return lines
         }
+    }
+
+    /// Where the view that tutorials ask says something else than what the role can do.
+    private func view(_ status: CheckStatus) -> [String] {
+        guard let sentence = status.last?.facts.privileges?.listing?.sentence else { return [] }
+        return style.paragraph("  view ", Redactor.scrub(sentence))
     }
 
     /// What a person compares at a glance.
