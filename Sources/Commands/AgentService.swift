@@ -86,8 +86,8 @@ final class AgentService: Sendable {
         // Such probes answer who asked and count as logins; only those of the agent's own commands change what the schedule has found,
         // because who asks over HTTP may have left them less time than the configuration does.
         let onDemand = OnDemand(
-            gate: gate, find: { scheduler.probe(of: $0) }, depth: { scheduler.depth(of: $0) }, note: { scheduler.note($0) }, found: found,
-            logger: logger)
+            gate: gate, find: { scheduler.probe(of: $0) }, depth: { scheduler.depth(of: $0) },
+            notice: { scheduler.notice(of: $0) }, note: { scheduler.note($0) }, found: found, logger: logger)
         self.onDemand = onDemand
         diagnosis = InsideDiagnosis(
             InsideDiagnosis.Sources(
@@ -95,7 +95,13 @@ final class AgentService: Sendable {
                 identities: { running.workbench.configuration.identities.map(\.name) },
                 ask: { name, deadline in
                     await running.workbench.acquire(name, fresh: true, until: deadline)
-                }, board: { board }, adopt: { running.workbench.adopt($0) }, recalled: { running.workbench.finishRecall($0) },
+                }, board: { board },
+                adopt: {
+                    running.workbench.adopt($0)
+                },
+                recalled: {
+                    running.workbench.finishRecall($0)
+                },
                 report: { snapshot in
                     Self.report(
                         snapshot, running.workbench.configuration, store.status, [verdict, listening].compactMap(\.failure))
