@@ -16,6 +16,8 @@ import UnixSignals
 final class AgentService: Sendable {
     /// How long running probes may finish after the first signal.
     static let drain = Duration.seconds(8)
+    /// How long first probes wait for what history knows of servers that blocked this client.
+    private static let recallLimit = Duration.seconds(2)
 
     private let surroundings: ServiceSurroundings
     private let running: Running
@@ -82,6 +84,7 @@ final class AgentService: Sendable {
                 case .finished(let observation): found(observation)
                 }
             }, logger: logger)
+        scheduler.recall(within: Self.recallLimit)
         self.scheduler = scheduler
         // Such probes answer who asked and count as logins; only those of the agent's own commands change what the schedule has found,
         // because who asks over HTTP may have left them less time than the configuration does.
@@ -97,9 +100,11 @@ final class AgentService: Sendable {
                     await running.workbench.acquire(name, fresh: true, until: deadline)
                 }, board: { board },
                 adopt: {
+                    scheduler.adopt($0)
                     running.workbench.adopt($0)
                 },
                 recalled: {
+                    scheduler.finishRecall()
                     running.workbench.finishRecall($0)
                 },
                 report: { snapshot in

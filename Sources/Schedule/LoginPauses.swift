@@ -4,7 +4,7 @@ package import Diagnosis
 /// Decides for every check how far its next probe goes.
 package struct LoginPauses: Sendable {
     /// How long nothing logs in to a server that has blocked this client.
-    package static let serverRest: Duration = .seconds(15 * 60)
+    package static let serverRest = CheckPast.blockRest
     /// The causes by which a server says that it has blocked this client.
     package static let blockingCauses: Set<Cause> = [.clientBlocked]
 
@@ -82,6 +82,12 @@ package struct LoginPauses: Sendable {
         checks[observation.check] = pause == LoginPause() ? nil : pause
         if !wasFull, strikes[server]?.isFull(at: slot) ?? false { return .brokenHandshakes }
         return pause.isResting && !rested ? .refused : nil
+    }
+
+    /// A server blocked this client before this process began.
+    package mutating func adopt(blockOf target: Target, until: ContinuousClock.Instant) {
+        let server = Self.server(of: target)
+        servers[server] = max(servers[server] ?? until, until)
     }
 
     /// What a MySQL server counts, for the account and for this host.

@@ -185,6 +185,7 @@ package final class Scheduler: Service {
     }
 
     private func probe(_ start: Start) async {
+        let start = await recalled(start)
         let begun = clock.now
         let run = ProbeRun(
             deadline: Deadline(begun.advanced(by: start.probe.target.timeout)), depth: start.rest == nil ? .query : .tls, gate: gate,
@@ -293,6 +294,7 @@ package final class Scheduler: Service {
         var byEntry: [Int: any Probe] = [:]
         var timetable: Timetable?
         var pauses = LoginPauses()
+        var recall = Recall()
         var runs: [UInt64: Run] = [:]
         var lastSerial: UInt64 = 0
         var isStopping = false

@@ -170,4 +170,60 @@ import Testing
         let notice = try #require(partial.notices.first { $0.code == .loginsRest })
         #expect(notice.detail.contains("20 connections") && notice.detail.contains("30 minutes"), "\(notice)")
     }
+
+    @Test("A server that blocked the process before is let alone for the rest of the time, by every check, from the first probe on")
+    func recalled() async throws {
+        let (clock, events) = (ManualClock(), Events())
+        let probes = ["stock", "other"].map { name in
+            var probe = FakeProbe(name) { run in run.depth == .tls ? .partial(.loginPaused) : .succeeded }
+            probe.target.engine = .mysql
+            if name == "other" { probe.target.host = "another.example" }
+            return probe
+        }
+        var sibling = FakeProbe("sibling") { run in run.depth == .tls ? .partial(.loginPaused) : .succeeded }
+        sibling.target.engine = .mysql
+        let scheduler = Scheduler(
+            probes: probes + [sibling], gate: Gate(), seed: 1, clock: clock, onEvent: { events.add($0) },
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        scheduler.recall(within: .seconds(60))
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await scheduler.run() }
+            await clock.sleepers()
+            for _ in 0..<10 {
+                clock.advance(by: .seconds(1))
+                await clock.sleepers()
+            }
+            #expect(scheduler.inFlight == 3 && events.all.started == 0, "they wait for what history knows")
+            // Twelve minutes ago, and for the other one longer ago than anybody minds.
+            let block = Failure(.clientBlocked, during: .negotiate)
+            let pasts = [("stock", 12 * 60), ("other", 16 * 60)].map { name, seconds in
+                let check = CheckID(target: name, identity: "app")
+                return (
+                    check,
+                    CheckPast(
+                        blocked: Observation(
+                            check: check, started: clock.wall + .seconds(-seconds), duration: .zero, phases: [], outcome: .failed(block)))
+                )
+            }
+            scheduler.adopt(Dictionary(uniqueKeysWithValues: pasts))
+            scheduler.finishRecall()
+            await events.wait { $0.finished == 3 }
+            let seen = events.all.compactMap { if case .finished(let observation) = $0 { observation } else { nil } }
+            for (name, isHeld) in [("stock", true), ("sibling", true), ("other", false)] {
+                let observation = try #require(seen.first { $0.check.target == name })
+                #expect(observation.isPartial == isHeld, "\(name)")
+                #expect(observation.notices.contains { $0.code == .loginsRest && $0.detail.contains("has blocked") } == isHeld, "\(name)")
+            }
+            while scheduler.inFlight != 0 { await Task.yield() }
+            for _ in 0..<190 {
+                clock.advance(by: .seconds(1))
+                await clock.sleepers()
+                while scheduler.inFlight != 0 { await Task.yield() }
+            }
+            await events.wait { $0.finished == 60 }
+            group.cancelAll()
+        }
+        let last = events.all.compactMap { if case .finished(let observation) = $0 { observation } else { nil } }.suffix(3)
+        #expect(last.allSatisfy { $0.outcome == .succeeded }, "three minutes later the rest is over")
+    }
 }
