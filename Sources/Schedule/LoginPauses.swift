@@ -67,7 +67,7 @@ package struct LoginPauses: Sendable {
     }
 
     /// Takes what a probe saw into account.
-    /// - Returns: what logins of the check rest for now and did not before.
+    /// - Returns: what logins of the check rest from here on and did not before.
     package mutating func apply(_ observation: Observation, on target: Target, slot: ContinuousClock.Instant) -> LoginRest.Reason? {
         let server = Self.server(of: target)
         let wasFull = strikes[server]?.isFull(at: slot) ?? false
