@@ -16,6 +16,8 @@ import UnixSignals
 final class AgentService: Sendable {
     /// How long running probes may finish after the first signal.
     static let drain = Duration.seconds(8)
+    /// How long first probes wait for what history knows of servers that blocked this client.
+    private static let recallLimit = Duration.seconds(2)
 
     private let surroundings: ServiceSurroundings
     private let running: Running
@@ -86,12 +88,13 @@ final class AgentService: Sendable {
                 case .finished(let observation): found(observation)
                 }
             }, logger: logger)
+        scheduler.recall(within: Self.recallLimit)
         self.scheduler = scheduler
         // Such probes answer who asked and count as logins; only those of the agent's own commands change what the schedule has found,
         // because who asks over HTTP may have left them less time than the configuration does.
         let onDemand = OnDemand(
-            gate: gate, find: { scheduler.probe(of: $0) }, depth: { scheduler.depth(of: $0) }, note: { scheduler.note($0) }, found: found,
-            logger: logger)
+            gate: gate, find: { scheduler.probe(of: $0) }, depth: { scheduler.depth(of: $0) },
+            notice: { scheduler.notice(of: $0) }, note: { scheduler.note($0) }, found: found, logger: logger)
         self.onDemand = onDemand
         diagnosis = InsideDiagnosis(
             InsideDiagnosis.Sources(
@@ -99,8 +102,13 @@ final class AgentService: Sendable {
                 identities: { running.workbench.configuration.identities.map(\.name) },
                 ask: { name, deadline in
                     await running.workbench.acquire(name, fresh: true, until: deadline)
-                }, board: { board }, adopt: { running.workbench.adopt($0) },
+                }, board: { board },
+                adopt: {
+                    scheduler.adopt($0)
+                    running.workbench.adopt($0)
+                },
                 recalled: { checks in
+                    scheduler.finishRecall()
                     running.workbench.finishRecall(checks)
                     lines.release(checks, board)
                 },

@@ -46,6 +46,8 @@ package struct CheckStatus: Sendable, Hashable {
     private(set) var pastWake: WakeLedger?
     /// Since when it failed, by cause, before this process began: for the first failure that it sees.
     private var failingSince: [Cause: Timestamp] = [:]
+    /// The probe before this process that a server answered with a block of this client, which may last.
+    private var pastBlock: Observation?
     /// The last probe that failed at its login or behind it, until one works: what a database that is left asleep stays with.
     private var failedLogin: Observation?
 
@@ -63,7 +65,7 @@ package struct CheckStatus: Sendable, Hashable {
         guard !observation.isPartial else {
             guard !isOlder else { return nil }
             lastPartial = observation
-            return fallAsleep(observation)
+            return observation.outcome == .partial(.loginPaused) ? standBlocked(observation) : fallAsleep(observation)
         }
         probes += 1
         if observation.failure != nil { failures += 1 }
@@ -116,6 +118,16 @@ package struct CheckStatus: Sendable, Hashable {
         return StateChange(check: id, from: before, to: state, cause: cause, phase: phase, time: observation.started, since: begun)
     }
 
+    /// This process has not logged in yet, because a server blocked the one before it: what that has seen stands.
+    private mutating func standBlocked(_ observation: Observation) -> StateChange? {
+        guard state == .unknown, let pastBlock, let failure = pastBlock.failure else { return nil }
+        (state, cause, phase) = (.down, failure.cause, failure.phase)
+        last = pastBlock
+        consecutiveFailures = max(consecutiveFailures, 1)
+        since = failingSince[failure.cause] ?? pastBlock.started
+        return StateChange(check: id, from: .unknown, to: .down, cause: cause, phase: phase, time: observation.started)
+    }
+
     /// From when on the budget allows the next login to a database that may sleep; nil for never.
     package func nextLogin(now: Timestamp) -> Timestamp? {
         guard let wake = newest?.facts.wake else { return nil }
@@ -129,6 +141,7 @@ package struct CheckStatus: Sendable, Hashable {
     package mutating func adopt(_ past: CheckPast) {
         failingSince = past.failingSince
         pastWake = past.wake
+        pastBlock = past.blocked
         if state == .down, let cause, let earlier = past.failingSince[cause] { since = min(since ?? earlier, earlier) }
         guard lastGood == nil else { return }
         failedLogin = failedLogin ?? past.failedLogin
@@ -152,11 +165,17 @@ package struct CheckPast: Sendable, Hashable {
     package var wake: WakeLedger?
     /// Of such a database: the last probe that failed at its login or behind it, when none has worked since.
     package var failedLogin: Observation?
+    /// The last probe that a server answered with a block of this client, not longer than ``blockRest`` ago, when none has worked since.
+    package var blocked: Observation?
+
+    /// How long nothing logs in to a server that has blocked this client.
+    package static let blockRest: Duration = .seconds(15 * 60)
 
     package init(
         lastGood: Timestamp? = nil, facts: Facts? = nil, failingSince: [Cause: Timestamp] = [:],
-        changes: [FactsComparison.Change] = [], wake: WakeLedger? = nil, failedLogin: Observation? = nil
+        changes: [FactsComparison.Change] = [], wake: WakeLedger? = nil, failedLogin: Observation? = nil, blocked: Observation? = nil
     ) {
+        self.blocked = blocked
         self.wake = wake
         self.failedLogin = failedLogin
         self.lastGood = lastGood

@@ -38,6 +38,7 @@ package final class OnDemand: Service {
 
     private let find: @Sendable (CheckID) -> (any Probe)?
     private let depth: @Sendable (CheckID) -> ProbeRun.Depth
+    private let notice: @Sendable (CheckID) -> Notice?
     private let note: @Sendable (Observation) -> Void
     private let found: @Sendable (Observation) -> Void
     private let gate: any ProbeGate
@@ -48,18 +49,21 @@ package final class OnDemand: Service {
     /// - Parameters:
     ///   - find: the probe of a check as it is configured now.
     ///   - depth: how far a probe may go now: ``Scheduler/depth(of:)``.
+    ///   - notice: what to tell of a rest of logins: ``Scheduler/notice(of:)``.
     ///   - note: told of every result: ``Scheduler/note(_:)``.
     ///   - found: told of what a command's probe found out, as if the schedule had: a login that was refused makes the next ones rest, so the
     ///     schedule would not find it out by itself.
     package init(
         gate: any ProbeGate, clock: any ScheduleClock = SystemClock(), find: @escaping @Sendable (CheckID) -> (any Probe)?,
-        depth: @escaping @Sendable (CheckID) -> ProbeRun.Depth, note: @escaping @Sendable (Observation) -> Void,
+        depth: @escaping @Sendable (CheckID) -> ProbeRun.Depth, notice: @escaping @Sendable (CheckID) -> Notice? = { _ in nil },
+        note: @escaping @Sendable (Observation) -> Void,
         found: @escaping @Sendable (Observation) -> Void = { _ in }, logger: Logger
     ) {
         self.gate = gate
         self.clock = clock
         self.find = find
         self.depth = depth
+        self.notice = notice
         self.note = note
         self.found = found
         self.logger = logger
@@ -146,11 +150,12 @@ package final class OnDemand: Service {
             _ = await work.value
             return
         }
-        let observation = await withTaskCancellationHandler {
+        var observation = await withTaskCancellationHandler {
             await work.value
         } onCancel: {
             work.cancel()
         }
+        if observation?.outcome == .partial(.loginPaused), let notice = notice(order.check) { observation?.notices.append(notice) }
         // Unless somebody ends it, a probe has no result only where the gate had no place for it in its time.
         finish(order, observation.map(Answer.observed) ?? (work.isCancelled ? .closed : .crowded))
     }

@@ -69,9 +69,7 @@ enum MySQLRemedies {
     }
 
     private static func account(_ report: PrivilegeReport) -> String {
-        let user = MySQLPrivileges.user(of: report.role)
-        let host = report.role.utf8.count > user.utf8.count ? String(report.role.dropFirst(user.count + 1)) : "%"
-        return "\(MySQLPrivileges.literal(user))@\(MySQLPrivileges.literal(host))"
+        MySQLPrivileges.quoted(report.role) ?? "\(MySQLPrivileges.literal(report.role))@'%'"
     }
 
     private static func remedies(_ kind: Remedy.Kind, _ texts: [String]) -> [Remedy] {
