@@ -53,8 +53,10 @@ import Glibc
     /// Reads without taking away. **Source**: recv(2), MSG_PEEK, whose name the optimised build does not find in Glibc's module.
     private static let peek: Int32 = 0x02
 
-    /// Whether the peer neither left nor broke the connection.
+    /// Whether the peer neither left nor broke the connection. What it sent before it broke it may still lie unread.
     var peerIsThere: Bool {
+        var item = pollfd(fd: descriptor, events: 0, revents: 0)
+        guard unsafe poll(&item, 1, 0) >= 0, item.revents & Int16(POLLERR | POLLHUP) == 0 else { return false }
         var byte: UInt8 = 0
         let seen = unsafe Glibc.recv(descriptor, &byte, 1, Self.peek | Int32(MSG_DONTWAIT))
         return !watch.peerHasClosed && (seen > 0 || seen < 0 && errno == EAGAIN)
