@@ -149,7 +149,7 @@ import TestSupport
             try scratch.write([1], to: scratch.folder + "/file")
             return scratch.folder + "/file/history.db"
         },
-        Place(name: "a file system that cannot be written", trouble: .readOnly) { _ in "/proc/history.db" },
+        Place(name: "a file system that cannot be written", trouble: .readOnly) { _ in "/sys/history.db" },
         Place(name: "a directory in place of the file", trouble: .io) { scratch in
             try FileManager.default.createDirectory(atPath: scratch.path, withIntermediateDirectories: false)
             return scratch.path
