@@ -78,10 +78,10 @@ import Testing
         let lines = FirstLines { line in told.withLock { $0.append(line) } }
         lines.release(nil, board)
         lines.expect([CheckID(watching: "app")])
-        if let line = board.record(Self.request(at: 100, isGood: false)) { lines.tell(line) }
+        if let line = board.record(Self.request(at: 100, isGood: false)).change { lines.tell(line) }
         #expect(told.withLock { $0.isEmpty })
         lines.finish(board)
-        if let line = board.record(Self.request(at: 101, isGood: true)) { lines.tell(line) }
+        if let line = board.record(Self.request(at: 101, isGood: true)).change { lines.tell(line) }
         #expect(told.withLock { $0.map(\.to) } == [.down, .up])
     }
 
