@@ -95,7 +95,10 @@ let package = Package(
         .testTarget(name: "IdentityTests", dependencies: ["Identity", "Curl", "Diagnosis", "TestSupport", .log]),
         .testTarget(
             name: "ProbeTests",
-            dependencies: ["Probes", "Postgres", "Certificates", "Diagnosis", "Identity", "Readiness", "TDS", "Lab", "TestSupport", .log]),
+            dependencies: [
+                "Probes", "Postgres", "Certificates", "Diagnosis", "Identity", "Readiness", "Schedule", "TDS", "Lab", "TestSupport", .log,
+                .subprocess,
+            ]),
         .testTarget(
             name: "MariaDBTests",
             dependencies: [

@@ -12,6 +12,7 @@ package enum FindingCode: String, Sendable, Hashable, Codable, CaseIterable, JSO
     case overPrivileged = "over_privileged"
     case rowSecurity = "row_security"
     case databaseKeptAwake = "database_kept_awake"
+    case loginsRest = "logins_rest"
 }
 
 /// A thing to do, with what it does to the world.

@@ -28,7 +28,8 @@ extension HistoryReading {
 /// Keeps what happened. Never blocks: what does not fit is dropped, oldest first, and counted.
 package protocol HistoryRecording: Sendable {
     func record(_ observation: Observation)
-    func record(_ request: TokenRequestResult)
+    /// - Parameter watch: what the request says of its identity.
+    func record(_ request: TokenRequestResult, watch: Observation?)
 }
 
 /// Which observations are wanted.

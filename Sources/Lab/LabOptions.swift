@@ -59,10 +59,14 @@ package struct LabTarget: Sendable, Hashable {
     package var privateLink: Bool
     /// Whether an Azure SQL database is of a tier that may sleep.
     package var isServerless: Bool
+    /// After how long without a session a serverless database pauses by itself; nil for never.
+    package var pausesAfter: Duration?
+    /// How long it takes to resume then.
+    package var resumesIn = Duration.seconds(2)
 
     package init(
         name: String, engine: Engine = .postgresql, database: String, role: String, identities: [String] = ["app"],
-        blackHole: Bool = false, shared: Bool = false, privateLink: Bool = false, isServerless: Bool = false
+        blackHole: Bool = false, shared: Bool = false, privateLink: Bool = false, isServerless: Bool = false, pausesAfter: Duration? = nil
     ) {
         self.name = name
         self.engine = engine
@@ -72,7 +76,8 @@ package struct LabTarget: Sendable, Hashable {
         self.blackHole = blackHole
         self.shared = shared
         self.privateLink = privateLink
-        self.isServerless = isServerless
+        self.isServerless = isServerless || pausesAfter != nil
+        self.pausesAfter = pausesAfter
     }
 
     package var host: String { "\(name).\(Self.suffix(of: engine))" }

@@ -20,8 +20,16 @@ extension AzureSQLRun {
         guard failure.cause != .cancelled else { return .cancelled }
         if failure.hop == 0, failure.phase == .tcp, !failure.earlier.isEmpty { return .failed(everywhere(failure, phase)) }
         let seen = classified(failure, phase)
-        guard failure.hop > 0, !failure.cause.isServersWord, seen.cause != .probeInternal else { return .failed(seen) }
-        return .failed(redirected(seen, failure))
+        guard failure.hop > 0, !failure.cause.isServersWord, seen.cause != .probeInternal else { return .failed(told(seen, failure)) }
+        return .failed(told(redirected(seen, failure), failure))
+    }
+
+    /// To a person both ends of the connection are told: support finds it by them. History has no use for them, as no two are the same.
+    func told(_ seen: Failure, _ failure: TDSFailure) -> Failure {
+        guard run.explains, let here = failure.facts?.localAddress, let there = failure.facts?.remoteAddress else { return seen }
+        var seen = seen
+        seen.evidence.append(Evidence(.address, text: "the connection went from \(here) to \(there)"))
+        return seen
     }
 
     /// No address of the name answers: the first one's trouble is the cause, and each has its own evidence.
@@ -39,17 +47,33 @@ extension AzureSQLRun {
         seen.phase = .login
         seen.evidence.append(Evidence(.agent, text: "after the gateway's redirect to \(place)"))
         guard failure.phase == .tcp || failure.phase == .name else { return seen }
+        // A probe that came late to the second server says nothing of it.
+        let tried = failure.timings.filter { $0.hop > 0 }.reduce(Duration.zero) { $0 + $1.duration }
+        if failure.cause == .timedOut, tried < Self.shortestTry {
+            return Failure(
+                .probeDeadline, during: .login,
+                detail:
+                    "\(Span.short(tried)) were left for the way to \(place), where the gateway sends its clients: too little to tell if it is open.",
+                evidence: seen.evidence)
+        }
+        // The name service is one's own, whatever name it was asked for.
+        if failure.phase == .name, failure.cause != .nameNotFound { return seen }
         let why = failure.phase == .name ? "whose name leads nowhere here" : "which cannot be reached from here"
         return Failure(
             .redirectBlocked, during: .login, detail: "The gateway answers and sends its clients to \(place), \(why).",
             evidence: seen.evidence)
     }
 
+    /// Who was not reached in less time than this may have been on the way: a lost first packet is sent again after a second.
+    /// **Source**: RFC 6298, section 2.
+    private static let shortestTry = Duration.seconds(2)
+
     private func classified(_ failure: TDSFailure, _ phase: Phase) -> Failure {
         let said = Evidence(.agent, text: failure.detail)
         switch failure.cause {
         case .cancelled: return Failure(.probeInternal, during: phase, evidence: [said])
         case .nameNotFound: return Failure(.dnsNotFound, during: .dns, evidence: [said])
+        case .unreachable where failure.phase == .name: return Failure(.dnsResolverError, during: .dns, evidence: [said])
         case .refused, .unreachable, .closed:
             if let code = failure.errno {
                 return located(
@@ -135,6 +159,8 @@ extension AzureSQLRun {
 extension TDSFailure {
     /// Whether the server may not speak strict TDS any more: it was moved, or its minimum was lowered.
     var isOfHandshake: Bool { hop == 0 && [.negotiate, .tls].contains(phase) && cause != .cancelled }
+    /// Whether no login was sent.
+    var isBeforeLogin: Bool { hop == 0 && [.name, .tcp, .negotiate, .tls].contains(phase) }
 }
 
 extension TDSFailure.Cause {

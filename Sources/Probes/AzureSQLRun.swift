@@ -50,10 +50,11 @@ struct AzureSQLRun: TokenRun {
             try await ask(connection)
             try await askPrivileges(connection)
         } catch {
-            await connection.close()
+            await connection.hangUp()
             throw error
         }
-        await connection.close()
+        // Whether the server answers the goodbye is no part of the probe: on a path that died it would take the probe beyond its deadline.
+        await connection.hangUp()
         return .succeeded
     }
 
@@ -109,7 +110,11 @@ struct AzureSQLRun: TokenRun {
         switch failure {
         case .wait(.cancelled): throw TDSFailure(.cancelled, during: .name, "The name lookup was cancelled.")
         case .wait: throw TDSFailure(.timedOut, during: .name, "The name \(host) was not resolved in time.")
-        case .ares(_, let text, _): throw TDSFailure(.nameNotFound, during: .name, "The name \(host) has no address: \(text).")
+        case .ares(let code, let text, _):
+            guard Classifier.ares(code: code, name: host).cause == .dnsNotFound else {
+                throw TDSFailure(.unreachable, during: .name, "The name service does not answer the question for \(host): \(text).")
+            }
+            throw TDSFailure(.nameNotFound, during: .name, "The name \(host) has no address: \(text).")
         }
     }
 
@@ -148,18 +153,38 @@ struct AzureSQLRun: TokenRun {
                 end(login, Self.answer(error))
                 throw error.end
             }
+            return try await logInStrictly(addresses, trust, token, login, after: error)
         }
-        // The server wants TLS 1.3, which the older way of TDS does not have: refused before it looked at the token, so it is asked once more.
-        // Source: Microsoft Learn, "TLS 1.3 support" (it needs TDS 8.0), and error 47072.
+    }
+
+    /// The server wants TLS 1.3, which the older way of TDS does not have: refused before it looked at the token, so it is asked once more.
+    /// **Source**: Microsoft Learn, "TLS 1.3 support" (it needs TDS 8.0), and error 47072.
+    private mutating func logInStrictly(
+        _ addresses: [String], _ trust: TDSTrust, _ token: Secret<String>, _ login: WakeBook.Login, after refused: FailedLogin
+    ) async throws(ProbeEnd) -> TDSConnection {
+        record.leaveFailed()
+        let before = record
         record.reopen(.tcp)
+        // Those of a worker that refused belong to the first attempt.
+        record.facts.redirectPhases = []
+        record.facts.redirectedTo = nil
         do {
             let connection = try await logIn(addresses, trust, token, strict: true)
             probe.memory.withLock { $0.isStrict = true }
             end(login, .worked)
             return connection
         } catch {
-            end(login, Self.answer(error))
-            throw error.end
+            guard error.failure.isBeforeLogin else {
+                end(login, Self.answer(error))
+                throw error.end
+            }
+            // Something on the way takes no strict TDS, or is in trouble: what the server said of the older way is all that was said of the login.
+            record = before
+            end(login, Self.answer(refused))
+            guard case .failed(var failure) = refused.end, case .failed(let strictly) = error.end else { throw error.end }
+            let why = "\(strictly.phase.rawValue): \(error.failure.detail)"
+            failure.evidence.append(Evidence(.agent, text: "asked again in strict mode (TDS 8.0), which failed in \(why)"))
+            throw .failed(failure)
         }
     }
 
@@ -179,7 +204,7 @@ struct AzureSQLRun: TokenRun {
         let failure = error.failure
         if failure.messages.contains(where: { $0.number == 40613 }) { return .unavailable }
         // LOGIN7 names the database, and nothing before it does.
-        if failure.hop == 0, [.name, .tcp, .negotiate, .tls].contains(failure.phase) { return .notReached }
+        if failure.isBeforeLogin { return .notReached }
         let isServersWord = !failure.messages.isEmpty
         guard case .failed(let seen) = error.end, !seen.cause.isTransient else { return .passing(isServersWord: isServersWord) }
         return .lasting(isServersWord: isServersWord)
@@ -224,6 +249,7 @@ struct AzureSQLRun: TokenRun {
         }
         if let tenant = issuer.tenant { probe.memory.withLock { $0.requiredTenant = tenant } }
         var failure = Classifier.azureSQL(refusal.messages.map(Self.error), phase: failure.phase, context: context(tenant: issuer.tenant))
+        failure = told(failure, refusal)
         failure.evidence.append(
             Evidence(
                 .agent,

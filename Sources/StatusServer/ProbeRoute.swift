@@ -28,10 +28,21 @@ struct ProbeRoute {
         case .busy:
             metrics.httpRejected(.rate)
             return Self.unavailable("probe_limit", "as many probes on demand as may be are under way; ask again in a moment")
+        case .crowded:
+            metrics.httpRejected(.rate)
+            return Self.crowded
         case .late:
             return Self.unavailable("probe_late", "a probe of this check is under way and takes longer than this request may")
         case .closed: return Self.unavailable("stopping", "this agent is stopping, or its configuration has just changed")
         }
+    }
+
+    /// Says nothing of the check: its server was not asked.
+    static var crowded: Answer {
+        unavailable(
+            "probe_concurrency",
+            "no place came free in time: as many probes talk to servers as limits.concurrency lets; many of them may hang, or it is too small"
+        )
     }
 
     static func unavailable(_ code: String, _ message: String) -> Answer {

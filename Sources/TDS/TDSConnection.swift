@@ -143,6 +143,11 @@ public final class TDSConnection: Sendable {
         await session.closed(within: .milliseconds(250))
     }
 
+    /// Ends the session politely like ``close()``, and returns as soon as the goodbye is on its way: its answer is somebody else's time.
+    ///
+    /// The socket is closed when the server answers, at the latest a second later.
+    public func hangUp() async { await session.saidGoodbye() }
+
     private func run(_ type: PacketType, _ message: [UInt8], until deadline: ContinuousClock.Instant) async throws(TDSFailure) -> TDSResult
     {
         let id = RequestID(counter.add(1, ordering: .relaxed).newValue)

@@ -17,6 +17,8 @@ struct Up: AsyncParsableCommand {
     @Option(help: "Which identity endpoint the environment names: appService or imds.") var identity = "appService"
     @Option(help: "How PostgreSQL checks tokens: automatic, pam or password.") var tokenCheck = "automatic"
     @Option(help: "The max_connections of each server.") var maxConnections = 100
+    @Option(help: "After how many seconds without a session the databases of Azure SQL pause; a login resumes them (default: never).")
+    var pauseAfter: Int?
     @Flag(help: "Let clients reach the servers without the fault proxy.") var direct = false
     @Flag(help: "Log every decision over a token to standard error.") var verbose = false
 
@@ -28,6 +30,7 @@ struct Up: AsyncParsableCommand {
         guard LabOptions.TokenCheck(rawValue: tokenCheck) != nil else {
             throw ValidationError("--token-check is automatic, pam or password.")
         }
+        guard (pauseAfter ?? 1) > 0, (pauseAfter ?? 1) <= 86_400 else { throw ValidationError("--pause-after is between 1 and 86400.") }
         guard (targets ?? 1) > 0, (targets ?? 1) <= 100_000 else { throw ValidationError("--targets is between 1 and 100000.") }
         guard blackHole >= 0, blackHole <= targets ?? 0 else { throw ValidationError("--black-hole cannot exceed --targets.") }
     }
@@ -52,6 +55,12 @@ struct Up: AsyncParsableCommand {
         let wanted = engine.flatMap { Engine(rawValue: $0) }
         options.targets = wanted.map(LabTarget.standard(of:)) ?? LabTarget.everyEngine
         if let targets { options.targets = LabTarget.fleet(count: targets, blackHoles: blackHole, engine: wanted ?? .postgresql) }
+        if let pauseAfter {
+            for index in options.targets.indices where options.targets[index].engine == .azuresql {
+                options.targets[index].isServerless = true
+                options.targets[index].pausesAfter = .seconds(pauseAfter)
+            }
+        }
         options.identityKind = LabOptions.IdentityKind(rawValue: identity) ?? .appService
         options.tokenCheck = LabOptions.TokenCheck(rawValue: tokenCheck) ?? .automatic
         options.maxConnections = maxConnections

@@ -105,6 +105,22 @@ import Testing
         #expect(failure.evidence.first?.text.hasPrefix("state \(row.state), class 16: ") == true)
     }
 
+    @Test("A limit that is reached is told from a guarantee that is used up on a busy server")
+    func guarantee() {
+        func detail(_ number: Int, _ text: String) -> String {
+            Classifier.azureSQL(
+                [AzureSQLError(number: number, state: 1, level: 16, text: text)], phase: .login, context: Self.context()
+            ).detail ?? ""
+        }
+        #expect(detail(10928, "Resource ID: 1. The request limit for the database is 90.").contains("limit of workers"))
+        let busy = "The minimum guarantee is 0, maximum limit is 30 and the server is currently too busy."
+        for (id, what) in [(1, "workers"), (2, "sessions")] {
+            #expect(
+                detail(10929, "Resource ID: \(id). \(busy)")
+                    == "The database uses all \(what) that it is guaranteed, and the server is too busy to give it more.")
+        }
+    }
+
     @Test("The address that a firewall names fills the remedy")
     func address() {
         let text = "Client with IP address '20.1.2.3' is not allowed to access the server."

@@ -68,6 +68,22 @@ import Testing
         }
     }
 
+    @Test("A path that dies with the statement is told in the answer to `/probe`, as what it is")
+    func deadPath() async throws {
+        var options = LabOptions()
+        options.targets = LabTarget.standardAzureSQL
+        try await withAgentBench(options, interval: "60s", timeout: "2s") { bench in
+            try await bench.lab.faults.turnOn(.azureQueryDead, target: "ledger")
+            let service = try await bench.startService()
+            for _ in 0..<3 {
+                let answer = try await service.get("/probe?target=ledger")
+                #expect(answer.status == 200, "\(answer.body)")
+                #expect(answer.body.contains("\nprobe_success 0") && answer.body.contains("query_timeout"), "\(answer.body)")
+            }
+            _ = await service.program.stop()
+        }
+    }
+
     @Test("A redirect is followed once: a worker that sends the client on gets one login, and nobody gets another")
     func loop() async throws {
         var options = LabOptions()

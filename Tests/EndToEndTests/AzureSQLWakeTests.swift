@@ -122,6 +122,44 @@ import Testing
         }
     }
 
+    @Test("A database that pauses by itself: woken once for a budget and left to sleep again, never for `never`, kept awake by `always`")
+    func naps() async throws {
+        let modes = [("always", "always"), ("never", "never"), ("budget", "{budget: 4 per day}")]
+        let targets = modes.map { LabTarget(name: $0.0, engine: .azuresql, database: "ledger", role: "app", pausesAfter: .seconds(8)) }
+        try await Self.withBench(targets) { bench in
+            let azureSQL = try #require(bench.lab.azureSQL)
+            let databases = try modes.map { try #require(azureSQL.database(of: $0.0)) }
+            let (always, never, budget) = (databases[0], databases[1], databases[2])
+            var text = try String(contentsOfFile: bench.configurationPath, encoding: .utf8)
+            for (name, mode) in modes {
+                text = text.replacingOccurrences(of: "  - name: \(name)\n", with: "  - name: \(name)\n    wake: \(mode)\n")
+            }
+            try text.write(toFile: bench.configurationPath, atomically: true, encoding: .utf8)
+            let service = try await bench.startService()
+            try await state(service, is: "up", of: "always/app")
+            _ = try await eventually("the budget's database has been woken, and pauses again") { budget.pauses == 1 ? true : nil }
+            #expect(azureSQL.logins(of: "budget").count >= 2, "refused while it woke, then let in")
+            let logins = azureSQL.logins(of: "budget").count
+            try await sleepingProbes(3, of: "budget/app", bench, service)
+            #expect(budget.isPaused && budget.resumes == 1 && azureSQL.logins(of: "budget").count == logins)
+            #expect(never.isPaused && never.resumes == 0 && azureSQL.logins(of: "never").isEmpty)
+            #expect(!always.isPaused && always.resumes == always.pauses + 1)
+
+            // Who looks wakes nobody; who says so does.
+            _ = try await bench.diagnose(["budget"])
+            #expect(budget.isPaused && budget.resumes == 1)
+            _ = try await bench.diagnose(["budget", "--wake"])
+            #expect(budget.resumes == 2)
+            // The next slots ask again at no cost, until it is up; then it is left alone and pauses.
+            _ = try await eventually("it pauses once more") { budget.pauses == 2 ? true : nil }
+            try await state(service, is: "asleep", of: "budget/app")
+            let facts = try await bench.diagnose(["budget"])
+            #expect(words(facts).contains("2 logins in the last day"), "\(facts.output)")
+            #expect(budget.resumes == 2 && never.resumes == 0)
+            #expect(await service.program.stop().status == 0)
+        }
+    }
+
     @Test("A paused database that is woken is asked again until it is awake, is never down meanwhile, and costs one login of the budget")
     func waking() async throws {
         try await Self.withBench { bench in

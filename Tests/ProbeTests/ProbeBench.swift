@@ -57,9 +57,10 @@ struct LabTokens: TokenSource {
 
     func token(for resource: TokenResource, until deadline: Deadline) async throws(ProbeEnd) -> TokenLease {
         do {
-            let secret = try await lab.token()
+            let audience = resource == .azuresql ? AzureSQLService.audience : Lab.audience
+            let secret = try await lab.token(audience: audience)
             let claims = TokenClaims(
-                audience: Lab.audience, objectID: lab.principal("app")?.objectID, principal: .systemAssigned, expires: .now + .seconds(3600)
+                audience: audience, objectID: lab.principal("app")?.objectID, principal: .systemAssigned, expires: .now + .seconds(3600)
             )
             let length = secret.reveal { $0.utf8.count }
             let token = AccessToken(

@@ -47,7 +47,8 @@ import Testing
         let refused = TokenRequestResult.Outcome.failed(Failure(.entraUnavailable, during: .token))
         let given = TokenRequestResult.Outcome.acquired(expires: Sample.time(3600), isSameToken: false)
         for (second, outcome) in [refused, refused, given, refused, given, given].enumerated() {
-            store.record(Sample.request(at: Double(second), outcome))
+            let request = Sample.request(at: Double(second), outcome)
+            store.record(request, watch: request.observation)
         }
         store.record(Sample.success(at: 6))
         await store.flush()

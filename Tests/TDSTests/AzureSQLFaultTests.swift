@@ -60,7 +60,7 @@ struct AzureSQLBench: Sendable {
     func failure(within time: Duration, _ fault: Fault) async throws -> TDSFailure? {
         do {
             let connection = try await connect(within: time)
-            let patience: Duration = fault == .querySilent ? .milliseconds(300) : .seconds(20)
+            let patience: Duration = fault == .querySilent || fault == .azureQueryDead ? .milliseconds(300) : .seconds(20)
             do {
                 _ = try await connection.query("select 1", until: .now + patience)
             } catch {
@@ -103,7 +103,8 @@ struct SeenFault: Sendable {
         SeenFault(.noConnect, .loginRefused, 916), SeenFault(.hbaRefused, .loginRefused, 40615),
         SeenFault(.tooManyClients, .loginRefused, 10928), SeenFault(.badText, .loginRefused, 18456),
         SeenFault(.azureVNetRule, .loginRefused, 40914), SeenFault(.azurePublicAccess, .loginRefused, 47073),
-        SeenFault(.azureTLSPolicy, .loginRefused, 47072), SeenFault(.azureServerName, .loginRefused, 40532),
+        SeenFault(.azureTLSPolicy, .loginRefused, 47072), SeenFault(.azureStrictClosed, .loginRefused, 47072),
+        SeenFault(.azureServerName, .loginRefused, 40532),
         SeenFault(.azureBlocked, .loginRefused, 40635), SeenFault(.azureFreeLimit, .loginRefused, 42119),
         SeenFault(.azureUnavailable, .loginRefused, 40613), SeenFault(.azureFailover, .loginRefused, 40197),
         SeenFault(.azureGateway, .loginRefused, 40143), SeenFault(.azureSecondary, .loginRefused, 4221),
@@ -127,7 +128,8 @@ struct SeenFault: Sendable {
         SeenFault(.azureQueryFailed, .requestFailed, 208), SeenFault(.azureQueryFailover, .requestFailed, 40197),
         SeenFault(.azureSessionExpired, .requestFailed, 37396), SeenFault(.azureRowGarbage, .protocolViolation),
         SeenFault(.azureTypeUnknown, .protocolViolation), SeenFault(.azureRowFirst, .protocolViolation),
-        SeenFault(.endlessColumns, .tooLarge), SeenFault(.querySilent, .timedOut), SeenFault(.queryCut, .closed),
+        SeenFault(.endlessColumns, .tooLarge), SeenFault(.querySilent, .timedOut), SeenFault(.azureQueryDead, .timedOut),
+        SeenFault(.queryCut, .closed),
     ]
 
     /// The phase that the table of faults promises, in the client's words.
@@ -209,6 +211,28 @@ struct SeenFault: Sendable {
                 let connection = try await bench.connect(strict: strict)
                 #expect(try await connection.query("lab types", until: .now + .seconds(20)).rows.count == 4)
                 await connection.close()
+            }
+        }
+    }
+
+    @Test(
+        "A server that wants a newer TLS refuses TDS 7.4 after the login, and takes the same token in strict mode",
+        .timeLimit(.minutes(1)))
+    func strictOnly() async throws {
+        try await withAzureSQL { lab, bench in
+            for fault in [Fault.azureStrictOnly, .azureStrictClosed] {
+                try await lab.faults.turnOn(fault)
+                let seen = try await failure { _ = try await bench.connect() }
+                #expect(seen.message?.number == 47072, "\(seen)")
+                if fault == .azureStrictOnly {
+                    let connection = try await bench.connect(strict: true)
+                    #expect(try await connection.query("select 1", until: .now + .seconds(20)).rows == [[1]])
+                    await connection.close()
+                } else {
+                    let closed = try await failure { _ = try await bench.connect(strict: true) }
+                    #expect(closed.cause == .closed && closed.phase == .tls, "\(closed)")
+                }
+                try await lab.faults.turnOff(fault)
             }
         }
     }

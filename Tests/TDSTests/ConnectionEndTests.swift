@@ -201,27 +201,17 @@ import Testing
         await bench.stop()
     }
 
-    @Test("A token that the server quotes is in no failure")
-    func quotedToken() async throws {
-        let token = "eyJhbGciOiJub25lIn0.eyJhdWQiOiJodHRwczovL2RhdGFiYXNlIn0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg"
-        let bench = try await bench { script in
-            script.admit = { _ in
-                [
-                    TDSServerMessage(number: 40608, state: 1, class: 0, text: "You sent \(token.dropFirst(30)) and more."),
-                    TDSServerMessage(
-                        number: 18456, state: 1, class: 14, text: "The token '\(token)' is refused; it begins with \(token.prefix(40))."),
-                ]
-            }
-        }
-        let seen = try await failure {
-            _ = try await TDSConnection.connect(
-                to: bench.target, token: TDSAccessToken(token), options: bench.options(), until: .now + .seconds(20))
-        }
-        #expect(
-            seen.messages.map(\.text) == ["You sent <redacted> and more.", "The token '<redacted>' is refused; it begins with <redacted>."])
-        var dumped = ""
-        dump(seen, to: &dumped)
-        for start in stride(from: 0, to: token.count - 12, by: 4) { #expect(!dumped.contains(token.dropFirst(start).prefix(12))) }
+    @Test("A goodbye is not waited for by who hangs up, and the connection is over all the same")
+    func hangUp() async throws {
+        let bench = try await bench { $0.troubles[.query] = .deaf }
+        let connection = try await bench.connect()
+        let seen = try await failure { _ = try await connection.query("select 1", until: .now + .milliseconds(300)) }
+        #expect(seen.cause == .timedOut)
+        let begin = ContinuousClock.now
+        await connection.hangUp()
+        #expect(ContinuousClock.now - begin < .milliseconds(200))
+        let after = try await failure { _ = try await connection.query("select 1", until: .now + .seconds(5)) }
+        #expect(after.cause == .misuse)
         await bench.stop()
     }
 

@@ -26,6 +26,7 @@ struct Driver: Sendable, CustomTestStringConvertible {
         var one: [[Int]]?
         var types: [[Cell]]?
         var fixed: [[Cell]]?
+        var old: [[Cell]]?
         var wide: [Int]?
         var many: Int?
         var parameters: [[Cell]]?
@@ -101,7 +102,7 @@ struct Driver: Sendable, CustomTestStringConvertible {
             options: bench.options { $0.encryption = driver.mode == "strict" ? .strict : .mandatory },
             until: .now + .seconds(20))
         var seen: Set<DataType> = []
-        for (statement, answers, count) in [("lab types", answer.types, 4), ("lab fixed", answer.fixed, 1)] {
+        for (statement, answers, count) in [("lab types", answer.types, 4), ("lab fixed", answer.fixed, 1), ("lab old", answer.old, 4)] {
             let ours = try await connection.query(statement, until: .now + .seconds(10))
             let theirs = try #require(answers)
             #expect(theirs.count == count && ours.rows.count == count)
@@ -111,14 +112,16 @@ struct Driver: Sendable, CustomTestStringConvertible {
             for (row, values) in zip(theirs, ours.rows) {
                 #expect(row.count == values.count)
                 for (cell, (value, column)) in zip(row, zip(values, ours.sets[0].columns)) {
-                    #expect(cell.text == Self.asPython(value), "\(column.name)")
+                    // A datetimeoffset within a sql_variant is given by ODBC as text.
+                    let isText = column.name == "sql_variant of datetimeoffset" && driver.name == "odbc"
+                    #expect(cell.text == (isText && !value.isNull ? value.description : Self.asPython(value)), "\(column.name)")
                     seen.insert(column.type.type)
                 }
             }
         }
         // A type of its own for NULL alone is what servers of the last century sent for a bare NULL.
-        // The lab sends none of the old large types, nor those that bring their own type: `ValueTests` reads them by the format's rules.
-        #expect(seen == Set(DataType.allCases).subtracting([.null, .text, .nText, .image, .variant, .xml, .userDefined]))
+        // CLR types have no form that two clients would agree on: `ValueTests` reads them by the format's rules.
+        #expect(seen == Set(DataType.allCases).subtracting([.null, .userDefined]))
         await connection.close()
         await bench.stop()
     }

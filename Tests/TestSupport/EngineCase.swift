@@ -49,7 +49,7 @@ package struct EngineCase: Sendable, CustomStringConvertible {
         return (0..<count).map { LabTarget(name: "s\($0)", engine: engine, database: pattern.database, role: pattern.role) }
     }
 
-    package static let all = [postgresql, mysql]
+    package static let all = [postgresql, mysql, azuresql]
 
     static let postgresql = EngineCase(
         engine: .postgresql,
@@ -99,5 +99,35 @@ package struct EngineCase: Sendable, CustomStringConvertible {
             Hostility(.mysqlBigPackets, .protocolViolation), Hostility(.mysqlRowGarbage, .protocolViolation),
             Hostility(.stuffedBeforeTLS, .protocolViolation), Hostility(.mysqlGreetingEndless, .peerNotDatabase),
             Hostility(.notMySQL, .peerNotDatabase),
+        ])
+
+    static let azuresql = EngineCase(
+        engine: .azuresql,
+        silences: [
+            Silence("packets dropped", .tcpDropped, .tcp), Silence("after the connection", .silentAfterAccept, .negotiate),
+            Silence("in the handshake", .tlsHandshakeStalled, .tls), Silence("after the token", .loginSilent, .login),
+            Silence("packets dropped behind a redirect", .azureRedirectDropped, .login),
+            Silence("after the connection behind a redirect", .azureRedirectSilent, .login),
+            Silence("after the statement", .querySilent, .query), Silence("a path that dies with the statement", .azureQueryDead, .query),
+            Silence("a byte a second from the first", .dribbleAfter, value: 0, .negotiate),
+            Silence("a byte a second in PRELOGIN", .dribbleAfter, value: 40, .negotiate),
+            Silence("a byte a second in the certificate", .dribbleAfter, value: 600, .tls),
+            Silence("a byte a millisecond in the handshake", .dribble, value: 1, .tls),
+            // The end is the answer of some four hundred bytes, and perhaps the server's goodbye of thirty.
+            Silence("a byte a second late in the login", .dribbleAfter, value: -500, .login),
+            Silence("a byte a second in the answer", .dribbleAfter, value: -60, .query),
+            // Both ends are in this process, in a debug build: more at once would be late for want of a processor.
+        ], lanes: 4, resets: [.tcpReset, .tlsHandshakeAborted, .serverUnavailable, .connectionLost],
+        hostilities: [
+            // A length has two bytes here, in packets as in tokens; texts count in characters, answers to PRELOGIN in offsets.
+            Hostility(.garbageLength, value: 0, .protocolViolation), Hostility(.garbageLength, value: 1, .protocolViolation),
+            Hostility(.garbageLength, value: 0xFFFF, .protocolViolation), Hostility(.azurePreloginLength, .protocolViolation),
+            Hostility(.azurePreloginOffset, .peerNotDatabase), Hostility(.garbageMessage, .protocolViolation),
+            Hostility(.hugeMessage, value: 0x7FFF_FFFF, .protocolViolation), Hostility(.azureErrorLength, .protocolViolation),
+            Hostility(.azureTokenCut, .protocolViolation), Hostility(.badText, .loginPrincipalUnknown),
+            Hostility(.endlessNotices, .protocolViolation), Hostility(.endlessRows, .protocolViolation),
+            Hostility(.endlessColumns, .protocolViolation), Hostility(.azureRowGarbage, .protocolViolation),
+            Hostility(.azureTypeUnknown, .protocolViolation), Hostility(.stuffedBeforeTLS, .peerNotDatabase),
+            Hostility(.notPostgres, .peerNotDatabase),
         ])
 }

@@ -43,14 +43,15 @@ extension Classifier {
         switch error.number {
         case 18456, 40697: return refusedLogin(error, message, phase, context)
         case 40613: return unavailable(error, phase, context)
-        // Source: Microsoft Learn, errors 10928 and 10929.
+        // Source: Microsoft Learn, errors 10928 and 10929. Of these two only the first is a limit that was reached.
         case 10928, 10929, 10936:
             let isSessions = resource(in: message).map { $0 == 2 } ?? message.matches("session")
+            let what = isSessions ? "sessions" : "workers"
             return Failure(
                 isSessions ? .connectionLimit : .serviceThrottled, during: phase,
-                detail: isSessions
-                    ? "The limit of sessions of the database or its elastic pool is reached."
-                    : "The limit of workers of the database or its elastic pool is reached.", evidence: [error.evidence])
+                detail: error.number == 10929
+                    ? "The database uses all \(what) that it is guaranteed, and the server is too busy to give it more."
+                    : "The limit of \(what) of the database or its elastic pool is reached.", evidence: [error.evidence])
         default: break
         }
         guard let row = numberRow(error.number, isSession: isSession) else {

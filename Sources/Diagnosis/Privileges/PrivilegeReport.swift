@@ -36,6 +36,8 @@ package struct PrivilegeRow: Sendable, Hashable, JSONTabled {
     package var rights: [String]
     /// How a denied right was obtained, or by what a required one is taken away.
     package var way: String?
+    /// Who has to get the right, where that is not the role itself: the owner of a view that reads the object.
+    package var grantee: String?
     /// The same as the catalog has it, where statements are written from it (Azure SQL).
     package var sources: [AzureSQLSource] = []
     /// Objects of the same kind of trouble in this entry, this one included.
@@ -58,18 +60,28 @@ package struct PrivilegeRow: Sendable, Hashable, JSONTabled {
         self.owned = owned
     }
 
+    /// The way of a right that no grant makes usable.
+    static let takesNone = "its kind, which takes no such statement"
+
     /// `table sales.orders`; quoted as SQL wants it.
     package var object: String {
         // A function's name carries its argument types, which must not end up inside the quotes.
         let parts = [schema, sort == "function" ? nil : name].compactMap { $0 }.map(SQLText.identifierWhereNeeded)
         if sort == "function", let name {
-            let bare = String(name.prefix { $0 != "(" })
-            let types = String(name.dropFirst(bare.count))
+            let types = String(name.lastIndex(of: "(").map { name[$0...] } ?? "")
+            let bare = String(name.dropLast(types.count))
             // The text is shown inside statements to run, and comes from the server.
             let isPlain = types.hasPrefix("(") && types.hasSuffix(")") && types.dropFirst().dropLast().utf8.allSatisfy(Self.isTypePart)
             return "function \((parts + [SQLText.identifierWhereNeeded(bare)]).joined(separator: "."))\(isPlain ? types : "(<types>)")"
         }
         return ([sort] + (parts.isEmpty ? [] : [parts.joined(separator: ".")])).joined(separator: " ")
+    }
+
+    /// Takes over what ``PrivilegeStatement/behind(_:_:_:)`` says: which view asks, and as whom.
+    mutating func tell(_ story: JSON) {
+        grantee = story["as"]?.text
+        let view = [story["schema"]?.text, story["view"]?.text].compactMap { $0 }.map(SQLText.identifierWhereNeeded).joined(separator: ".")
+        way = "view \(view), which asks for it as \(SQLText.identifierWhereNeeded(grantee ?? ""))"
     }
 
     private static func isTypePart(_ byte: UInt8) -> Bool {
@@ -95,6 +107,7 @@ package struct PrivilegeRow: Sendable, Hashable, JSONTabled {
         JSONKey("owner", "Who can give or take the right.") { $0.owner.map(Redactor.scrub) }
         JSONKey("rights", "Words of SQL.") { $0.rights.map(Redactor.scrub) }
         JSONKey("way", "Through what a denied right was obtained, or a required one is taken away.") { $0.way.map(Redactor.scrub) }
+        JSONKey("grantee", "As whom a view asks for what is missing, where that is not the role itself.") { $0.grantee.map(Redactor.scrub) }
         JSONKey("total", "Objects with the same trouble in this entry, this one included.") { $0.total }
     }
 }
@@ -115,6 +128,11 @@ package struct PrivilegeReport: Sendable, Hashable, JSONTabled {
     package var inactiveRoles: [String]
     /// Groups through which a session came in that has no user of its own; nil where it has one (Azure SQL).
     package var groups: [String]?
+
+    /// Where the view that tutorials ask says something else; nil where it was not asked (PostgreSQL, at the first probe and once an hour).
+    package var listing: PrivilegeListing?
+    /// Whether the server is MariaDB, whose words for roles differ from MySQL's.
+    package var isMariaDB = false
 
     package struct Entry: Sendable, Hashable, JSONTabled {
         package var label: String
@@ -138,7 +156,8 @@ package struct PrivilegeReport: Sendable, Hashable, JSONTabled {
             // Rows of one kind and sort come from one branch and carry the same total.
             var totals: [String: Int] = [:]
             for row in rows where row.kind.isBreach {
-                let branch = row.sort == "schema" ? "schema" : row.sort == "role" ? row.rights.joined() : "object"
+                let object = row.grantee == nil ? "object" : "behind"
+                let branch = row.sort == "schema" ? "schema" : row.sort == "role" ? row.rights.joined() : object
                 totals["\(row.kind.rawValue) \(branch)"] = row.total
             }
             return totals.values.reduce(0, +)
@@ -179,13 +198,16 @@ package struct PrivilegeReport: Sendable, Hashable, JSONTabled {
                 continue
             }
             let rights = row[6].map { $0.split(separator: ",").map { String($0.drop { $0 == " " }) } } ?? []
-            guard let kind = PrivilegeRow.Kind(rawValue: kind), entries.indices.contains(index), PrivilegeRow.sorts.contains(sort),
+            let story = kind == "behind" ? row[7].flatMap { JSON(parsing: $0) } : nil
+            guard let kind = PrivilegeRow.Kind(rawValue: story == nil ? kind : "missing"), entries.indices.contains(index),
+                PrivilegeRow.sorts.contains(sort),
                 rights.allSatisfy({ PrivilegeRight(rawValue: $0.lowercased()) != nil })
             else { return nil }
-            entries[index].rows.append(
-                PrivilegeRow(
-                    kind, sort: sort, schema: row[3], name: row[4], owner: row[5],
-                    rights: rights, way: row[7], total: row[8].flatMap { Int($0) } ?? 1, owned: row[9].flatMap { Int($0) } ?? 1))
+            var seen = PrivilegeRow(
+                kind, sort: sort, schema: row[3], name: row[4], owner: row[5],
+                rights: rights, way: row[7], total: row[8].flatMap { Int($0) } ?? 1, owned: row[9].flatMap { Int($0) } ?? 1)
+            if let story { seen.tell(story) }
+            entries[index].rows.append(seen)
         }
         guard let role else { return nil }
         self.init(role: role, administrator: administrator, entries: administrator == nil ? entries : [])
@@ -210,6 +232,7 @@ package struct PrivilegeReport: Sendable, Hashable, JSONTabled {
         JSONKey("administrator", "Through what it is one; there is no verdict then.") { $0.administrator }
         JSONKey("problem", "Why the rights could not be looked at.") { $0.problem?.cause }
         JSONKey("entries", "One an entry, in their order.") { $0.entries }
+        JSONKey("listing", "Where the view that tutorials ask says something else; null where it was not asked or agrees.") { $0.listing }
     }
 
     /// What history keeps, written when it changes: verdicts and what is broken, without numbers that move every day.

@@ -69,7 +69,9 @@ enum AzureSQLRemedies {
         case .owner:
             switch source.scope {
             case .object:
-                return "ALTER AUTHORIZATION\(place(row)) TO SCHEMA OWNER;  -- grants on it are lost"
+                // A verdict about the database or a role names no object that could be given away.
+                let place = place(row)
+                return place.isEmpty ? nil : "ALTER AUTHORIZATION\(place) TO SCHEMA OWNER;  -- grants on it are lost"
             case .schema:
                 return "ALTER AUTHORIZATION ON SCHEMA::\(identifier(row.schema ?? "")) TO [dbo];  -- grants on it are lost"
             case .database: return nil

@@ -20,6 +20,8 @@ package struct Report: Sendable, Hashable {
     package var medians: [CheckID: PhaseMedians] = [:]
     /// Identities that were to be asked for a new token and gave no answer in time: what is told of them is from before.
     package var notAsked: Set<String> = []
+    /// Checks whose probe found no place under the cap on probes that talk to servers: they have no result.
+    package var crowded: Set<CheckID> = []
     /// From which severity on the report ends with a number other than 0.
     package var failOn = Severity.error
     /// The number of a command that ended for a reason of its own: its deadline, an interruption.

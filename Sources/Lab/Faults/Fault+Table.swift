@@ -255,7 +255,16 @@ extension Fault {
         case .azureVNetRule: azure("the client's subnet has no rule: 40914", .firewallDenied, .login, 20)
         case .azurePublicAccess:
             azure("public access is switched off: 47073", .publicAccessDisabled, .login, 20)
-        case .azureTLSPolicy: azure("the server wants a newer TLS: 47072 after the login", .tlsProtocolMismatch, .login, 30)
+        case .azureTLSPolicy:
+            azure(
+                "the server wants a newer TLS, and is not content with strict TDS: 47072 after the login", .tlsProtocolMismatch, .login, 30)
+        case .azureStrictOnly:
+            Row("the server wants a newer TLS: 47072 after the login of TDS 7.4, and sound in strict mode", .proxy, [.azuresql: .healthy])
+        case .azureStrictClosed:
+            azure(
+                "47072 after the login of TDS 7.4, and something on the way closes what begins in strict mode", .tlsProtocolMismatch,
+                .login,
+                30)
         case .azureServerName: azure("the gateway knows no server of that name: 40532", .databaseUnknown, .login, 40)
         case .azureBlocked: azure("the address is blocked after too many failures: 40635", .clientBlocked, .login, 40)
         case .azureFreeLimit: azure("the month's free allowance is used up: 42119", .serverStopped, .login, 40)
@@ -308,6 +317,8 @@ extension Fault {
         case .azureRedirectName: azure("the worker's certificate is for another name", .tlsNameMismatch, .login, 30)
         case .azureRedirectSilent: azure("the worker accepts connections and never answers", .probeDeadline, .login, 40)
 
+        case .azureQueryDead:
+            azure("the path dies with the statement: nothing is answered any more, not even a goodbye", .queryTimeout, .query, 60)
         case .azureQueryFailed: azure("every statement fails: 208", .queryFailed, .query, 60)
         case .azureQueryFailover: azure("a failover ends the session: 40197 in a statement", .connectionLost, .query, 60)
         case .azureSessionExpired: azure("the token expires within the session: 37396", .tokenExpired, .query, 10)

@@ -146,6 +146,8 @@ package enum Fault: String, Sendable, Hashable, CaseIterable {
     case azureVNetRule = "azuresql_vnet_rule"
     case azurePublicAccess = "azuresql_public_access"
     case azureTLSPolicy = "azuresql_tls_policy"
+    case azureStrictOnly = "azuresql_strict_only"
+    case azureStrictClosed = "azuresql_strict_closed"
     case azureServerName = "azuresql_server_name"
     case azureBlocked = "azuresql_blocked"
     case azureFreeLimit = "azuresql_free_limit"
@@ -191,6 +193,7 @@ package enum Fault: String, Sendable, Hashable, CaseIterable {
     case azureRedirectName = "azuresql_redirect_name"
     case azureRedirectSilent = "azuresql_redirect_silent"
     // Azure SQL only: after the login.
+    case azureQueryDead = "azuresql_query_dead"
     case azureQueryFailed = "azuresql_query_failed"
     case azureQueryFailover = "azuresql_query_failover"
     case azureSessionExpired = "azuresql_session_expired"

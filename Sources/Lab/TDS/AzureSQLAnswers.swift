@@ -10,7 +10,7 @@ extension AzureSQLScript {
         return script
     }
 
-    /// `select 1`, `lab types`, `lab fixed`, `lab wide`, `lab rows N`, `lab print`, `lab error`, `lab two`, `lab fatal`, `lab wait` (which is
+    /// `select 1`, `lab types`, `lab fixed`, `lab old`, `lab wide`, `lab rows N`, `lab print`, `lab error`, `lab two`, `lab fatal`, `lab wait` (which is
     /// never answered), `lab failed` (which fails without an error), `lab begin`, `lab enlist`, `lab commit`, `lab rollback`, `lab end`, and a row
     /// of its parameters for any statement that has some.
     package static func standardAnswer(_ sql: String, _ parameters: [ProcedureCall.Parameter]) -> [ReplyToken] {
@@ -24,6 +24,7 @@ extension AzureSQLScript {
         case "select 1": return rows(one, [[1]])
         case "lab types": return types
         case "lab fixed": return fixedTypes
+        case "lab old": return oldTypes
         case "lab wide":
             return rows(
                 [TDSColumn("wide", ColumnType(.nVarChar, size: ColumnType.chunked))], [[.text(String(repeating: "w\u{F6}", count: 9_000))]])

@@ -19,6 +19,10 @@ enum AzureSQLFaults {
             script.route = target
         }
         switch fault {
+        case .azureStrictOnly, .azureStrictClosed:
+            let healthy = script.admit
+            script.admit = { $0.isStrict ? healthy($0) : refusals[.azureTLSPolicy] }
+            if fault == .azureStrictClosed { script.strictTrouble = .close }
         case .databaseWrong: script.admit = { databaseUnknown($0.message.database) }
         case .azureWrongTenant:
             script.issuer.stsURL = "https://login.windows.net/\(Principal.foreignTenant)"
@@ -240,6 +244,7 @@ enum AzureSQLFaults {
                             ?? []))
             )
         case .querySilent: (.query, .silent)
+        case .azureQueryDead: (.query, .deaf)
         case .queryCut: (.query, .close)
         case .endlessRows: (.query, .endlessRows)
         // Columns named by one letter each; 0xFFFE is the most that can be announced. Source: MS-TDS 2.2.7.4.

@@ -50,10 +50,14 @@ package struct AzureSQLScript: Sendable {
     package var noteAttention: @Sendable () -> Void = {}
     /// Hears of every step that begins: what the client sends for it has come.
     package var noteStep: @Sendable (Step) -> Void = { _ in }
+    /// Hears of every session that begins, and of its end.
+    package var noteSession: @Sendable (_ isOpen: Bool) -> Void = { _ in }
     /// Changes what a login that is admitted is answered with.
     package var welcome: @Sendable ([ReplyToken]) -> [ReplyToken] = { $0 }
     /// What goes wrong, by step.
     package var troubles: [Step: Trouble] = [:]
+    /// What goes wrong with whoever begins in strict mode.
+    package var strictTrouble: Trouble?
 
     package init() {}
 
@@ -62,6 +66,8 @@ package struct AzureSQLScript: Sendable {
     package enum Trouble: Sendable, Hashable {
         /// Takes what comes and says nothing.
         case silent
+        /// The same, and reads nothing any more either, so that not even a goodbye is answered: to the client the path is dead.
+        case deaf
         case close
         /// Ends the connection with a reset.
         case reset

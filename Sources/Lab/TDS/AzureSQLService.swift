@@ -31,6 +31,8 @@ package final class AzureSQLService: Sendable {
         var firstPort = 0
         /// How many logins a sleeping database has refused, by the first target of its group.
         var refusedAsleep: [String: Int] = [:]
+        /// The databases that pause by themselves, by the first target of their group.
+        var databases: [String: ServerlessDatabase] = [:]
     }
 
     /// Where a redirect can lead. Each has a port of its own, because a worker does not know for which target a client was sent to it.
@@ -111,6 +113,13 @@ package final class AzureSQLService: Sendable {
     /// The logins that came for a target, refused ones included, oldest first; those of targets that share its gateway as well.
     package func logins(of target: String) -> [AzureSQLLogin] { gateway(of: target)?.logins ?? [] }
 
+    /// The database behind a target, when it is one that pauses by itself.
+    package func database(of target: String) -> ServerlessDatabase? {
+        state.withLock { state in
+            state.gateways.first { $0.targets.contains(target) }?.targets.first.flatMap { state.databases[$0] }
+        }
+    }
+
     /// The logins that came over a redirect.
     package var redirectedLogins: [AzureSQLLogin] { state.withLock { Array($0.workers.values) }.flatMap(\.logins) }
 
@@ -137,6 +146,10 @@ package final class AzureSQLService: Sendable {
 
     /// The server keeps this object alive until `stop()`.
     private func startGateway(for group: [LabTarget]) async throws {
+        if let pausesAfter = group[0].pausesAfter {
+            let database = ServerlessDatabase(pausesAfter: pausesAfter, resumesIn: group[0].resumesIn)
+            state.withLock { $0.databases[group[0].name] = database }
+        }
         let server = try await AzureSQLServer.start(on: address) { self.behavior(for: group) }
         state.withLock { $0.gateways.append((group.map(\.name), server)) }
     }
@@ -183,6 +196,11 @@ package final class AzureSQLService: Sendable {
         let isServerless = entry?.fault == .azureAsleep || group.contains(where: \.isServerless)
         let objective = isServerless ? "GP_S_Gen5_1" : "GP_Gen5_2"
         script.answerAbout = { self.answer(about: $0, $1, $2, objective) }
+        if let database = state.withLock({ $0.databases[names[0]] }) {
+            let awake = script.admit
+            script.admit = { database.isAvailable() ? awake($0) : AzureSQLFaults.refusals[.azureUnavailable] }
+            script.noteSession = { $0 ? database.sessionBegan() : database.sessionEnded() }
+        }
         if let entry {
             if entry.fault == .azureAsleep {
                 let healthy = script.admit

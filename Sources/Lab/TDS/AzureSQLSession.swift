@@ -52,7 +52,7 @@ final class AzureSQLSession: ChannelInboundHandler {
             // A TLS record of type handshake: a client of TDS 8.0. Source: RFC 8446 5.1.
             if buffer.getInteger(at: buffer.readerIndex, as: UInt8.self) == 0x16 {
                 isStrict = true
-                if script.troubles[.tls] != nil { return misbehave(.tls, context) }
+                if let trouble = script.strictTrouble ?? script.troubles[.tls] { return misbehave(.tls, trouble, context) }
                 do {
                     try context.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls.strict), position: .before(self))
                     context.pipeline.syncOperations.fireChannelRead(data)
@@ -83,6 +83,11 @@ final class AzureSQLSession: ChannelInboundHandler {
         }
         framer?.pass()
         if !isStrict { stage = .login }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        if admitted != nil { script.noteSession(false) }
+        context.fireChannelInactive()
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
@@ -198,6 +203,7 @@ final class AzureSQLSession: ChannelInboundHandler {
         }
         if let errors = script.admit(login) { return refuse(errors, context) }
         admitted = login
+        script.noteSession(true)
         stage = .ready
         reply(script.welcome(welcome(login)), context)
         // From the message after the login on. Source: MS-TDS 2.2.7.9, packet size.
@@ -306,10 +312,17 @@ final class AzureSQLSession: ChannelInboundHandler {
     }
 
     private func misbehave(_ step: AzureSQLScript.Step, _ context: ChannelHandlerContext) {
+        misbehave(step, script.troubles[step] ?? .silent, context)
+    }
+
+    private func misbehave(_ step: AzureSQLScript.Step, _ trouble: AzureSQLScript.Trouble, _ context: ChannelHandlerContext) {
         // From here on nothing of the client's is answered; only a query can still be given up.
         if step != .query { stage = .over }
-        switch script.troubles[step] {
-        case .silent, nil: break
+        switch trouble {
+        case .silent: break
+        case .deaf:
+            let channel = context.channel
+            channel.setOption(.autoRead, value: false).whenFailure { _ in channel.close(promise: nil) }
         case .close: context.close(promise: nil)
         case .reset:
             // Below TLS, whose close would wait for the client.

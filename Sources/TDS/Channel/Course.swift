@@ -26,6 +26,7 @@ struct Course {
         var generator = SystemRandomNumberGenerator()
         let connectionID = (0..<16).map { _ in UInt8.random(in: 0...255, using: &generator) }
         let rule = RedirectRule(extraSuffixes: options.redirectSuffixes)
+        let scrubber = TokenScrubber(token)
         var host = target.host
         var port = target.port
         var hop = 0
@@ -37,6 +38,12 @@ struct Course {
                     method: method)
                 let (session, opening) = try await open(settings, addresses)
                 guard case .redirect(let route, let facts) = opening else { return (session, opening) }
+                // Followed, it would be asked of name servers and shown in a handshake.
+                guard !scrubber.mayQuote(route.server) else {
+                    var failure = TDSFailure(.redirectRefused, during: .login, "The redirect names a host that quotes the token.")
+                    failure.facts = facts
+                    throw failure
+                }
                 switch rule.decide(route, from: target.host, hop: hop) {
                 case .follow(let newHost, let newPort):
                     (host, port) = (newHost, newPort)
@@ -48,7 +55,7 @@ struct Course {
                     throw failure
                 }
             } catch {
-                var failure = error
+                var failure = scrubber.scrubbed(error)
                 failure.hop = hop
                 failure.timings = timings
                 if let redirectedTo {

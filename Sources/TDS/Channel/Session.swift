@@ -128,6 +128,9 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
         close()
     }
 
+    /// The same, and waits only until the goodbye is on its way.
+    func saidGoodbye() async { _ = await onLoop(within: .milliseconds(50)) { self.perform(self.state.closeRequested()) } }
+
     /// Where the socket is to go.
     var destination: (host: String, port: Int) { (settings.host, settings.port) }
     var answer: OneAnswer<Opening> { opening }
@@ -183,9 +186,10 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
     }
 
     /// Nil when the loop does not answer: its owner has shut it down.
-    private func onLoop<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value? {
+    private func onLoop<Value: Sendable>(within patience: Duration = loopPatience, _ body: @escaping @Sendable () -> Value) async -> Value?
+    {
         let answer = OneAnswer<Value>()
-        return try? await answer.outcome(within: Self.loopPatience) { loop.execute { answer.answer(.success(body())) } }.get()
+        return try? await answer.outcome(within: patience) { loop.execute { answer.answer(.success(body())) } }.get()
     }
 
     /// A loop that is alive answers within milliseconds.
@@ -409,15 +413,15 @@ final class Session: ChannelInboundHandler, @unchecked Sendable {
         facts.remoteAddress = remoteAddress
         // The server reads these bytes as a GUID and shows them so in its logs.
         facts.traceID = (try? TDSIdentifier(wire: settings.connectionID))?.description
-        return facts
+        return TokenScrubber(settings.token).scrubbed(facts)
     }
 
     /// The failure with the place where it happened.
     private func located(_ failure: TDSFailure) -> TDSFailure {
-        var failure = TokenScrubber(settings.token).scrubbed(failure)
+        var failure = failure
         failure.address = failure.address ?? remoteAddress
         failure.facts = complete(failure.facts ?? state.facts)
-        return failure
+        return TokenScrubber(settings.token).scrubbed(failure)
     }
 
     private static func shown(_ address: SocketAddress) -> String? {

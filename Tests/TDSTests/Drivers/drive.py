@@ -91,6 +91,7 @@ try:
     answer["one"] = rows(cursor, "select 1")
     answer["types"] = rows(cursor, "lab types")
     answer["fixed"] = rows(cursor, "lab fixed")
+    answer["old"] = rows(cursor, "lab old")
     answer["wide"] = [len(row[0]) for row in rows(cursor, "lab wide")]
     answer["many"] = len(rows(cursor, "lab rows 3000"))
     answer["parameters"] = rows(cursor, "select ?, ?", (42, "x")) if driver == "odbc" else rows(cursor, "select %s, %s", (42, "x"))
