@@ -124,8 +124,9 @@ package struct CheckStatus: Sendable, Hashable {
         (state, cause, phase) = (.down, failure.cause, failure.phase)
         last = pastBlock
         consecutiveFailures = max(consecutiveFailures, 1)
-        since = failingSince[failure.cause] ?? pastBlock.started
-        return StateChange(check: id, from: .unknown, to: .down, cause: cause, phase: phase, time: observation.started)
+        let begun = failingSince[failure.cause] ?? pastBlock.started
+        since = begun
+        return StateChange(check: id, from: .unknown, to: .down, cause: cause, phase: phase, time: observation.started, since: begun)
     }
 
     /// From when on the budget allows the next login to a database that may sleep; nil for never.
