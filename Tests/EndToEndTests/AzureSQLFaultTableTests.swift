@@ -6,7 +6,7 @@ import Testing
 @Suite(.timeLimit(.minutes(10))) struct AzureSQLFaultTableTests {
     @Test("Every fault of an Azure SQL server has its cause on every surface")
     func everyFault() async throws {
-        var table = EngineFaultTable(of: .azuresql) { fault in
+        var table = EngineFaultTable(of: .azuresql, floor: 90) { fault in
             LabTarget(name: EngineFaultTable.name(of: fault), engine: .azuresql, database: "ledger", role: "app")
         }
         // Only `diagnose` asks the server whose tokens it takes; without that a missing administrator looks like another tenant.
@@ -15,7 +15,7 @@ import Testing
             if row.fault == .azureNoAdmin { row.serviceCause = .tokenWrongTenant }
             return row
         }
-        try await table.play()
+        try await table.play(writing: "fault-table-azuresql.md")
     }
 
     @Test("Tokens that are wrong are told from servers that are")

@@ -6,7 +6,7 @@ import Testing
 @Suite(.timeLimit(.minutes(10))) struct MySQLFaultTableTests {
     @Test("Every fault of a MySQL server has its cause on every surface")
     func everyFault() async throws {
-        var table = EngineFaultTable(of: .mysql) { fault in
+        var table = EngineFaultTable(of: .mysql, floor: 75) { fault in
             // A fault of the real server concerns an account or a database: its target has both for itself.
             let own = fault.part == .server && fault != .mysqlReadOnly ? fault.name : nil
             return LabTarget(
@@ -20,7 +20,7 @@ import Testing
                 try await mysql.add(account: target.role, mapping: .application(app.clientID), database: target.database)
             }
         }
-        try await table.play()
+        try await table.play(writing: "fault-table-mysql.md")
     }
 
     @Test("Tokens that are wrong are told from servers that are")

@@ -168,6 +168,12 @@ package actor PostgresServer {
         ).run()
     }
 
+    /// Adds a role as an administrator of Azure would make it for a principal, with a database of its own.
+    package func add(role: String, mapping: TokenGate.Mapping, database: String) async throws {
+        try await execute("CREATE ROLE \"\(role)\" LOGIN IN ROLE entra_principals;\nCREATE DATABASE \"\(database)\" OWNER shop_owner;")
+        gate.map(role, to: mapping)
+    }
+
     /// In the mode `password`: makes `token` what opens the roles of its principal. The last token issued counts, and only that one.
     func admit(_ issued: TokenIssuer.Issued) async throws {
         guard tokenCheck == .password else { return }
