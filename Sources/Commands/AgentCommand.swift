@@ -31,7 +31,8 @@ package struct AgentCommand: AsyncParsableCommand {
         version: "agent \(AgentVersion.current)",
         subcommands: [
             RunCommand.self, DiagnoseCommand.self, TokenCommand.self, StatusCommand.self, HistoryCommand.self, IncidentsCommand.self,
-            ChangesCommand.self, ConfigCommand.self, ExplainCommand.self, WaitCommand.self, DiscoverCommand.self, RestartSafeCommand.self,
+            ChangesCommand.self, ConfigCommand.self, SchemaCommand.self, ExplainCommand.self, WaitCommand.self, DiscoverCommand.self,
+            RestartSafeCommand.self,
         ])
 
     package init() {}

@@ -16,6 +16,8 @@ import UnixSignals
 final class AgentService: Sendable {
     /// How long running probes may finish after the first signal.
     static let drain = Duration.seconds(8)
+    /// How long first probes wait for what history knows of servers that blocked this client.
+    private static let recallLimit = Duration.seconds(2)
 
     private let surroundings: ServiceSurroundings
     private let running: Running
@@ -52,10 +54,10 @@ final class AgentService: Sendable {
         self.store = store
         let workbench = try Workbench(
             configuration, logger: logger,
-            onToken: { event in
+            onToken: { event, watch in
                 guard case .request(let result) = event else { return }
                 metrics.tokenRequest(result)
-                store.record(result)
+                store.record(result, watch: watch)
             }, onIdentity: { lines.tell($0) })
         let running = Running(workbench)
         let listening = door?.verdict ?? ConfigurationVerdict()
@@ -86,12 +88,13 @@ final class AgentService: Sendable {
                 case .finished(let observation): found(observation)
                 }
             }, logger: logger)
+        scheduler.recall(within: Self.recallLimit)
         self.scheduler = scheduler
         // Such probes answer who asked and count as logins; only those of the agent's own commands change what the schedule has found,
         // because who asks over HTTP may have left them less time than the configuration does.
         let onDemand = OnDemand(
-            gate: gate, find: { scheduler.probe(of: $0) }, depth: { scheduler.depth(of: $0) }, note: { scheduler.note($0) }, found: found,
-            logger: logger)
+            gate: gate, find: { scheduler.probe(of: $0) }, depth: { scheduler.depth(of: $0) },
+            notice: { scheduler.notice(of: $0) }, note: { scheduler.note($0) }, found: found, logger: logger)
         self.onDemand = onDemand
         diagnosis = InsideDiagnosis(
             InsideDiagnosis.Sources(
@@ -99,8 +102,13 @@ final class AgentService: Sendable {
                 identities: { running.workbench.configuration.identities.map(\.name) },
                 ask: { name, deadline in
                     await running.workbench.acquire(name, fresh: true, until: deadline)
-                }, board: { board }, adopt: { running.workbench.adopt($0) },
+                }, board: { board },
+                adopt: {
+                    scheduler.adopt($0)
+                    running.workbench.adopt($0)
+                },
                 recalled: { checks in
+                    scheduler.finishRecall()
                     running.workbench.finishRecall(checks)
                     lines.release(checks, board)
                 },
@@ -166,8 +174,8 @@ final class AgentService: Sendable {
                     }, successTerminationBehavior: .ignore),
             ], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         group.maximumGracefulShutdownDuration = .seconds(10)
+        defer { lines.finish(workbench.board) }
         try await ServiceGroup(configuration: group).run()
-        lines.release(nil, workbench.board)
         await workbench.close()
         logger.notice("agent has stopped")
     }
@@ -206,10 +214,11 @@ final class AgentService: Sendable {
         lines.expect(newcomers)
         scheduler.replace(after.probes, keeping: Set(change.checks.unchanged))
         onDemand.forget(Set(change.checks.removed + change.checks.changed))
-        after.board.replace(
+        let verdicts = after.board.replace(
             targets: after.configuration.targets, identities: after.configuration.identities.map(\.name),
             renewed: Set(change.identities.changed))
         running.workbench = after
+        verdicts.forEach { lines.tell($0) }
         store.follow(after.followed)
         // An identity that is another one now under its name has no past.
         diagnosis.recall(newcomers)
@@ -263,6 +272,7 @@ final class AgentService: Sendable {
     private func probe(_ check: CheckID, within timeout: Duration) async -> ProbeReply {
         switch await onDemand.ask(check, within: timeout) {
         case .busy: return .busy
+        case .crowded: return .crowded
         case .late: return .late
         case .closed: return .closed
         case .observed(let observation):

@@ -31,8 +31,7 @@ struct ConfigCommand: ParsableCommand {
                 if case .success(let configuration, _) = result { ConfigurationSummary(configuration, instances: instances) } else { nil }
             switch output {
             case .json:
-                let document: JSON = ["schema": 1, "valid": summary != nil, "issues": result.issues, "summary": summary]
-                Terminal.print(document.pretty)
+                Terminal.print(ConfigurationCheck(issues: result.issues, summary: summary).json.pretty)
             case .text:
                 for issue in result.issues { Terminal.note("\(issue)") }
                 if let summary { Terminal.print(summary.text) }

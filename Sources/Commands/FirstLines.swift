@@ -35,14 +35,27 @@ final class FirstLines: Sendable {
     /// History is going to be asked about these as well.
     func expect(_ checks: Set<CheckID>) { state.withLock { $0.awaited.formUnion(checks) } }
 
-    /// History has told what it knows of these, or cannot; nil for everything.
+    /// History has told what it knows of these, or cannot; nil for all there were at the start.
     func release(_ checks: Set<CheckID>?, _ board: Board) {
-        let due = state.withLock { state in
-            if let checks { state.awaited.subtract(checks) } else { state.awaitsAll = false }
-            let (stays, due) = state.held.split { state.awaitsAll || state.awaited.contains($0) }
-            state.held = stays
-            return due
-        }
+        write(
+            state.withLock { state in
+                if let checks { state.awaited.subtract(checks) } else { state.awaitsAll = false }
+                let (stays, due) = state.held.split { state.awaitsAll || state.awaited.contains($0) }
+                state.held = stays
+                return due
+            }, board)
+    }
+
+    /// Nobody asks history any more: what is held back goes out, and nothing waits from now on.
+    func finish(_ board: Board) {
+        write(
+            state.withLock { state in
+                defer { (state.awaitsAll, state.awaited, state.held) = (false, [], []) }
+                return state.held
+            }, board)
+    }
+
+    private func write(_ due: [StateLine], _ board: Board) {
         guard !due.isEmpty else { return }
         let snapshot = board.snapshot
         for line in due { write(line.begun(by: snapshot)) }

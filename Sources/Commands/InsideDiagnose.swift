@@ -135,8 +135,18 @@ struct InsideDiagnose: Sendable {
         }
         agent.show(reply)
         if exit == ExitStatus.unfinished.rawValue || exit == ExitStatus.interrupted.rawValue {
-            let reason = exit == ExitStatus.unfinished.rawValue ? "the time limit of the command passed" : "interrupted"
-            Terminal.note("agent: \(reason); no result for \(Redactor.scrub(reply.headers[.agentUnfinished] ?? "nothing"))")
+            let crowded = reply.headers[.agentCrowded].map(Redactor.scrub)
+            if let crowded {
+                Terminal.note(
+                    "agent: no place came free under limits.concurrency of the running agent; no result for \(crowded). --local probes without it"
+                )
+            }
+            let unfinished = reply.headers[.agentUnfinished].map(Redactor.scrub)
+            // Who found no place is among them.
+            if crowded == nil || unfinished != crowded || exit == ExitStatus.interrupted.rawValue {
+                let reason = exit == ExitStatus.unfinished.rawValue ? "the time limit of the command passed" : "interrupted"
+                Terminal.note("agent: \(reason); no result for \(unfinished ?? "nothing")")
+            }
         }
         return .done(exit)
     }

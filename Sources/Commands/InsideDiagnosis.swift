@@ -113,11 +113,11 @@ final class InsideDiagnosis: Diagnosing, Service {
         return .report(report(question, Set(checks), answers, seen, ending))
     }
 
-    /// As long as it may take by itself: the probes one after the other in the places there are.
+    /// As long as it may take by itself: the probes one after the other in the places there are, behind one that a request has begun.
     private func limit(_ names: [String], _ targets: [Target]) -> Duration {
         let checks = targets.reduce(0) { $0 + $1.identities.count }
         let rounds = (checks + Self.atOnce - 1) / Self.atOnce
-        let probes = (targets.map(\.timeout).max() ?? .seconds(1)) * max(1, rounds)
+        let probes = (targets.map(\.timeout).max() ?? .seconds(1)) * (max(1, rounds) + 1)
         return max(probes, Self.patience(for: involved(names, targets).count, targets)) + .seconds(2)
     }
 
@@ -140,6 +140,7 @@ final class InsideDiagnosis: Diagnosing, Service {
         switch answer {
         case .observed: nil
         case .busy: .busy
+        case .crowded: .crowded
         case .late: .late
         case .closed, nil: .closed
         }
@@ -271,6 +272,7 @@ final class InsideDiagnosis: Diagnosing, Service {
         // Who names nothing asks for everything, identities without a target included.
         if !question.names.isEmpty { report = report.narrowed(to: chosen) }
         report.medians = seen.medians.withLock { $0 }
+        report.crowded = Set(answers.filter { $0.value == .crowded && chosen.contains($0.key) }.keys)
         if question.isCommand { report.notAsked = Set(report.identities.map(\.status.name)).subtracting(seen.tokens.withLock { $0.keys }) }
         report.failOn = question.failOn
         report.ending =

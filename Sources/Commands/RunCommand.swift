@@ -45,6 +45,7 @@ struct RunCommand: AsyncParsableCommand {
 
     func run() async throws {
         if shard != nil { throw notInThisVersion("agent run --shard") }
+        StatusServer.boundLoops()
         let listen = try listen.map(Self.endpoint)
         let environment = Surroundings.variables
         let file = ConfigurationFile(path: options.config, environment: environment)

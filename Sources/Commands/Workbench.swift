@@ -24,11 +24,11 @@ struct Workbench: Sendable {
     private let anchors: [String: TrustAnchors]
 
     /// - Parameters:
-    ///   - onToken: told of every token event after the board was.
+    ///   - onToken: told of every token event after the board was, and what it says of the identity to history.
     ///   - onIdentity: told of every change of verdict on an identity.
     /// **Throws**: `probe_internal` when the system gives no descriptors.
     init(
-        _ configuration: Configuration, logger: Logger, onToken: @escaping @Sendable (TokenEvent) -> Void = { _ in },
+        _ configuration: Configuration, logger: Logger, onToken: @escaping @Sendable (TokenEvent, Observation?) -> Void = { _, _ in },
         onIdentity: @escaping @Sendable (StateLine) -> Void = { _ in }
     ) throws(Failure) {
         self.configuration = configuration
@@ -40,11 +40,12 @@ struct Workbench: Sendable {
         let wakes = WakeBook()
         self.wakes = wakes
         identities = Identities(
-            definitions: configuration.identities, cloud: configuration.cloud, environment: configuration.environment, http: http,
+            definitions: configuration.identities, uses: configuration.uses, cloud: configuration.cloud,
+            environment: configuration.environment, http: http,
             onEvent: { event in
-                let change = board.record(event)
-                onToken(event)
-                if let change { onIdentity(change) }
+                let news = board.record(event)
+                onToken(event, news.observation)
+                if let change = news.change { onIdentity(change) }
             }, logger: logger)
         tools = ProbeTools(
             reactor: reactor, lookup: try NameLookup(reactor: reactor, servers: configuration.nameServers),
@@ -65,7 +66,7 @@ struct Workbench: Sendable {
             tools.lookup = try NameLookup(reactor: reactor, servers: configuration.nameServers)
             tools.nameServers = configuration.nameServers
         }
-        identities.replace(configuration.identities, cloud: configuration.cloud)
+        identities.replace(configuration.identities, uses: configuration.uses, cloud: configuration.cloud)
         let unchanged = Set(change.checks.unchanged)
         let kept = Dictionary(uniqueKeysWithValues: probes.filter { unchanged.contains($0.id) }.map { ($0.id, $0) })
         let (probes, anchors) = Self.probes(
@@ -128,17 +129,11 @@ struct Workbench: Sendable {
         _ = await acquire(identity, fresh: false, until: deadline)
     }
 
-    /// What the tokens of an identity are for: what its targets take, and a word of any where it has none.
-    private func resources(of identity: String) -> [TokenResource] {
-        let used = Set(configuration.targets.filter { $0.identities.contains(identity) }.map(\.engine.resource))
-        return used.isEmpty ? [.ossrdbms] : TokenResource.allCases.filter(used.contains)
-    }
-
     /// Asks for every token that the targets of an identity need.
     /// - Returns: the first that failed, else the last; nil when nobody waits any more.
     func acquire(_ identity: String, fresh: Bool, until deadline: Deadline) async -> (resource: TokenResource, story: TokenAcquisition)? {
         var last: (TokenResource, TokenAcquisition)?
-        for resource in resources(of: identity) {
+        for resource in configuration.targets.resources(of: identity) {
             guard let story = try? await identities.acquire(named: identity, for: resource, fresh: fresh, until: deadline) else {
                 return last
             }
@@ -174,5 +169,12 @@ struct Workbench: Sendable {
     func close() async {
         await http.close()
         reactor.close()
+    }
+}
+
+extension Configuration {
+    /// What the tokens of each identity are for, by its name.
+    fileprivate var uses: [String: [TokenResource]] {
+        Dictionary(identities.map { ($0.name, targets.resources(of: $0.name)) }, uniquingKeysWith: { first, _ in first })
     }
 }

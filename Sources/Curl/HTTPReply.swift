@@ -24,9 +24,11 @@ package struct HTTPReply: Sendable, Hashable {
         case wwwAuthenticate = "www-authenticate"
         case requestID = "x-ms-request-id"
         case location
-        /// Of an agent's own answers: the number a command would end with, and the checks that have no result.
+        /// Of an agent's own answers: the number a command would end with, the checks that have no result, and those of them for which no
+        /// place was free.
         case agentExit = "x-agent-exit"
         case agentUnfinished = "x-agent-unfinished"
+        case agentCrowded = "x-agent-crowded"
     }
 
     /// When each step was over, counted from the start of the transfer; zero for a step that was not reached.

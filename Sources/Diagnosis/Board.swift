@@ -30,12 +30,18 @@ package final class Board: Sendable {
     package init(targets: [Target], identities: [String]) {
         let checks = targets.flatMap { target in target.checks.map { CheckStatus(id: $0, target: target) } }
         storage = Mutex(
-            Storage(checks: checks, index: Self.index(checks), identities: identities.map(IdentityStatus.init(name:))))
+            Storage(
+                checks: checks, index: Self.index(checks),
+                identities: identities.map { IdentityStatus(name: $0, uses: targets.resources(of: $0)) }))
     }
 
     /// Shows other targets and identities from now on. What is known about a check or an identity that stays, stays; the rest is forgotten.
     /// - Parameter renewed: identities that are others now under the name they had; nothing is known about them.
-    package func replace(targets: [Target], identities: [String], renewed: Set<String> = []) {
+    /// - Returns: changes of verdict on identities whose tokens are for something else now.
+    @discardableResult
+    package func replace(
+        targets: [Target], identities: [String], renewed: Set<String> = [], at time: Timestamp = .now
+    ) -> [StateLine] {
         storage.withLock { storage in
             let known = storage
             storage.checks = targets.flatMap { target in
@@ -47,9 +53,16 @@ package final class Board: Sendable {
                 }
             }
             storage.index = Self.index(storage.checks)
+            var changes: [StateLine] = []
             storage.identities = identities.map { name in
-                known.identities.first { $0.name == name && !renewed.contains(name) } ?? IdentityStatus(name: name)
+                let uses = targets.resources(of: name)
+                guard var status = known.identities.first(where: { $0.name == name && !renewed.contains(name) }) else {
+                    return IdentityStatus(name: name, uses: uses)
+                }
+                if let change = status.use(uses, at: time) { changes.append(change) }
+                return status
             }
+            return changes
         }
     }
 
@@ -83,20 +96,22 @@ package final class Board: Sendable {
         storage.withLock { storage in storage.index[check].flatMap { storage.checks[$0].lastGoodFacts } }
     }
 
-    /// - Returns: the change of verdict on the identity that the event brought, if any.
+    /// - Returns: what the event says of the identity.
     @discardableResult
-    package func record(_ event: TokenEvent) -> StateLine? {
+    package func record(_ event: TokenEvent) -> IdentityNews {
         storage.withLock { storage in
             let name: String
             switch event {
             case .throttled(let source):
                 storage.throttled[source, default: 0] += 1
-                return nil
+                return IdentityNews()
             case .lookup(let identity, _): name = identity
             case .request(let result): name = result.identity
             }
-            guard let index = storage.identities.firstIndex(where: { $0.name == name }) else { return nil }
-            return storage.identities[index].apply(event)
+            guard let index = storage.identities.firstIndex(where: { $0.name == name }) else { return IdentityNews() }
+            let change = storage.identities[index].apply(event)
+            guard case .request(let result) = event else { return IdentityNews(change: change) }
+            return IdentityNews(change: change, observation: storage.identities[index].observation(of: result))
         }
     }
 

@@ -92,7 +92,7 @@ package enum Cause: String, Sendable, Hashable, Codable, CaseIterable, JSONRepre
 }
 
 /// What decides over attention.
-package enum Severity: String, Sendable, Hashable, Codable, Comparable, JSONRepresentable {
+package enum Severity: String, Sendable, Hashable, Codable, Comparable, CaseIterable, JSONRepresentable {
     /// Good to know.
     case info
     /// It works now and will not for long, or a part of it does not.

@@ -46,6 +46,8 @@ package struct CheckStatus: Sendable, Hashable {
     private(set) var pastWake: WakeLedger?
     /// Since when it failed, by cause, before this process began: for the first failure that it sees.
     private var failingSince: [Cause: Timestamp] = [:]
+    /// The probe before this process that a server answered with a block of this client, which may last.
+    private var pastBlock: Observation?
     /// The last probe that failed at its login or behind it, until one works: what a database that is left asleep stays with.
     private var failedLogin: Observation?
 
@@ -63,7 +65,7 @@ package struct CheckStatus: Sendable, Hashable {
         guard !observation.isPartial else {
             guard !isOlder else { return nil }
             lastPartial = observation
-            return fallAsleep(observation)
+            return observation.outcome == .partial(.loginPaused) ? standBlocked(observation) : fallAsleep(observation)
         }
         probes += 1
         if observation.failure != nil { failures += 1 }
@@ -116,6 +118,16 @@ package struct CheckStatus: Sendable, Hashable {
         return StateChange(check: id, from: before, to: state, cause: cause, phase: phase, time: observation.started, since: begun)
     }
 
+    /// This process has not logged in yet, because a server blocked the one before it: what that has seen stands.
+    private mutating func standBlocked(_ observation: Observation) -> StateChange? {
+        guard state == .unknown, let pastBlock, let failure = pastBlock.failure else { return nil }
+        (state, cause, phase) = (.down, failure.cause, failure.phase)
+        last = pastBlock
+        consecutiveFailures = max(consecutiveFailures, 1)
+        since = failingSince[failure.cause] ?? pastBlock.started
+        return StateChange(check: id, from: .unknown, to: .down, cause: cause, phase: phase, time: observation.started)
+    }
+
     /// From when on the budget allows the next login to a database that may sleep; nil for never.
     package func nextLogin(now: Timestamp) -> Timestamp? {
         guard let wake = newest?.facts.wake else { return nil }
@@ -129,6 +141,7 @@ package struct CheckStatus: Sendable, Hashable {
     package mutating func adopt(_ past: CheckPast) {
         failingSince = past.failingSince
         pastWake = past.wake
+        pastBlock = past.blocked
         if state == .down, let cause, let earlier = past.failingSince[cause] { since = min(since ?? earlier, earlier) }
         guard lastGood == nil else { return }
         failedLogin = failedLogin ?? past.failedLogin
@@ -152,11 +165,17 @@ package struct CheckPast: Sendable, Hashable {
     package var wake: WakeLedger?
     /// Of such a database: the last probe that failed at its login or behind it, when none has worked since.
     package var failedLogin: Observation?
+    /// The last probe that a server answered with a block of this client, not longer than ``blockRest`` ago, when none has worked since.
+    package var blocked: Observation?
+
+    /// How long nothing logs in to a server that has blocked this client.
+    package static let blockRest: Duration = .seconds(15 * 60)
 
     package init(
         lastGood: Timestamp? = nil, facts: Facts? = nil, failingSince: [Cause: Timestamp] = [:],
-        changes: [FactsComparison.Change] = [], wake: WakeLedger? = nil, failedLogin: Observation? = nil
+        changes: [FactsComparison.Change] = [], wake: WakeLedger? = nil, failedLogin: Observation? = nil, blocked: Observation? = nil
     ) {
+        self.blocked = blocked
         self.wake = wake
         self.failedLogin = failedLogin
         self.lastGood = lastGood
@@ -164,75 +183,4 @@ package struct CheckPast: Sendable, Hashable {
         self.failingSince = failingSince
         self.changes = changes
     }
-}
-
-/// Where an identity stands, by itself and apart from any target.
-package struct IdentityStatus: Sendable, Hashable {
-    package var name: String
-    package var state: CheckState = .unknown
-    package var cause: Cause?
-    package var failure: Failure?
-    package var source: TokenSourceKind?
-    package var since: Timestamp?
-    /// When its source was asked last; nil before the first answer.
-    package var asked: Timestamp?
-    package var tokens: [TokenResource: TokenStatus] = [:]
-    package var lookups: UInt64 = 0
-    package var cacheHits: UInt64 = 0
-    package var requests: [TokenSourceKind: UInt64] = [:]
-    package var requestFailures: [TokenSourceKind: [Cause: UInt64]] = [:]
-    /// Since when it failed, by cause, before this process began: for the first failure that it sees.
-    private var failingSince: [Cause: Timestamp] = [:]
-
-    package init(name: String) { self.name = name }
-
-    package struct TokenStatus: Sendable, Hashable {
-        package var expires: Timestamp
-        package var lifetime: Duration
-        package var acquired: Timestamp
-        package var isSameToken: Bool
-    }
-
-    /// - Returns: the change of verdict, or of cause while down; nil when everything stays as it was.
-    @discardableResult
-    package mutating func apply(_ event: TokenEvent) -> StateLine? {
-        switch event {
-        case .lookup(_, let hit):
-            lookups += 1
-            if hit { cacheHits += 1 }
-        case .throttled: break
-        case .request(let result):
-            source = result.source
-            asked = result.time
-            requests[result.source, default: 0] += 1
-            let before = (state, cause)
-            switch result.outcome {
-            case .acquired(let expires, let isSameToken):
-                (state, cause, failure) = (.up, nil, nil)
-                tokens[result.resource] = TokenStatus(
-                    expires: expires, lifetime: expires - result.time, acquired: result.time, isSameToken: isSameToken)
-            case .failed(let reason):
-                (state, cause, failure) = (.down, reason.cause, reason)
-                requestFailures[result.source, default: [:]][reason.cause, default: 0] += 1
-            }
-            guard before != (state, cause) else { return nil }
-            // The start of the request, as for checks and incidents: one moment on every surface.
-            let started = result.started
-            let begun = before.0 == .unknown ? cause.flatMap { failingSince[$0] } ?? started : started
-            since = begun
-            return StateLine(
-                time: started, kind: .identity, id: name, from: before.0, to: state, cause: cause?.rawValue, phase: failure?.phase,
-                since: begun)
-        }
-        return nil
-    }
-
-    /// Takes in what history knows of its watch from before this process.
-    package mutating func adopt(_ past: CheckPast) {
-        failingSince = past.failingSince
-        if state == .down, let cause, let earlier = past.failingSince[cause] { since = min(since ?? earlier, earlier) }
-    }
-
-    /// The earliest end of a token that is held.
-    package var expires: Timestamp? { tokens.values.map(\.expires).min() }
 }

@@ -1,7 +1,7 @@
 // What was seen, verbatim and with its foreign code.
 
 /// One thing that was seen when an attempt failed. Redacted when it is made, so safe to print ever after.
-package struct Evidence: Sendable, Hashable, Codable, JSONRepresentable {
+package struct Evidence: Sendable, Hashable, Codable, JSONTabled {
     package var kind: Kind
     /// The foreign code as its library writes it: `28P01`, `111`, `60`. Nil where there is only text.
     package var code: String?
@@ -18,7 +18,7 @@ package struct Evidence: Sendable, Hashable, Codable, JSONRepresentable {
         self.init(kind, code: String(code), text: text)
     }
 
-    package enum Kind: String, Sendable, Hashable, Codable, CaseIterable {
+    package enum Kind: String, Sendable, Hashable, Codable, CaseIterable, JSONRepresentable {
         case sqlstate, errno, ares, curl, http, aadsts, oauth
         /// The number of OpenSSL's certificate verification (`X509_V_ERR_…`).
         case verify
@@ -40,7 +40,11 @@ package struct Evidence: Sendable, Hashable, Codable, JSONRepresentable {
         case agent
     }
 
-    package var json: JSON { ["kind": kind.rawValue, "code": code, "text": text] }
+    package static let table = JSONTable<Evidence>("evidence", "What was seen, in the words of whoever said it.") {
+        JSONKey("kind", "Whose code and text it is.") { $0.kind }
+        JSONKey("code", "The foreign code as its library or server writes it.") { $0.code }
+        JSONKey("text", "The text, secrets taken out.") { $0.text }
+    }
 
     /// `28P01: password authentication failed…`, or the text alone.
     package var line: String { code.map { "\(kind.rawValue) \($0): \(text)" } ?? text }

@@ -26,7 +26,7 @@ package struct Failure: Error, Sendable, Hashable, Codable {
         self.values = values.mapValues(Redactor.scrub)
     }
 
-    package enum Certainty: String, Sendable, Hashable, Codable, JSONRepresentable { case certain, likely }
+    package enum Certainty: String, Sendable, Hashable, Codable, CaseIterable, JSONRepresentable { case certain, likely }
 }
 
 /// How a wait for something outside can end without an answer.

@@ -12,10 +12,11 @@ package enum FindingCode: String, Sendable, Hashable, Codable, CaseIterable, JSO
     case overPrivileged = "over_privileged"
     case rowSecurity = "row_security"
     case databaseKeptAwake = "database_kept_awake"
+    case loginsRest = "logins_rest"
 }
 
 /// A thing to do, with what it does to the world.
-package struct Remedy: Sendable, Hashable, JSONRepresentable {
+package struct Remedy: Sendable, Hashable, JSONTabled {
     package var kind: Kind
     /// A command or statement with the real names filled in; what is unknown stands in angle brackets.
     package var text: String
@@ -25,7 +26,7 @@ package struct Remedy: Sendable, Hashable, JSONRepresentable {
         self.text = text
     }
 
-    package enum Kind: String, Sendable, Hashable, JSONRepresentable {
+    package enum Kind: String, Sendable, Hashable, CaseIterable, JSONRepresentable {
         /// Changes nothing.
         case look
         case repair
@@ -35,11 +36,14 @@ package struct Remedy: Sendable, Hashable, JSONRepresentable {
         case destroys
     }
 
-    package var json: JSON { ["kind": kind, "text": text] }
+    package static let table = JSONTable<Remedy>("remedy", "A thing to do.") {
+        JSONKey("kind", "look changes nothing, repair mends, widens opens access, destroys loses grants or settings.") { $0.kind }
+        JSONKey("text", "A command or statement; what is unknown stands in angle brackets.") { $0.text }
+    }
 }
 
 /// Something a person should know.
-package struct Finding: Sendable, Hashable, JSONRepresentable {
+package struct Finding: Sendable, Hashable, JSONTabled {
     /// Its name within one report: `f1`.
     package var id: String
     /// A cause or a ``FindingCode``.
@@ -80,11 +84,26 @@ package struct Finding: Sendable, Hashable, JSONRepresentable {
         self.next = next
     }
 
-    package var json: JSON {
-        [
-            "id": id, "code": code, "severity": severity, "phase": phase, "certainty": certainty, "root": isRoot,
-            "parent": parent, "affects": affects, "since": since, "detail": detail, "evidence": evidence, "hint": hint,
-            "remedies": remedies, "next": next,
-        ]
+    /// Its name within one report.
+    static let idShape = JSONShape.text(pattern: "^f[1-9][0-9]*$")
+
+    package static let table = JSONTable<Finding>(
+        "finding", "Something that a person should know.",
+        rules: [.init(when: "root", is: true, then: [("parent", .null)], otherwise: [("parent", idShape)])]
+    ) {
+        JSONKey("id", "Its name within this document.", idShape) { $0.id }
+        JSONKey("code", "A cause, or the code of a finding that is no failure.", FindingCode.causeOrCode) { $0.code }
+        JSONKey("severity", "Its impact: error cannot work, warning works and will not for long, info is good to know.") { $0.severity }
+        JSONKey("phase", "Where it was seen.") { $0.phase }
+        JSONKey("certainty", "Whether the evidence leaves another explanation.") { $0.certainty }
+        JSONKey("root", "Whether it explains others instead of being explained.") { $0.isRoot }
+        JSONKey("parent", "The finding that explains it.", .orNull(idShape)) { $0.parent }
+        JSONKey("affects", "The checks that are hit.") { $0.affects }
+        JSONKey("since", "Since when; only a running agent knows.") { $0.since }
+        JSONKey("detail", "What is wrong here, as a sentence.") { $0.detail }
+        JSONKey("evidence", "What was seen, most telling first.") { $0.evidence }
+        JSONKey("hint", "What a person should try next.") { $0.hint }
+        JSONKey("remedies", "What to run, looks first.") { $0.remedies }
+        JSONKey("next", "What to look at if it was not this.") { $0.next }
     }
 }

@@ -28,7 +28,8 @@ extension HistoryReading {
 /// Keeps what happened. Never blocks: what does not fit is dropped, oldest first, and counted.
 package protocol HistoryRecording: Sendable {
     func record(_ observation: Observation)
-    func record(_ request: TokenRequestResult)
+    /// - Parameter watch: what the request says of its identity.
+    func record(_ request: TokenRequestResult, watch: Observation?)
 }
 
 /// Which observations are wanted.
@@ -56,7 +57,7 @@ package struct HistoryQuery: Sendable, Hashable {
 }
 
 /// One recorded observation.
-package struct HistoryItem: Sendable, Hashable, JSONRepresentable {
+package struct HistoryItem: Sendable, Hashable, JSONTabled {
     package var check: CheckID
     /// When the probe started.
     package var time: Timestamp
@@ -84,10 +85,15 @@ package struct HistoryItem: Sendable, Hashable, JSONRepresentable {
         self.isPartial = isPartial
     }
 
-    package var json: JSON {
-        [
-            "check": check, "time": time, "state": state, "cause": cause, "phase": phase, "duration_seconds": duration,
-            "phases": phases, "evidence": evidence, "partial": isPartial,
-        ]
+    package static let table = JSONTable<HistoryItem>("observation", "One recorded probe.") {
+        JSONKey("check", "TARGET/IDENTITY, or /IDENTITY for a request for a token.") { $0.check }
+        JSONKey("time", "When it started.") { $0.time }
+        JSONKey("state", "What it said of the check; unknown when it stopped before a login that rests.") { $0.state }
+        JSONKey("cause", "Why it failed.") { $0.cause }
+        JSONKey("phase", "Where it failed.") { $0.phase }
+        JSONKey("duration_seconds", "How long it took.") { $0.duration }
+        JSONKey("phases", "Its steps in order.") { $0.phases }
+        JSONKey("evidence", "What was seen, most telling first.") { $0.evidence }
+        JSONKey("partial", "Whether it stopped before the login on purpose.") { $0.isPartial }
     }
 }

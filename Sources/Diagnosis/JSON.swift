@@ -96,7 +96,7 @@ package indirect enum JSON: Sendable, Hashable {
 }
 
 /// A type that has a form in the JSON contract.
-package protocol JSONRepresentable {
+package protocol JSONRepresentable: SendableMetatype {
     var json: JSON { get }
 }
 

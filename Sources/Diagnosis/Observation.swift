@@ -67,7 +67,7 @@ package struct Observation: Sendable, Hashable {
 }
 
 /// One timed step of a probe.
-package struct PhaseResult: Sendable, Hashable, JSONRepresentable {
+package struct PhaseResult: Sendable, Hashable, JSONTabled {
     package var phase: Phase
     package var outcome: Outcome
     /// Monotonic duration; nil for a phase that did not run and for a cached token.
@@ -100,8 +100,20 @@ package struct PhaseResult: Sendable, Hashable, JSONRepresentable {
         }
     }
 
-    package var json: JSON {
-        ["name": phase, "outcome": outcome.name, "duration_seconds": duration, "cached": isCached, "reason": outcome.reason]
+    /// A phase that did not run has a reason and no duration.
+    static let rules: [JSONObjectShape.Rule] = [
+        .init(
+            when: "outcome", is: "skipped", then: [("reason", String.shape), ("duration_seconds", .null)],
+            otherwise: [("reason", .null)])
+    ]
+    static let outcomes = JSONShape.words(["ok", "failed", "skipped"])
+
+    package static let table = JSONTable<PhaseResult>("step", "One timed step of a probe.", rules: rules) {
+        JSONKey("name", "The phase.") { $0.phase }
+        JSONKey("outcome", "Whether it worked, failed or did not run.", outcomes) { $0.outcome.name }
+        JSONKey("duration_seconds", "How long it took; null for a cached token too.") { $0.duration }
+        JSONKey("cached", "Whether the token came out of the cache.") { $0.isCached }
+        JSONKey("reason", "Why it did not run.") { $0.outcome.reason }
     }
 }
 
@@ -130,7 +142,7 @@ package struct Notice: Sendable, Hashable {
 }
 
 /// What a probe learnt about the way and the server. Absent knowledge is nil.
-package struct Facts: Sendable, Hashable, JSONRepresentable {
+package struct Facts: Sendable, Hashable, JSONTabled {
     /// Every address the name resolved to, in the resolver's order.
     package var addresses: [String] = []
     /// The address that the last connection went to.
@@ -172,23 +184,36 @@ package struct Facts: Sendable, Hashable, JSONRepresentable {
 
     package init() {}
 
-    package var json: JSON {
-        [
-            "addresses": addresses, "address": address, "aliases": aliases.map(Redactor.scrub), "ttl_seconds": timeToLive,
-            "certificate": certificate, "tls_version": tlsVersion, "tls_cipher": tlsCipher,
-            "server_version": serverVersion.map(Redactor.scrub), "session_user": sessionUser.map(Redactor.scrub),
-            "current_user": currentUser.map(Redactor.scrub), "database": database.map(Redactor.scrub), "in_recovery": isInRecovery,
-            "service_objective": serviceObjective.map(Redactor.scrub), "redirected_to": redirectedTo.map(Redactor.scrub),
-            "redirect_phases": redirectPhases, "trace_id": traceID.map(Redactor.scrub),
-            "clock_skew_seconds": clockSkew,
-            "token_expires": tokenExpires, "principal": principal, "object_id": objectID, "app_id": appID, "tenant_id": tenant,
-            "privileges": privileges, "rights": rights,
-        ]
+    package static let table = JSONTable<Facts>("facts", "What the last probe learnt about the way and the server.") {
+        JSONKey("addresses", "Every address of the name, in the resolver's order.") { $0.addresses }
+        JSONKey("address", "The address that the last connection went to.") { $0.address }
+        JSONKey("aliases", "The chain of aliases behind the name.") { $0.aliases.map(Redactor.scrub) }
+        JSONKey("ttl_seconds", "How long the answer of the resolver may be kept.") { $0.timeToLive }
+        JSONKey("certificate", "Of the server, also when it was refused.") { $0.certificate }
+        JSONKey("tls_version", "As OpenSSL names it.") { $0.tlsVersion }
+        JSONKey("tls_cipher", "Likewise.") { $0.tlsCipher }
+        JSONKey("server_version", "In the server's words.") { $0.serverVersion.map(Redactor.scrub) }
+        JSONKey("session_user", "Who logged in.") { $0.sessionUser.map(Redactor.scrub) }
+        JSONKey("current_user", "Whose rights count.") { $0.currentUser.map(Redactor.scrub) }
+        JSONKey("database", "Which one the session is in.") { $0.database.map(Redactor.scrub) }
+        JSONKey("in_recovery", "Whether the server is a replica or recovers.") { $0.isInRecovery }
+        JSONKey("service_objective", "The tier of an Azure SQL database.") { $0.serviceObjective.map(Redactor.scrub) }
+        JSONKey("redirected_to", "Where a gateway sent the client, host:port.") { $0.redirectedTo.map(Redactor.scrub) }
+        JSONKey("redirect_phases", "The steps there; their time is part of login.") { $0.redirectPhases }
+        JSONKey("trace_id", "Under which the service's own logs know the connection.") { $0.traceID.map(Redactor.scrub) }
+        JSONKey("clock_skew_seconds", "The server's clock minus the one here.") { $0.clockSkew }
+        JSONKey("token_expires", "When the token of the last probe ends.") { $0.tokenExpires }
+        JSONKey("principal", "The kind of principal that the token is of.") { $0.principal }
+        JSONKey("object_id", "Of the principal, by the token.") { $0.objectID }
+        JSONKey("app_id", "Of the principal, by the token.") { $0.appID }
+        JSONKey("tenant_id", "By the token.") { $0.tenant }
+        JSONKey("privileges", "The verdict on rights that are configured.") { $0.privileges }
+        JSONKey("rights", "What the role can do, where nothing about rights is configured.") { $0.rights }
     }
 }
 
 /// What the certificate of a server says, also when it was refused.
-package struct CertificateFacts: Sendable, Hashable, JSONRepresentable {
+package struct CertificateFacts: Sendable, Hashable, JSONTabled {
     package var subject: String
     package var issuer: String
     /// The names it is for (subject alternative names, else the common name), at most 32.
@@ -213,10 +238,13 @@ package struct CertificateFacts: Sendable, Hashable, JSONRepresentable {
         self.sha256 = sha256
     }
 
-    package var json: JSON {
-        [
-            "subject": subject, "issuer": issuer, "names": names, "not_before": notBefore, "not_after": notAfter,
-            "chain_not_after": chainNotAfter, "sha256": sha256,
-        ]
+    package static let table = JSONTable<CertificateFacts>("certificate", "What the certificate of a server says.") {
+        JSONKey("subject", "Of the leaf.") { $0.subject }
+        JSONKey("issuer", "Of the leaf.") { $0.issuer }
+        JSONKey("names", "What it is for, at most 32.") { $0.names }
+        JSONKey("not_before", "Of the leaf.") { $0.notBefore }
+        JSONKey("not_after", "Of the leaf.") { $0.notAfter }
+        JSONKey("chain_not_after", "The earliest end in the chain that was presented.") { $0.chainNotAfter }
+        JSONKey("sha256", "Of the leaf, hexadecimal.") { $0.sha256 }
     }
 }

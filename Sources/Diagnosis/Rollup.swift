@@ -1,7 +1,7 @@
 // What many probes of one check add up to, for years of history in little room.
 
 /// The probes of one check in one hour or one day.
-package struct Rollup: Sendable, Hashable, JSONRepresentable {
+package struct Rollup: Sendable, Hashable, JSONTabled {
     /// How much time one row stands for. Both begin at full hours and days of UTC.
     package enum Span: String, Sendable, Hashable, CaseIterable, JSONRepresentable {
         case hour, day
@@ -20,7 +20,7 @@ package struct Rollup: Sendable, Hashable, JSONRepresentable {
     /// Of the probes that succeeded; nil when none did.
     package var durations: Durations?
 
-    package struct CauseCount: Sendable, Hashable, JSONRepresentable {
+    package struct CauseCount: Sendable, Hashable, JSONTabled {
         package var cause: Cause
         package var count: Int
 
@@ -29,10 +29,13 @@ package struct Rollup: Sendable, Hashable, JSONRepresentable {
             self.count = count
         }
 
-        package var json: JSON { ["cause": cause, "count": count] }
+        package static let table = JSONTable<CauseCount>("cause_count", "How often a cause was met.") {
+            JSONKey("cause", "The cause.") { $0.cause }
+            JSONKey("count", "Failed probes.") { $0.count }
+        }
     }
 
-    package struct Durations: Sendable, Hashable, JSONRepresentable {
+    package struct Durations: Sendable, Hashable, JSONTabled {
         package var sum: Duration
         package var least: Duration
         package var most: Duration
@@ -46,7 +49,12 @@ package struct Rollup: Sendable, Hashable, JSONRepresentable {
             self.percentile95 = percentile95
         }
 
-        package var json: JSON { ["sum": sum, "min": least, "max": most, "p95": percentile95] }
+        package static let table = JSONTable<Durations>("durations", "How long the probes took that succeeded.") {
+            JSONKey("sum", "All of them together.") { $0.sum }
+            JSONKey("min", "The shortest.") { $0.least }
+            JSONKey("max", "The longest.") { $0.most }
+            JSONKey("p95", "What 95 of 100 stayed within, to an eighth at worst.") { $0.percentile95 }
+        }
     }
 
     package init(
@@ -61,11 +69,14 @@ package struct Rollup: Sendable, Hashable, JSONRepresentable {
         self.durations = durations
     }
 
-    package var json: JSON {
-        [
-            "check": check, "span": span, "start": start, "probes": probes, "failures": failures, "causes": causes,
-            "duration_seconds": durations,
-        ]
+    package static let table = JSONTable<Rollup>("sum", "The probes of one check in one hour or one day.") {
+        JSONKey("check", "TARGET/IDENTITY, or /IDENTITY for requests for tokens.") { $0.check }
+        JSONKey("span", "How much time it stands for.") { $0.span }
+        JSONKey("start", "A full hour or day of UTC.") { $0.start }
+        JSONKey("probes", "Probes, those not counted that stopped on purpose.") { $0.probes }
+        JSONKey("failures", "How many of them failed.") { $0.failures }
+        JSONKey("causes", "Of the failures, most frequent first.") { $0.causes }
+        JSONKey("duration_seconds", "Null when none succeeded.") { $0.durations }
     }
 }
 

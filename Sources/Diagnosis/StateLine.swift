@@ -1,7 +1,7 @@
 // The line of JSON that is written once per change of state: the contract for alerts on a log stream.
 
 /// One change of state of anything.
-package struct StateLine: Sendable, Hashable, JSONRepresentable {
+package struct StateLine: Sendable, Hashable, JSONTabled {
     package var time: Timestamp
     package var kind: Kind
     package var id: String
@@ -13,7 +13,7 @@ package struct StateLine: Sendable, Hashable, JSONRepresentable {
     /// Since when it is so, as every other surface says.
     package var since: Timestamp
 
-    package enum Kind: String, Sendable, Hashable, JSONRepresentable { case check, identity, store, configuration }
+    package enum Kind: String, Sendable, Hashable, CaseIterable, JSONRepresentable { case check, identity, store, configuration }
 
     /// - Parameter since: nil for `time`.
     package init(
@@ -30,11 +30,19 @@ package struct StateLine: Sendable, Hashable, JSONRepresentable {
         self.since = since ?? time
     }
 
-    package var json: JSON {
-        [
-            "schema": Report.schema, "time": time, "kind": kind, "id": id, "from": from, "to": to, "cause": cause, "phase": phase,
-            "since": since,
-        ]
+    package static let table = JSONTable<StateLine>(
+        "state-line", "One change of state, as a line of agent run.",
+        rules: [.init(when: "to", is: "down", then: [("cause", FindingCode.causeOrCode)], otherwise: [("cause", .null)])]
+    ) {
+        JSONKey("schema", "The number of the contract.") { _ in SchemaNumber() }
+        JSONKey("time", "When the probe, the request or the attempt began that changed it.") { $0.time }
+        JSONKey("kind", "What changed.") { $0.kind }
+        JSONKey("id", "TARGET/IDENTITY, the name of the identity, the file of the history or the configuration.") { $0.id }
+        JSONKey("from", "Before.") { $0.from }
+        JSONKey("to", "From now on.") { $0.to }
+        JSONKey("cause", "Why it is down.", .orNull(FindingCode.causeOrCode)) { $0.cause }
+        JSONKey("phase", "Where.") { $0.phase }
+        JSONKey("since", "Since when it is so, as every other surface says.") { $0.since }
     }
 }
 

@@ -46,6 +46,14 @@ package struct Target: Sendable, Hashable {
     package var serverName: String { String(host.prefix { $0 != "." }) }
 }
 
+extension Sequence<Target> {
+    /// What the tokens of an identity are for: what its targets take, and a word of any where it has none.
+    package func resources(of identity: String) -> [TokenResource] {
+        let used = Set(filter { $0.identities.contains(identity) }.map(\.engine.resource))
+        return used.isEmpty ? [.ossrdbms] : TokenResource.allCases.filter(used.contains)
+    }
+}
+
 /// One way to get a token, as configured.
 package struct IdentityDefinition: Sendable, Hashable {
     package var name: String

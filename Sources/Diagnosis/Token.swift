@@ -43,7 +43,7 @@ package struct TokenClaims: Sendable, Hashable {
         self.uti = uti
     }
 
-    package enum PrincipalKind: String, Sendable, Hashable, JSONRepresentable {
+    package enum PrincipalKind: String, Sendable, Hashable, CaseIterable, JSONRepresentable {
         case systemAssigned = "system_assigned"
         case userAssigned = "user_assigned"
         case servicePrincipal = "service_principal"

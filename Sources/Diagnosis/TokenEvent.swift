@@ -10,6 +10,19 @@ package enum TokenEvent: Sendable, Hashable {
     case throttled(source: TokenSourceKind)
 }
 
+/// What a token event says of its identity as a whole.
+package struct IdentityNews: Sendable, Hashable {
+    /// The change of verdict, or of cause while down.
+    package var change: StateLine?
+    /// What history and incidents take a request for.
+    package var observation: Observation?
+
+    package init(change: StateLine? = nil, observation: Observation? = nil) {
+        self.change = change
+        self.observation = observation
+    }
+}
+
 /// Where tokens come from; the label `source`.
 package enum TokenSourceKind: String, Sendable, Hashable, Codable, CaseIterable, JSONRepresentable {
     case imds

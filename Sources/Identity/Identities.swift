@@ -60,6 +60,8 @@ package final class Identities: Sendable {
     private struct State {
         var shared: Shared
         var entries: [Entry] = []
+        /// What the tokens of each identity are for.
+        var uses: [String: [TokenResource]] = [:]
         /// Nil while nobody watches.
         var newcomers: AsyncStream<[Entry]>.Continuation?
     }
@@ -67,9 +69,12 @@ package final class Identities: Sendable {
     private let detection: ManagedIdentityEndpoint.Detection
     private let state: Mutex<State>
 
-    /// - Parameter onEvent: called on whatever task the event happens in; must return at once.
+    /// - Parameters:
+    ///   - uses: what the tokens of each identity are for; one that is not named is watched for whatever was asked of it.
+    ///   - onEvent: called on whatever task the event happens in; must return at once.
     package init(
-        definitions: [IdentityDefinition], cloud: Cloud, environment: IdentityEnvironment, http: CurlClient,
+        definitions: [IdentityDefinition], uses: [String: [TokenResource]] = [:], cloud: Cloud, environment: IdentityEnvironment,
+        http: CurlClient,
         time: IdentityTime = .system, onEvent: @escaping @Sendable (TokenEvent) -> Void, logger: Logger
     ) {
         detection = ManagedIdentityEndpoint.detect(in: environment)
@@ -77,15 +82,16 @@ package final class Identities: Sendable {
             State(
                 shared: Shared(
                     cloud: cloud, http: http, pace: RequestPace(time: time), time: time, onEvent: onEvent, logger: logger)))
-        replace(definitions, cloud: cloud)
+        replace(definitions, uses: uses, cloud: cloud)
     }
 
     /// Uses these identities from now on. One whose definition stays, in the same cloud, goes on with its tokens; any other begins anew.
-    package func replace(_ definitions: [IdentityDefinition], cloud: Cloud) {
+    package func replace(_ definitions: [IdentityDefinition], uses: [String: [TokenResource]] = [:], cloud: Cloud) {
         let (retired, newcomers, hand) = state.withLock { state in
             let old = state.shared.cloud == cloud ? state.entries : []
             var retired = state.entries.filter { entry in !old.contains { $0.life === entry.life } }
             state.shared.cloud = cloud
+            state.uses = uses
             var newcomers: [Entry] = []
             state.entries = definitions.map { definition in
                 if let known = old.first(where: { $0.definition == definition }) { return known }
@@ -183,7 +189,7 @@ package final class Identities: Sendable {
             do { try await time.sleep(next) } catch { return }
             switch entry.source {
             case .unsupported(let identity):
-                identity.report()
+                identity.report(for: uses(of: identity.name)?.first ?? .ossrdbms)
                 next = time.instant() + RenewalPlan.interval
             case .managed(let identity):
                 await tick(identity)
@@ -193,10 +199,12 @@ package final class Identities: Sendable {
         }
     }
 
+    private func uses(of name: String) -> [TokenResource]? { state.withLock { $0.uses[name] } }
+
     /// Asks for what is due now.
     private func tick(_ identity: ManagedIdentity) async {
         let now = identity.time.now
-        for (resource, due) in identity.dueTimes(at: now) where due.map({ $0 <= now.instant }) ?? true {
+        for (resource, due) in identity.dueTimes(at: now, for: uses(of: identity.name)) where due.map({ $0 <= now.instant }) ?? true {
             await identity.renew(resource)
         }
     }
@@ -205,7 +213,7 @@ package final class Identities: Sendable {
     /// resource meanwhile, and never so near that the loop spins.
     private func nextTick(of identity: ManagedIdentity) -> ContinuousClock.Instant {
         let now = identity.time.now
-        let due = identity.dueTimes(at: now).values.compactMap { $0 }.min() ?? now.instant
+        let due = identity.dueTimes(at: now, for: uses(of: identity.name)).values.compactMap { $0 }.min() ?? now.instant
         return max(now.instant + .seconds(1), min(due, now.instant + .seconds(30)))
     }
 }

@@ -102,16 +102,19 @@ final class ManagedIdentity: TokenSource {
     // MARK: The watch
 
     /// When the next question of the watch is due for each resource in use; `nil` for one that was never asked for.
-    func dueTimes(at now: Moment) -> [TokenResource: ContinuousClock.Instant?] {
+    /// - Parameter uses: those resources; nil for all that were ever asked for.
+    func dueTimes(at now: Moment, for uses: [TokenResource]?) -> [TokenResource: ContinuousClock.Instant?] {
         let slots = state.withLock { $0.slots }
         // An identity without targets is watched too, and by the resource that most engines share.
-        guard !slots.isEmpty else { return [.ossrdbms: nil] }
-        return slots.mapValues { slot in
-            slot.lastEnded.map { ended in
+        let watched = uses ?? (slots.isEmpty ? [.ossrdbms] : Array(slots.keys))
+        return watched.reduce(into: [:]) { times, resource in
+            let slot = slots[resource]
+            let due = slot?.lastEnded.map { ended in
                 RenewalPlan.next(
-                    after: ended, failuresInRow: slot.failuresInRow, isRecovery: slot.isRecovery, renewAt: slot.held?.renewAt, now: now,
-                    random: 0.5)
+                    after: ended, failuresInRow: slot?.failuresInRow ?? 0, isRecovery: slot?.isRecovery ?? false,
+                    renewAt: slot?.held?.renewAt, now: now, random: 0.5)
             }
+            times.updateValue(due, forKey: resource)
         }
     }
 

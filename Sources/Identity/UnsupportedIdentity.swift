@@ -29,11 +29,11 @@ final class UnsupportedIdentity: TokenSource {
     }
 
     /// Makes the state of the identity visible as a request that failed.
-    func report() {
+    func report(for resource: TokenResource) {
         shared.onEvent(
             .request(
                 TokenRequestResult(
-                    identity: name, resource: .ossrdbms, source: source, time: shared.time.wall(), duration: .zero,
+                    identity: name, resource: resource, source: source, time: shared.time.wall(), duration: .zero,
                     outcome: .failed(failure))))
     }
 }

@@ -12,7 +12,7 @@ package final class AzureSQLProbe: Probe {
     let identity: IdentityDefinition
     let anchors: TrustAnchors
     let tools: ProbeTools
-    let rights = RightsMemory()
+    let rights = RightsMemory<PrivilegeSurvey>()
     /// What earlier runs leave to later ones.
     let memory = Mutex(Memory())
 

@@ -13,7 +13,7 @@ package final class MySQLProbe: Probe {
     let identity: IdentityDefinition
     let anchors: TrustAnchors
     let tools: ProbeTools
-    let rights = RightsMemory()
+    let rights = RightsMemory<PrivilegeSurvey>()
     /// Facts of the certificate seen last, so that an unchanged one is not read anew.
     let knownCertificate = Mutex<CertificateFacts?>(nil)
     /// Whether the last run held a thread until its deadline: then the next one shares the few threads there are for such checks.

@@ -48,9 +48,10 @@ extension MySQLRun {
             settle(error)
             throw end(of: error, during: .privileges)
         }
-        guard let report = privileges.report(answer) else {
+        guard var report = privileges.report(answer) else {
             throw Self.misshapen(during: .privileges, count: answer.count, of: "rows in the answer")
         }
+        report.isMariaDB = greeting?.isMariaDB ?? false
         return report
     }
 
@@ -78,8 +79,13 @@ extension MySQLRun {
             roles = GrantSet.roles(in: row.first.flatMap { $0 } ?? "")
             isLiteral = row.last.flatMap { $0 }.map { $0 == "1" || $0 == "ON" } ?? false
         }
-        let own = try await rows("SHOW GRANTS")
-        let all = roles.isEmpty ? [] : try await rows(MySQLStatement.grants(using: roles.map(\.quoted)))
+        var (own, all): ([String], [String]) = ([], [])
+        if !roles.isEmpty, let account = record.facts.currentUser.flatMap(MySQLPrivileges.quoted) {
+            own = try await rows(MySQLStatement.ownGrants(of: account))
+            all = try await rows(MySQLStatement.grants(using: roles.map(\.quoted)))
+        } else {
+            own = try await rows("SHOW GRANTS")
+        }
         return GrantSet(
             rows: own, rowsWithRoles: all, user: MySQLPrivileges.user(of: account), activeRoles: roles.map(\.name), isLiteral: isLiteral,
             naming: naming)

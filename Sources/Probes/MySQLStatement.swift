@@ -15,7 +15,11 @@ package enum MySQLStatement {
 
     /// What MySQL 8 lists apart from grants.
     static let roles = "SELECT CURRENT_ROLE(), @@GLOBAL.partial_revokes"
-    /// - Parameter roles: quoted.
+    /// What was given to the account itself. MySQL 8 adds what active roles bring to SHOW GRANTS without a name and FOR CURRENT_USER() alike;
+    /// asked by its own name it leaves them out, and everybody may ask that of himself. **Source**: MySQL 8, `Sql_cmd_show_grants`.
+    /// - Parameter account: quoted.
+    static func ownGrants(of account: String) -> String { "SHOW GRANTS FOR \(account)" }
+    /// The same with what these roles bring. - Parameter roles: quoted.
     static func grants(using roles: [String]) -> String { "SHOW GRANTS FOR CURRENT_USER() USING \(roles.joined(separator: ", "))" }
     /// Most rows of grants that are read.
     static let grantLimit = 5000

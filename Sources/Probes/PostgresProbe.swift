@@ -13,12 +13,15 @@ package final class PostgresProbe: Probe {
     package let id: CheckID
     /// The statement that asks for the configured rights.
     let privilegeQuestion: String
+    /// The statement that holds the tutorials' view against it; nil where no rule is about tables.
+    let listingQuestion: String?
     let tokens: any TokenSource
     /// Whose token it should be.
     let identity: IdentityDefinition
     let anchors: TrustAnchors
     let tools: ProbeTools
-    let rights = RightsMemory()
+    let rights = RightsMemory<PrivilegeSurvey>()
+    let listing = RightsMemory<ListedRights>()
     /// Facts of the certificate seen last, so that an unchanged one is not read anew.
     let knownCertificate = Mutex<CertificateFacts?>(nil)
 
@@ -28,6 +31,7 @@ package final class PostgresProbe: Probe {
     package init(target: Target, identity: IdentityDefinition, tokens: any TokenSource, anchors: TrustAnchors, tools: ProbeTools) {
         self.target = target
         self.privilegeQuestion = target.privileges.isEmpty ? "" : PrivilegeStatement.text(target.privileges)
+        self.listingQuestion = PrivilegeListing.statement(target.privileges)
         self.identity = identity
         self.id = CheckID(target: target.name, identity: identity.name)
         self.tokens = tokens
@@ -36,4 +40,11 @@ package final class PostgresProbe: Probe {
     }
 
     package func observe(_ run: ProbeRun) async -> Observation? { await observation(of: run, by: PostgresRun.self) }
+}
+
+/// What the tutorials' view said, and the verdicts of that time.
+struct ListedRights: Sendable {
+    var entries: [PrivilegeReport.Entry]
+    /// Nil when it gave no answer.
+    var listing: PrivilegeListing?
 }

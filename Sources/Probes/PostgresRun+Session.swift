@@ -48,10 +48,35 @@ extension PostgresRun {
         } catch {
             throw end(of: error, during: .privileges)
         }
-        guard let report = PrivilegeReport(target.privileges, answer: answer) else {
+        guard var report = PrivilegeReport(target.privileges, answer: answer) else {
             throw Self.misshapen(during: .privileges, count: answer.count, of: "rows in the answer")
         }
+        report.listing = try await listing(connection, beside: report)
         return report
+    }
+
+    /// What the view that tutorials ask says beside the verdicts. It expands every grant of the database, so it is asked at first, once an
+    /// hour, and when the verdicts have changed; without an answer in two seconds there is none.
+    ///
+    /// **Throws**: only when the caller was cancelled.
+    private func listing(_ connection: PostgresConnection, beside report: PrivilegeReport) async throws(ProbeEnd) -> PrivilegeListing? {
+        guard report.administrator == nil, let question = probe.listingQuestion else { return nil }
+        let isStale = probe.listing.seen.map { $0.entries != report.entries } ?? false
+        if probe.listing.takeTurn(sooner: isStale) {
+            var seen: PrivilegeListing?
+            do {
+                seen = PrivilegeListing(
+                    answer: try await connection.query(
+                        question, limit: PrivilegeListing.rowLimit, on: tools.reactor, until: run.deadline.capped(to: .seconds(2))))
+            } catch {
+                if case .cancelled = end(of: error, during: .privileges) {
+                    probe.listing.endTurn(nil)
+                    throw .cancelled
+                }
+            }
+            probe.listing.endTurn(ListedRights(entries: report.entries, listing: seen))
+        }
+        return probe.listing.seen?.listing
     }
 
     func survey(_ connection: PostgresConnection, until deadline: Deadline) async throws(ProbeEnd) -> PrivilegeSurvey? {

@@ -25,24 +25,25 @@ struct RoundTrip {
     }
 }
 
-/// What a check remembers of rights about which nothing is configured: they change rarely, and looking at them reads whole catalogs.
-final class RightsMemory: Sendable {
-    private static let interval = Duration.seconds(3600)
+/// What a check remembers of rights that it is not told to watch: they change rarely, and looking at them reads whole catalogs.
+final class RightsMemory<Seen: Sendable>: Sendable {
+    private static var interval: Duration { .seconds(3600) }
     private struct State {
-        var seen: PrivilegeSurvey?
+        var seen: Seen?
         var due: ContinuousClock.Instant?
         /// How many look now.
         var looking = 0
     }
     private let state = Mutex(State())
 
-    var seen: PrivilegeSurvey? { state.withLock(\.seen) }
+    var seen: Seen? { state.withLock(\.seen) }
 
     /// Whether it is time to look: at first, and then once an hour. Two that come first at once both look, so that neither goes without.
     /// Who is told so has the turn, until ``endTurn(_:)``.
-    func takeTurn(now: ContinuousClock.Instant = .now) -> Bool {
+    /// - Parameter sooner: whether what is known is known to be out of date.
+    func takeTurn(sooner: Bool = false, now: ContinuousClock.Instant = .now) -> Bool {
         state.withLock { state in
-            let isDue = state.due.map { $0 <= now } ?? true
+            let isDue = sooner || (state.due.map { $0 <= now } ?? true)
             guard isDue || (state.seen == nil && state.looking > 0) else { return false }
             state.due = now + Self.interval
             state.looking += 1
@@ -51,7 +52,7 @@ final class RightsMemory: Sendable {
     }
 
     /// - Parameter seen: nil when nothing could be seen; then what was known stays.
-    func endTurn(_ seen: PrivilegeSurvey?) {
+    func endTurn(_ seen: Seen?) {
         state.withLock { state in
             state.looking -= 1
             if let seen { state.seen = seen }

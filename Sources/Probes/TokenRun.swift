@@ -8,7 +8,7 @@ protocol TokenProbe: Probe {
     /// Whose token it should be.
     var identity: IdentityDefinition { get }
     var tools: ProbeTools { get }
-    var rights: RightsMemory { get }
+    var rights: RightsMemory<PrivilegeSurvey> { get }
 }
 
 extension PostgresProbe: TokenProbe {}

@@ -1,19 +1,19 @@
 // A thread for the loop, and sleep that does not pass the cooperative pool.
 //
 // On Linux tasks of every priority share one pool with a thread per core, and the wake-up of `Task.sleep` is a job of that pool too:
-// measured, probes that hold both cores for 0.7 s made a loop at high priority 0.65 s late. So the loop's jobs and its timer go to
-// serial queues, for which libdispatch finds a thread whatever the pool is doing.
+// measured, probes that hold both cores for 0.7 s made a loop at high priority 0.65 s late. So the loop's jobs and its timer go to a
+// serial queue, for which libdispatch finds a thread whatever the pool is doing: one for both, because the timer does no more than wake the loop.
 import Diagnosis
 import Dispatch
 import Synchronization
 
 /// Runs the jobs of one task, one after the other, apart from the pool.
 final class LoopExecutor: TaskExecutor {
-    private let queue = DispatchQueue(label: "agent.schedule", qos: .userInteractive)
+    fileprivate static let queue = DispatchQueue(label: "agent.schedule", qos: .userInteractive)
 
     func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
-        queue.async { unsafe job.runSynchronously(on: self.asUnownedTaskExecutor()) }
+        Self.queue.async { unsafe job.runSynchronously(on: self.asUnownedTaskExecutor()) }
     }
 }
 
@@ -25,7 +25,6 @@ final class LoopSleep: Sendable {
         case over
     }
 
-    private static let queue = DispatchQueue(label: "agent.schedule.clock", qos: .userInteractive)
     private let state = Mutex(State.new)
 
     func run(for duration: Duration) async throws {
@@ -37,7 +36,7 @@ final class LoopSleep: Sendable {
                     return false
                 }
                 guard !isCancelled else { return continuation.resume(throwing: CancellationError()) }
-                Self.queue.asyncAfter(deadline: .now() + max(0, duration.seconds)) { self.end(cancelled: false) }
+                LoopExecutor.queue.asyncAfter(deadline: .now() + max(0, duration.seconds)) { self.end(cancelled: false) }
             }
         } onCancel: {
             end(cancelled: true)

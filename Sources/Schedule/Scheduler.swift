@@ -12,7 +12,7 @@ import Synchronization
 package final class Scheduler: Service {
     private let gate: Gate
     private let seed: UInt64
-    private let clock: any ScheduleClock
+    let clock: any ScheduleClock
     private let drain: Duration
     private let limit: Int
     private let loop: any TaskExecutor
@@ -20,7 +20,7 @@ package final class Scheduler: Service {
     private let onTurn: @Sendable () -> Void
     private let onEvent: @Sendable (SchedulerEvent) -> Void
     private let logger: Logger
-    private let state: Mutex<State>
+    let state: Mutex<State>
 
     /// The loop shows a sign of life at least this often, due probes or not.
     package static let pulse: Duration = .seconds(1)
@@ -69,13 +69,23 @@ package final class Scheduler: Service {
     /// The probe of a check as it is configured now.
     package func probe(of check: CheckID) -> (any Probe)? { state.withLock { $0.probe(of: check) } }
 
-    /// How far a probe of this check would go now; for who asks outside the schedule and draws on the same budget.
+    /// How far a probe of this check goes that begins now; for who asks outside the schedule and draws on the same budget.
     package func depth(of check: CheckID) -> ProbeRun.Depth {
         let now = clock.now
         return state.withLock { state in
             guard let target = state.probe(of: check)?.target else { return .query }
-            return state.pauses.depth(of: check, on: target, at: now)
+            return state.pauses.begin(check, on: target, at: now) == nil ? .query : .tls
         }
+    }
+
+    /// What is to be told of a rest beside an observation that stopped for it; nil without one that concerns others as well.
+    package func notice(of check: CheckID) -> Notice? {
+        let now = clock.now
+        let rest = state.withLock { state -> LoginRest? in
+            guard let target = state.probe(of: check)?.target else { return nil }
+            return state.pauses.rest(of: check, on: target, at: now)
+        }
+        return rest?.notice(at: now, wall: clock.wall)
     }
 
     /// Takes into account what a probe outside the schedule saw, so that its login counts.
@@ -175,9 +185,11 @@ package final class Scheduler: Service {
     }
 
     private func probe(_ start: Start) async {
+        let start = await recalled(start)
         let begun = clock.now
         let run = ProbeRun(
-            deadline: Deadline(begun.advanced(by: start.probe.target.timeout)), depth: start.depth, gate: gate, logger: logger)
+            deadline: Deadline(begun.advanced(by: start.probe.target.timeout)), depth: start.rest == nil ? .query : .tls, gate: gate,
+            logger: logger)
         // A task of its own, so that ``replace(_:keeping:)`` can end this probe alone. This function waits for it.
         let work = state.withLock { state -> Work? in
             guard !state.isStopping, state.runs[start.serial]?.isWithdrawn == false else { return nil }
@@ -190,10 +202,13 @@ package final class Scheduler: Service {
             return
         }
         onEvent(.started(start.probe.id, lag: max(.zero, begun - start.due)))
-        let observation = await withTaskCancellationHandler {
+        var observation = await withTaskCancellationHandler {
             await work.value
         } onCancel: {
             work.cancel()
+        }
+        if observation?.outcome == .partial(.loginPaused), let notice = start.rest?.notice(at: clock.now, wall: clock.wall) {
+            observation?.notices.append(notice)
         }
         finish(start, observation)
     }
@@ -211,9 +226,11 @@ package final class Scheduler: Service {
                 onEvent(.missed(start.probe.id, reason: isStopping ? .shutdown : .concurrency))
             }
         }
-        if end.rests {
+        if let reason = end.rests {
             logger.notice(
-                "Logins of this check pause; its other phases go on",
+                reason == .brokenHandshakes
+                    ? "Connections to this server keep breaking off; logins there are rare from now on, so that it does not block this host"
+                    : "Logins of this check pause; its other phases go on",
                 metadata: ["check.id": "\(start.probe.id)", "failure.cause": "\(observation?.failure?.cause.rawValue ?? "")"])
         }
         end.whenIdle?.finish()
@@ -232,18 +249,19 @@ package final class Scheduler: Service {
         if inFlight > 0 { logger.info("Probes are cancelled to stop", metadata: ["schedule.in_flight": "\(inFlight)"]) }
     }
 
-    private typealias Work = Task<Observation?, Never>
+    typealias Work = Task<Observation?, Never>
 
-    private struct Start: Sendable {
+    struct Start: Sendable {
         var serial: UInt64
         var entry: Int
         var probe: any Probe
         var due: ContinuousClock.Instant
-        var depth: ProbeRun.Depth
+        /// Why it is not to log in; nil when it may.
+        var rest: LoginRest?
     }
 
     /// A probe that was handed over and is not over.
-    private struct Run {
+    struct Run {
         var check: CheckID
         /// Nil until it has begun.
         var work: Work?
@@ -251,7 +269,7 @@ package final class Scheduler: Service {
         var isWithdrawn = false
     }
 
-    private struct Turn: Sendable {
+    struct Turn: Sendable {
         var starts: [Start] = []
         var missed: [(CheckID, SchedulerEvent.MissReason)] = []
         var nextDue: ContinuousClock.Instant?
@@ -260,22 +278,23 @@ package final class Scheduler: Service {
         var stood: Duration
     }
 
-    private struct End {
+    struct End {
         var isWithdrawn = false
-        var rests = false
+        var rests: LoginRest.Reason?
         /// The same check as it is configured now, to begin at once.
         var again: Start?
         var hand: AsyncStream<[Start]>.Continuation?
         var whenIdle: AsyncStream<Never>.Continuation?
     }
 
-    private struct State {
+    struct State {
         var probes: [any Probe]
         /// Where each check stands in `byEntry`, and its probe by the number that the timetable has given it.
         var entries: [CheckID: Int] = [:]
         var byEntry: [Int: any Probe] = [:]
         var timetable: Timetable?
         var pauses = LoginPauses()
+        var recall = Recall()
         var runs: [UInt64: Run] = [:]
         var lastSerial: UInt64 = 0
         var isStopping = false
@@ -339,7 +358,7 @@ package final class Scheduler: Service {
             lastSerial += 1
             runs[lastSerial] = Run(check: probe.id)
             return Start(
-                serial: lastSerial, entry: entry, probe: probe, due: due, depth: pauses.depth(of: probe.id, on: probe.target, at: due))
+                serial: lastSerial, entry: entry, probe: probe, due: due, rest: pauses.begin(probe.id, on: probe.target, at: due))
         }
 
         mutating func finish(_ start: Start, _ observation: Observation?, at now: ContinuousClock.Instant) -> End {

@@ -2,7 +2,7 @@
 package import Diagnosis
 
 /// The load that a configuration puts on identity endpoints and servers.
-package struct ConfigurationSummary: Sendable, Hashable, JSONRepresentable {
+package struct ConfigurationSummary: Sendable, Hashable, JSONTabled {
     package var file: String
     /// Running copies of the agent with this configuration; logins and connections are multiplied by it.
     package var instances: Int
@@ -16,7 +16,7 @@ package struct ConfigurationSummary: Sendable, Hashable, JSONRepresentable {
     /// Names of identities that no target uses; they are watched by themselves.
     package var unusedIdentities: [String]
 
-    package struct TargetLoad: Sendable, Hashable, JSONRepresentable {
+    package struct TargetLoad: Sendable, Hashable, JSONTabled {
         package var name: String
         package var engine: Engine
         package var endpoint: Endpoint
@@ -32,13 +32,21 @@ package struct ConfigurationSummary: Sendable, Hashable, JSONRepresentable {
         /// Entries under `privileges`, each a verdict per probe of every check.
         package var privileges: Int
 
-        package var json: JSON {
-            [
-                "target": name, "engine": engine, "host": endpoint.host, "port": endpoint.port, "checks": checks,
-                "interval_seconds": interval, "timeout_seconds": timeout, "logins_per_day": loginsPerDay,
-                "serverless_logins_per_day": serverlessLoginsPerDay, "wake": wake?.text, "peak_connections": peakConnections,
-                "privileges": privileges,
-            ]
+        package static let table = JSONTable<TargetLoad>("target_load", "What one target costs its server.") {
+            JSONKey("target", "Its name.") { $0.name }
+            JSONKey("engine", "What the server is.") { $0.engine }
+            JSONKey("host", "The server's name.") { $0.endpoint.host }
+            JSONKey("port", "Where the server listens.", .whole(1...65535)) { $0.endpoint.port }
+            JSONKey("checks", "One an identity.") { $0.checks }
+            JSONKey("interval_seconds", "The time between two probes of a check.") { $0.interval }
+            JSONKey("timeout_seconds", "A probe is over then.") { $0.timeout }
+            JSONKey("logins_per_day", "Of all instances.") { $0.loginsPerDay }
+            JSONKey("serverless_logins_per_day", "If the database turns out to be serverless; null where that makes no difference.") {
+                $0.serverlessLoginsPerDay
+            }
+            JSONKey("wake", "Azure SQL: whether logins may keep the database awake.") { $0.wake?.text }
+            JSONKey("peak_connections", "At one moment at most, of all instances.") { $0.peakConnections }
+            JSONKey("privileges", "Entries under privileges.") { $0.privileges }
         }
     }
 
@@ -74,12 +82,15 @@ package struct ConfigurationSummary: Sendable, Hashable, JSONRepresentable {
         return Int((logins * Double(target.identities.count)).rounded())
     }
 
-    package var json: JSON {
-        [
-            "file": file, "instances": instances, "identities": identities, "checks": checks,
-            "probes_per_minute": (probesPerMinute * 100).rounded() / 100, "peak_connections": peakConnections,
-            "unused_identities": unusedIdentities, "targets": targets,
-        ]
+    package static let table = JSONTable<ConfigurationSummary>("load", "What a configuration costs identity endpoints and servers.") {
+        JSONKey("file", "Which file it is of.") { $0.file }
+        JSONKey("instances", "How many agents run with it.") { $0.instances }
+        JSONKey("identities", "How many there are.") { $0.identities }
+        JSONKey("checks", "How many there are.") { $0.checks }
+        JSONKey("probes_per_minute", "Of all instances.") { ($0.probesPerMinute * 100).rounded() / 100 }
+        JSONKey("peak_connections", "At one moment at most, of all instances.") { $0.peakConnections }
+        JSONKey("unused_identities", "Those that no target uses.") { $0.unusedIdentities }
+        JSONKey("targets", "One by one.") { $0.targets }
     }
 
     /// **Shape**: one line a target and one for the whole, without a final line break.

@@ -2,7 +2,7 @@
 package import Diagnosis
 
 /// An error or a warning about a configuration. Its text never holds the value of a secret.
-package struct SettingsIssue: Error, Sendable, Hashable, CustomStringConvertible, JSONRepresentable {
+package struct SettingsIssue: Error, Sendable, Hashable, CustomStringConvertible, JSONTabled {
     package var severity: Severity
     /// The file as it was named; nil when there is no file.
     package var file: String?
@@ -44,11 +44,36 @@ package struct SettingsIssue: Error, Sendable, Hashable, CustomStringConvertible
         return text
     }
 
-    package var json: JSON {
-        [
-            "severity": severity, "file": file, "line": line, "column": column, "path": path, "message": message,
-            "suggestion": suggestion,
-        ]
+    package static let table = JSONTable<SettingsIssue>("issue", "One thing that is wrong with a configuration.") {
+        JSONKey("severity", "Only errors keep the file from being used.") { $0.severity }
+        JSONKey("file", "As it was named; null when there is none.") { $0.file }
+        JSONKey("line", "Counted from 1; null when the whole file is meant.") { $0.line }
+        JSONKey("column", "Counted from 1.") { $0.column }
+        JSONKey("path", "Where in the structure; empty for the whole file.") { $0.path }
+        JSONKey("message", "What is wrong.") { $0.message }
+        JSONKey("suggestion", "What was probably meant.") { $0.suggestion }
+    }
+}
+
+/// What `agent config check` says of a file.
+package struct ConfigurationCheck: Sendable, JSONTabled {
+    package var issues: [SettingsIssue]
+    /// Nil when the file is wrong.
+    package var summary: ConfigurationSummary?
+
+    package init(issues: [SettingsIssue], summary: ConfigurationSummary?) {
+        self.issues = issues
+        self.summary = summary
+    }
+
+    package static let table = JSONTable<ConfigurationCheck>(
+        "config-check", "What is wrong with a file, and what it costs.",
+        rules: [.init(when: "valid", is: true, then: [("summary", ConfigurationSummary.shape)], otherwise: [("summary", .null)])]
+    ) {
+        JSONKey("schema", "The number of the contract.") { _ in SchemaNumber() }
+        JSONKey("valid", "Whether the agent would run with it.") { $0.summary != nil }
+        JSONKey("issues", "Errors and warnings, by line.") { $0.issues }
+        JSONKey("summary", "Null when it is not valid.") { $0.summary }
     }
 }
 

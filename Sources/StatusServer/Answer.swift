@@ -49,8 +49,30 @@ struct Answer: Sendable {
 
     /// The one form of all errors. `code` comes from a closed list, `message` holds nothing that the client sent.
     static func error(_ status: Int, _ code: String, _ message: String, headers: [(String, String)] = [], closes: Bool = false) -> Answer {
-        let json: JSON = ["schema": 1, "error": ["code": code, "message": message] as JSON]
+        let json = Refusal(code: code, message: message).json
         return Answer(
             status: status, type: "application/json", body: ByteBuffer(string: json.compact + "\n"), headers: headers, closes: closes)
+    }
+}
+
+/// The body of every answer that is an error.
+struct Refusal: Sendable, JSONTabled {
+    struct Reason: Sendable, JSONTabled {
+        var code: String
+        var message: String
+
+        static let table = JSONTable<Reason>("refusal", "Why a request was refused.") {
+            JSONKey("code", "A word for programs.", .text(pattern: "^[a-z_]+$")) { $0.code }
+            JSONKey("message", "The same for people; holds nothing that the client sent.") { $0.message }
+        }
+    }
+
+    private let reason: Reason
+
+    init(code: String, message: String) { reason = Reason(code: code, message: message) }
+
+    static let table = JSONTable<Refusal>("error", "An answer whose HTTP status is 400 or more.") {
+        JSONKey("schema", "The number of the contract.") { _ in SchemaNumber() }
+        JSONKey("error", "Why.") { $0.reason }
     }
 }

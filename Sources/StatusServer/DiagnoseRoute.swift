@@ -63,6 +63,8 @@ package enum DiagnoseReply: Sendable {
     case report(Report)
     /// As many probes as may be are under way.
     case busy
+    /// No place came free in time under the cap on probes that talk to servers.
+    case crowded
     /// Somebody else's probe of the check is under way, and did not end within the time.
     case late
     /// The agent is stopping.
@@ -111,6 +113,9 @@ struct DiagnoseRoute {
             case .busy:
                 metrics.httpRejected(.rate)
                 return ProbeRoute.unavailable("probe_limit", "as many probes on demand as may be are under way; ask again in a moment")
+            case .crowded:
+                metrics.httpRejected(.rate)
+                return ProbeRoute.crowded
             case .late:
                 return ProbeRoute.unavailable("probe_late", "a probe of this check is under way and takes longer than this request may")
             case .closed: return ProbeRoute.unavailable("stopping", "this agent is stopping")
@@ -123,6 +128,9 @@ struct DiagnoseRoute {
         answer.set("X-Agent-Exit", String(report.exit.rawValue))
         let unfinished = report.checks.map(\.status).filter { $0.state == .unknown }.map(\.id.description)
         if !unfinished.isEmpty { answer.set("X-Agent-Unfinished", unfinished.prefix(12).joined(separator: ", ")) }
+        if !report.crowded.isEmpty {
+            answer.set("X-Agent-Crowded", report.crowded.sorted().prefix(12).map(\.description).joined(separator: ", "))
+        }
         return answer
     }
 

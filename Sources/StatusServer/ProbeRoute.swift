@@ -28,10 +28,21 @@ struct ProbeRoute {
         case .busy:
             metrics.httpRejected(.rate)
             return Self.unavailable("probe_limit", "as many probes on demand as may be are under way; ask again in a moment")
+        case .crowded:
+            metrics.httpRejected(.rate)
+            return Self.crowded
         case .late:
             return Self.unavailable("probe_late", "a probe of this check is under way and takes longer than this request may")
         case .closed: return Self.unavailable("stopping", "this agent is stopping, or its configuration has just changed")
         }
+    }
+
+    /// Says nothing of the check: its server was not asked.
+    static var crowded: Answer {
+        unavailable(
+            "probe_concurrency",
+            "no place came free in time: as many probes talk to servers as limits.concurrency lets; many of them may hang, or it is too small"
+        )
     }
 
     static func unavailable(_ code: String, _ message: String) -> Answer {
@@ -82,21 +93,26 @@ struct ProbeRoute {
 /// What there is to probe, for Prometheus' HTTP service discovery.
 enum TargetsRoute {
     /// One group a check. **Source**: Prometheus, "Writing HTTP service discovery".
-    ///
-    /// `__param_*` become parameters of the scrape, so a job needs no more than its address set to this agent's.
     static func answer(_ targets: [Target]) -> Answer {
-        let groups = targets.flatMap { target in
-            target.checks.map { check -> JSON in
-                [
-                    "targets": [target.name],
-                    "labels": [
-                        "__metrics_path__": "/probe", "__param_target": target.name, "__param_identity": check.identity,
-                        "__meta_dbprobe_engine": target.engine.rawValue, "__meta_dbprobe_host": target.host,
-                        "instance": check.description, "target": target.name, "identity": check.identity,
-                    ] as JSON,
-                ]
-            }
+        .json(targets.flatMap { target in target.checks.map { Group(target: target, check: $0) } }.json)
+    }
+
+    struct Group: Sendable, JSONTabled {
+        var target: Target
+        var check: CheckID
+
+        static let table = JSONTable<Group>("discovered", "One check, as Prometheus' HTTP service discovery reads it.") {
+            JSONKey("targets", "The name of the target.") { [$0.target.name] }
+            JSONKey("labels", "Parameters of the scrape, and labels of the series.", .names(.text())) { $0.labels }
         }
-        return .json(.array(groups))
+
+        /// `__param_*` become parameters of the scrape, so a job needs no more than its address set to this agent's.
+        private var labels: JSON {
+            [
+                "__metrics_path__": "/probe", "__param_target": target.name, "__param_identity": check.identity,
+                "__meta_dbprobe_engine": target.engine.rawValue, "__meta_dbprobe_host": target.host,
+                "instance": check.description, "target": target.name, "identity": check.identity,
+            ]
+        }
     }
 }

@@ -42,6 +42,8 @@ package enum ProbeReply: Sendable {
     case observed(Observation, resting: Failure?)
     /// As many such probes as may be are under way.
     case busy
+    /// No place came free in time under the cap on probes that talk to servers.
+    case crowded
     /// Somebody else's probe of the check is under way, and did not end within the time.
     case late
     /// The agent is stopping, or the check is gone since the request came.

@@ -87,11 +87,11 @@ package final class HistoryStore: HistoryRecording, HistoryDatabase, Sendable {
     }
 
     /// Keeps the request, and what it says of its identity, as if that were a check: so it has history, sums and incidents.
-    package func record(_ request: TokenRequestResult) {
+    package func record(_ request: TokenRequestResult, watch: Observation?) {
         let mayOpen = incidentsMayOpen()
         state.queue.withLock {
             $0.add(request)
-            $0.add(request.observation, incidentsMayOpen: mayOpen)
+            if let watch { $0.add(watch, incidentsMayOpen: mayOpen) }
         }
     }
 

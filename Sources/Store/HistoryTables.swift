@@ -50,8 +50,8 @@ enum HistoryTables {
         try Row.fetchAll(
             db,
             sql: """
-                SELECT time, identity, resource, source, duration, expires, same, failure FROM token
-                ORDER BY time DESC, id DESC LIMIT ?
+                SELECT token.time, identity, resource, source, duration, expires, same, coalesce(report.failure, token.failure), words
+                FROM token LEFT JOIN report ON report.id = report_id ORDER BY token.time DESC, token.id DESC LIMIT ?
                 """, arguments: [limit]
         ).compactMap { row in
             guard let resource = TokenResource(rawValue: row[2]), let source = TokenSourceKind(rawValue: row[3]) else { return nil }
@@ -61,7 +61,7 @@ enum HistoryTables {
                 if let expires, report == nil {
                     .acquired(expires: Timestamp(milliseconds: expires), isSameToken: row[6] ?? false)
                 } else {
-                    .failed(Reports.failure(from: report ?? ""))
+                    .failed(Reports.failure(from: report ?? "", words: row[8]))
                 }
             return TokenRequestResult(
                 identity: row[1], resource: resource, source: source, time: Timestamp(milliseconds: row[0]),

@@ -10,7 +10,7 @@ import GRDB
 
 enum PastTables {
     /// Read once at a start, for all checks together: the log is scanned once.
-    static func read(_ db: Database, _ wanted: Set<CheckID>?) throws -> [CheckID: CheckPast] {
+    static func read(_ db: Database, _ wanted: Set<CheckID>?, now: Timestamp = .now) throws -> [CheckID: CheckPast] {
         let names = try HistoryTables.checks(db, check: nil, target: nil).filter { wanted?.contains($0.value) ?? true }
         let goods = try GoodTables.lastGood(db, of: Set(names.keys))
         let open = Dictionary(try IncidentTables.open(db).map { ($0.check, $0) }, uniquingKeysWith: { first, _ in first })
@@ -26,6 +26,7 @@ enum PastTables {
             if past.wake != nil, open[check]?.causes.contains(where: { $0.phase.isOfLogin }) ?? false {
                 past.failedLogin = try failedLogin(db, id, of: check, after: past.lastGood)
             }
+            past.blocked = try blocked(db, id, of: check, after: past.lastGood, now: now)
             if past != CheckPast() { pasts[check] = past }
         }
         return pasts
@@ -47,14 +48,36 @@ enum PastTables {
                 WHERE failure.check_id = ? AND failure.ended > ? ORDER BY failure.ended DESC
                 """, arguments: [id, good?.milliseconds ?? .min])
         while let row = try rows.next() {
-            var reader = ByteReader([UInt8](row[1] as Data))
-            let failure = Reports.failure(from: row[2], words: row[3])
-            guard failure.phase.isOfLogin, let record = RecordCoding.decode(&reader) else { continue }
-            return Observation(
-                check: check, started: Timestamp(milliseconds: row[0]) + (.zero - record.duration), duration: record.duration,
-                phases: record.phases, outcome: .failed(failure))
+            if let failed = observation(of: check, row), failed.failure?.phase.isOfLogin ?? false { return failed }
         }
         return nil
+    }
+
+    /// The newest probe since then, and of the last minutes, that the server answered with a block of this client.
+    private static func blocked(
+        _ db: Database, _ id: Int64, of check: CheckID, after good: Timestamp?, now: Timestamp
+    ) throws -> Observation? {
+        let begin = (now + (.zero - CheckPast.blockRest)).milliseconds
+        let row = try Row.fetchOne(
+            db,
+            sql: """
+                SELECT failure.ended, failure.data, report.failure, failure.words FROM failure JOIN report ON report.id = failure.report_id
+                WHERE failure.check_id = ? AND failure.ended > ? AND failure.ended <= ? AND report.failure LIKE ?
+                ORDER BY failure.ended DESC LIMIT 1
+                """,
+            arguments: [
+                id, max(begin, good?.milliseconds ?? .min), now.milliseconds, "%\"cause\":\"\(Cause.clientBlocked.rawValue)\"%",
+            ])
+        return row.flatMap { observation(of: check, $0) }
+    }
+
+    /// **Shape** of the row: end, record, report, the words that are its own.
+    private static func observation(of check: CheckID, _ row: Row) -> Observation? {
+        var reader = ByteReader([UInt8](row[1] as Data))
+        guard let record = RecordCoding.decode(&reader) else { return nil }
+        return Observation(
+            check: check, started: Timestamp(milliseconds: row[0]) + (.zero - record.duration), duration: record.duration,
+            phases: record.phases, outcome: .failed(Reports.failure(from: row[2], words: row[3])))
     }
 
     /// What was known when it last worked, and what was seen to differ since.

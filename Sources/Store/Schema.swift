@@ -10,7 +10,7 @@ enum Schema {
     static let applicationID: Int64 = 0x6167_6E74
 
     /// Each entry takes a file from its index to the next version; `PRAGMA user_version` counts them. Never edit one that was released.
-    static let migrations: [@Sendable (Database) throws -> Void] = [first, second, third, fourth]
+    static let migrations: [@Sendable (Database) throws -> Void] = [first, second, third, fourth, fifth]
 
     static var version: Int64 { Int64(migrations.count) }
 
@@ -39,7 +39,7 @@ enum Schema {
                     data BLOB NOT NULL) STRICT;
                 CREATE INDEX failure_by_check ON failure (check_id, ended);
                 CREATE INDEX failure_by_time ON failure (ended);
-                -- One row per fact that changed; the value is JSON.
+                -- One row per change of a fact, but for what changes all the time; the value is JSON.
                 CREATE TABLE fact (
                     id INTEGER PRIMARY KEY, check_id INTEGER NOT NULL, name TEXT NOT NULL, time INTEGER NOT NULL,
                     value TEXT NOT NULL) STRICT;
@@ -81,6 +81,24 @@ enum Schema {
 
     /// Failures keep the words in which they differ from their report.
     private static func fourth(_ db: Database) throws { try db.execute(sql: "ALTER TABLE failure ADD COLUMN words TEXT") }
+
+    /// A fact says when another value took its place, so that what is old is found without looking at everything. Requests for tokens have
+    /// their reports where probes have them.
+    private static func fifth(_ db: Database) throws {
+        try db.execute(
+            sql: """
+                ALTER TABLE fact ADD COLUMN replaced INTEGER;
+                UPDATE fact SET replaced = (
+                    SELECT new.time FROM fact AS new WHERE new.check_id = fact.check_id AND new.name = fact.name AND new.time > fact.time
+                    ORDER BY new.time LIMIT 1);
+                CREATE INDEX fact_by_end ON fact (replaced) WHERE replaced IS NOT NULL;
+                CREATE INDEX fact_newest ON fact (check_id, name) WHERE replaced IS NULL;
+                CREATE INDEX report_by_time ON report (time);
+                -- What is in `failure` was written by an earlier version; later ones share the reports.
+                ALTER TABLE token ADD COLUMN report_id INTEGER;
+                ALTER TABLE token ADD COLUMN words TEXT;
+                """)
+    }
 
     /// Brings the tables up to date, in one transaction.
     static func migrate(_ db: Database, now: Int64) throws {

@@ -296,7 +296,8 @@ actor StoreEngine {
     /// The file has its largest size, or the disk is full, and nobody says which: the log is cut off, and old records make room inside the file.
     /// - Returns: whether there is room now.
     private func makeRoom() -> Bool {
-        let limit = isInFile ? retention.maximumSize : retention.maximumMemory
+        // To cut the log takes more room than a batch: what is not too large yet is too large for it.
+        let limit = (isInFile ? retention.maximumSize : retention.maximumMemory) / 10 * 8
         var hasRoom = walSize > 0 && checkpoint(.truncate)
         if let pruned = try? writer?.prune(retention, now: now(), maximumSize: limit), pruned.rows > 0 {
             state.status.withLock { $0.pruned += UInt64(pruned.records) }

@@ -60,12 +60,9 @@ struct StoreWriter {
             failureCount += 1
         case .facts(let check, let time, let values):
             let id = try self.id(of: check, db)
-            var known = try facts[id] ?? latestFacts(id, db)
+            var known = try facts[id] ?? FactTables.newest(db, id)
             for fact in values where known[fact.name] != fact.value {
-                // Of a budget only the last word counts: it changes with every login.
-                if fact.name == "wake" { try db.execute(sql: "DELETE FROM fact WHERE check_id = ? AND name = 'wake'", arguments: [id]) }
-                try db.cachedStatement(sql: "INSERT INTO fact (check_id, name, time, value) VALUES (?, ?, ?, ?)")
-                    .execute(arguments: [id, fact.name, time, fact.value])
+                try FactTables.write(db, fact, check: id, time: time)
                 known[fact.name] = fact.value
             }
             facts[id] = known
@@ -80,19 +77,22 @@ struct StoreWriter {
         }
     }
 
-    private func write(_ request: TokenRequestResult, _ db: Database) throws {
-        var (expires, same, failure): (Int64?, Bool?, String?) = (nil, nil, nil)
+    private mutating func write(_ request: TokenRequestResult, _ db: Database) throws {
+        var (expires, same, report, words): (Int64?, Bool?, Int64?, String?) = (nil, nil, nil, nil)
         switch request.outcome {
         case .acquired(let end, let isSameToken): (expires, same) = (end.milliseconds, isSameToken)
-        case .failed(let reason): failure = Reports.text(of: reason)
+        case .failed(let reason):
+            let check = try id(of: CheckID(watching: request.identity), db)
+            (report, words) = try reports.place(reason, check: check, time: request.time.milliseconds, db)
         }
         try db.cachedStatement(
             sql: """
-                INSERT INTO token (time, identity, resource, source, duration, expires, same, failure) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                INSERT INTO token (time, identity, resource, source, duration, expires, same, report_id, words)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """
         ).execute(arguments: [
             request.time.milliseconds, request.identity, request.resource.rawValue, request.source.rawValue,
-            Int64(request.duration.seconds * 1e6), expires, same, failure,
+            Int64(request.duration.seconds * 1e6), expires, same, report, words,
         ])
     }
 
@@ -105,14 +105,6 @@ struct StoreWriter {
         guard let id else { throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "a row just written is not there") }
         checks[check] = id
         return id
-    }
-
-    private func latestFacts(_ check: Int64, _ db: Database) throws -> [String: String] {
-        var known: [String: String] = [:]
-        for row in try Row.fetchAll(
-            db, sql: "SELECT name, value FROM fact WHERE check_id = ? ORDER BY time, id", arguments: [check])
-        { known[row[0]] = row[1] as String }
-        return known
     }
 
     // MARK: Blocks
@@ -168,81 +160,11 @@ struct StoreWriter {
     // MARK: Retention
 
     /// One small step of deletion.
-    mutating func prune(_ retention: Retention, now: Timestamp, maximumSize: Int64) throws -> Pruned {
-        func cutoff(_ age: Duration) -> Int64 { (now + (.zero - age)).milliseconds }
-        let step = retention.step
-        let (pruned, reportsGone) = try queue.inDatabase { db in
-            var (deleted, sums, more, reportsGone) = (0, 0, false, false)
-            try db.inTransaction(.immediate) {
-                let isTooLarge = try Self.usedSize(db) > maximumSize / 10 * 9
-                for oldest in [cutoff(retention.successes), isTooLarge ? .max : nil].compactMap({ $0 }) {
-                    let blocks = "SELECT id FROM block WHERE last < ? ORDER BY last LIMIT \(step)"
-                    deleted += try Int.fetchOne(db, sql: "SELECT total(count) FROM block WHERE id IN (\(blocks))", arguments: [oldest]) ?? 0
-                    try db.execute(sql: "DELETE FROM block WHERE id IN (\(blocks))", arguments: [oldest])
-                    more = more || db.changesCount == step
-                }
-                // Failures are what people look for: they go for want of space only when nothing else is left.
-                let isFullOfFailures = isTooLarge && deleted == 0
-                for (table, column, oldest) in [
-                    ("failure", "ended", isFullOfFailures ? .max : cutoff(retention.failures)),
-                    ("token", "time", isFullOfFailures ? .max : cutoff(retention.changes)),
-                ] {
-                    try db.execute(
-                        sql:
-                            "DELETE FROM \(table) WHERE id IN (SELECT id FROM \(table) WHERE \(column) < ? ORDER BY \(column) LIMIT \(step))",
-                        arguments: [oldest])
-                    deleted += db.changesCount
-                    more = more || db.changesCount == step
-                }
-                try RollupTables.lowerMark(db)
-                // Sums and incidents stand for years in little room: for want of space they go last, one kind after the other.
-                let (hourly, daily) = (cutoff(retention.hourly), cutoff(retention.daily))
-                for prune: (Int64?) throws -> Int in [
-                    { try RollupTables.prune(db, .hour, before: $0 ?? hourly, step: step) },
-                    { try IncidentTables.prune(db, before: $0 ?? daily, step: step) },
-                    { try RollupTables.prune(db, .day, before: $0 ?? daily, step: step) },
-                ] {
-                    let count = try prune(isTooLarge && deleted + sums == 0 ? .max : nil)
-                    sums += count
-                    more = more || count == step
-                }
-                // Reports and replaced facts have no index of time; they are few and in order of their numbers.
-                let unused = try Int64.fetchOne(db, sql: "SELECT min(ended) FROM failure") ?? .max
-                try db.execute(
-                    sql: "DELETE FROM report WHERE id IN (SELECT id FROM report WHERE time < ? ORDER BY id LIMIT \(step))",
-                    arguments: [unused == .max ? .max : unused - ReportBook.span])
-                reportsGone = db.changesCount > 0
-                try db.execute(
-                    sql: """
-                        DELETE FROM fact WHERE id IN (SELECT id FROM fact AS old WHERE time < ? AND EXISTS (
-                            SELECT 1 FROM fact AS new WHERE new.check_id = old.check_id AND new.name = old.name AND new.time > old.time)
-                        ORDER BY id LIMIT \(step))
-                        """, arguments: [cutoff(retention.changes)])
-                return .commit
-            }
-            // Gives pages back to the disk, a mebibyte at a time. Outside of the transaction: the pragma wants to be alone.
-            if deleted + sums > 0 { _ = try Row.fetchAll(db, sql: "PRAGMA incremental_vacuum(256)") }
-            return (Pruned(records: deleted, rows: deleted + sums, hasMore: more), reportsGone)
-        }
-        if reportsGone { reports.forget() }
-        return pruned
-    }
-
-    /// What one step of deletion did.
-    struct Pruned {
-        /// Observations and requests for tokens.
-        var records: Int
-        /// The same with sums and incidents.
-        var rows: Int
-        /// Whether there may be more to delete.
-        var hasMore: Bool
-    }
-
-    private static func usedSize(_ db: Database) throws -> Int64 {
-        let page = try Int64.fetchOne(db, sql: "PRAGMA page_size") ?? 0
-        let pages = try Int64.fetchOne(db, sql: "PRAGMA page_count") ?? 0
-        let free = try Int64.fetchOne(db, sql: "PRAGMA freelist_count") ?? 0
-        return page * (pages - free)
+    mutating func prune(_ retention: Retention, now: Timestamp, maximumSize: Int64) throws -> Pruning.Step {
+        let pruning = Pruning(retention: retention, now: now, maximumSize: maximumSize)
+        let step = try queue.inDatabase { try pruning.step($0) }
+        if step.reportsGone { reports.forget() }
+        return step
     }
 
     /// **Unit**: bytes.

@@ -299,7 +299,7 @@ package enum Exposition {
                 input.board.throttled[source] ?? 0)
         }
         writer.family(
-            "dbprobe_identity_up", .gauge, "Whether the last token request of the identity was answered with a token (1) or not (0).")
+            "dbprobe_identity_up", .gauge, "Whether the last request for each token of the identity was answered with one (1) or not (0).")
         for (labels, identity) in zip(labels, identities) where identity.state == .up || identity.state == .down {
             writer.sample("dbprobe_identity_up", labels: labels, identity.state == .up)
         }

@@ -56,10 +56,10 @@ final class ProbeRig: Sendable {
         let identities = Identities(
             definitions: [identity], cloud: .public, environment: environment, http: http,
             onEvent: { event in
-                board.record(event)
+                let news = board.record(event)
                 if case .request(let result) = event {
                     metrics.tokenRequest(result)
-                    store.record(result)
+                    store.record(result, watch: news.observation)
                 }
             }, logger: logger)
         guard let tokens = identities.source(named: "app") else { throw BenchError("the identity app has no source") }

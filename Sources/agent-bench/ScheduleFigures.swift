@@ -47,7 +47,7 @@ struct ScheduleFigures {
         ]
     }
 
-    private static var cores: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
+    static var cores: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
 
     private func run(_ lab: LabFacts, _ name: String) async throws -> Outcome {
         let rig = try ProbeRig(lab, historyFile: "\(scratch)/schedule-\(name).db", sink: sink) { $0 < checks - dead ? often : interval }

@@ -21,7 +21,8 @@ struct ServiceFigures {
             Figure("memory of a service with 10 checks, anonymous", few.anonymous, "MiB", bar: .atMost(12)),
             Figure("memory of a service with \(checks) checks, \(kind)", many.resident, "MiB", bar: .atMost(64)),
             Figure("memory of a service with \(checks) checks, anonymous", many.anonymous, "MiB", bar: .none),
-            Figure("threads of a service with \(checks) checks", Double(many.threads), "", bar: .none),
+            Figure(
+                "threads of a service with \(checks) checks", Double(many.threads), "", bar: .atMost(Double(ScheduleFigures.cores + 12))),
         ]
     }
 

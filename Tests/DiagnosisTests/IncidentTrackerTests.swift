@@ -214,13 +214,14 @@ struct TrackerRow: Sendable, CustomTestStringConvertible {
                 .request(
                     TokenRequestResult(
                         identity: "app", resource: .ossrdbms, source: .imds, time: Timestamp(milliseconds: second * 1000),
-                        duration: .milliseconds(3), outcome: outcome)))
+                        duration: .milliseconds(3), outcome: outcome))
+            ).change
         }
         let token = TokenRequestResult.Outcome.acquired(expires: Timestamp(milliseconds: 9_000_000), isSameToken: false)
         let first = request(token, at: 1)
         #expect(first.map { [$0.from, $0.to] } == [.unknown, .up])
         #expect(request(token, at: 2) == nil)
-        #expect(board.record(.lookup(identity: "app", hit: true)) == nil)
+        #expect(board.record(.lookup(identity: "app", hit: true)) == IdentityNews())
         let down = request(.failed(Failure(.identityNotAssigned, during: .token)), at: 3)
         #expect(
             down?.json.compact == """

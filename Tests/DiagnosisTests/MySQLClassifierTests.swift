@@ -41,6 +41,9 @@ import Testing
         Row(9107, "Only Azure Active Directory accounts are allowed to connect to server", .nativeLoginDisabled),
         Row(9107, "Only Microsoft Entra ID accounts are allowed to connect to server", .nativeLoginDisabled),
         Row(1042, "The server shop is currently stopped.", .serverStopped),
+        Row(1042, "The server shop is not running.", .serverStopped),
+        Row(1042, "Can't get hostname for your address", .serverUnavailable),
+        Row(1042, "Kann Hostnamen für diese Adresse nicht erhalten", .serverUnavailable),
     ]
 
     /// Of MySQL 8 and MariaDB. Source: fact sheet, section 4.

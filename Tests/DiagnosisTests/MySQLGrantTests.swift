@@ -166,6 +166,36 @@ import Testing
         #expect(mariadb.inactiveRoles == ["writer"])
     }
 
+    @Test func `rows that a server adds up are taken apart: what is the account's own, and what roles bring beside it`() {
+        let own = [
+            "GRANT INSERT ON *.* TO `u`@`%`", "REVOKE INSERT ON `free`.* FROM `u`@`%`", "REVOKE INSERT ON `shut`.* FROM `u`@`%`",
+            "GRANT SELECT ON `shop`.* TO `u`@`%`", "GRANT SELECT ON `shop%`.* TO `u`@`%`", "GRANT `r`@`%` TO `u`@`%`",
+        ]
+        // The role has INSERT everywhere but in `shut`, DELETE on the database, and EXECUTE by a pattern that is the more specific one.
+        let used = [
+            "GRANT INSERT, UPDATE ON *.* TO `u`@`%`", "REVOKE INSERT ON `shut`.* FROM `u`@`%`",
+            "GRANT SELECT, DELETE ON `shop`.* TO `u`@`%`", "GRANT SELECT ON `shop%`.* TO `u`@`%`",
+            "GRANT EXECUTE ON `shop\\_%`.* TO `u`@`%`", "GRANT `r`@`%` TO `u`@`%`",
+        ]
+        let grants = GrantSet(rows: own, rowsWithRoles: used, user: "u", activeRoles: ["r"])
+        #expect(grants.globally("INSERT").map(\.way) == ["direct grant on *.*"])
+        #expect(grants.globally("UPDATE").map(\.way) == ["role r on *.*"])
+        #expect(grants.onDatabase("shop", "SELECT").map(\.way) == ["direct grant on `shop`.*"])
+        #expect(grants.onDatabase("shop", "DELETE").map(\.way) == ["role r on `shop`.*"])
+        #expect(grants.onDatabase("shut", "INSERT").isEmpty && grants.onDatabase("free", "INSERT").count == 1)
+        // Patterns of the role and of the account are ranked apart.
+        #expect(grants.onDatabase("shop_a", "SELECT").map(\.way) == ["direct grant on `shop%`.*"])
+        #expect(grants.onDatabase("shop_a", "EXECUTE").map(\.way) == ["role r on `shop\\_%`.*"])
+        #expect(grants.inactiveRoles.isEmpty)
+    }
+
+    @Test(arguments: [
+        ("u@%", "'u'@'%'"), ("a@b@10.%", "'a@b'@'10.%'"), ("it's\\@%", "'it''s\\\\'@'%'"), ("@localhost", "''@'localhost'"), ("u", nil),
+    ])
+    func `an account is named so that nothing in it ends its place`(_ account: String, _ quoted: String?) {
+        #expect(MySQLPrivileges.quoted(account) == quoted)
+    }
+
     @Test(arguments: [
         ("GRANT ALL PRIVILEGES ON *.* TO `u`@`%` WITH GRANT OPTION", "ALL PRIVILEGES on *.*"), ("GRANT SUPER ON *.* TO `u`@`%`", "SUPER"),
         ("GRANT SELECT, CREATE USER ON *.* TO `u`@`%` WITH GRANT OPTION", "CREATE USER with GRANT OPTION"),

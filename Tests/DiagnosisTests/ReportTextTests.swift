@@ -28,6 +28,40 @@ import Testing
         #expect(text.hasSuffix("\n"))
     }
 
+    /// A failure, and what it means for others.
+    struct Effect: Sendable {
+        var cause: Cause
+        var phase: Phase
+        var users: String
+    }
+
+    @Test(
+        "What a failure means for users depends on whether the login works",
+        arguments: [
+            Effect(cause: .tcpRefused, phase: .tcp, users: "new connections fail"),
+            Effect(cause: .connectionLost, phase: .login, users: "new connections fail"),
+            Effect(cause: .connectionLost, phase: .query, users: "they log in, statements fail"),
+            Effect(cause: .queryTimeout, phase: .login, users: "new connections fail"),
+            Effect(cause: .queryTimeout, phase: .query, users: "they log in, statements fail"),
+            Effect(cause: .queryFailed, phase: .query, users: "they log in, statements fail"),
+            Effect(cause: .databaseReadOnly, phase: .query, users: "they log in, statements fail"),
+            Effect(cause: .queryFailed, phase: .privileges, users: "they log in, statements fail"),
+        ])
+    func users(row: Effect) {
+        let text = ReportText.render(Fixture.report([Fixture.status(Fixture.target(), failure: Failure(row.cause, during: row.phase))]))
+        let told = text.split(separator: "\n").filter { $0.contains("users: ") }
+        #expect(told.count == 1 && told.allSatisfy { $0.hasSuffix("users: \(row.users)") }, "\(text)")
+    }
+
+    @Test("A check that found no place is not told as if nothing were known of the reason")
+    func crowded() {
+        let status = CheckStatus(id: Fixture.target().checks[0], target: Fixture.target())
+        var report = Fixture.report([status])
+        #expect(!ReportText.render(report).contains("limits.concurrency"))
+        report.crowded = [status.id]
+        #expect(ReportText.render(report).contains("not probed: as many probes talk to servers as limits.concurrency lets"))
+    }
+
     @Test("A healthy check is three lines with every phase and what will end when")
     func healthy() {
         let text = ReportText.render(

@@ -27,7 +27,7 @@ import Testing
         let board = Board(targets: [], identities: ["app"])
         let told = Mutex<[StateLine]>([])
         let lines = FirstLines { line in told.withLock { $0.append(line) } }
-        func record(_ event: TokenEvent) { if let line = board.record(event) { lines.tell(line) } }
+        func record(_ event: TokenEvent) { if let line = board.record(event).change { lines.tell(line) } }
         record(Self.request(at: 100, isGood: false))
         lines.tell(StateLine(time: Self.time(100), kind: .store, id: "/h.db", from: .unknown, to: .up))
         #expect(told.withLock { $0.map(\.kind) } == [.store], "what history knows nothing of does not wait")
@@ -45,7 +45,7 @@ import Testing
         let told = Mutex<[StateLine]>([])
         let lines = FirstLines { line in told.withLock { $0.append(line) } }
         for (second, isGood) in [(100, false), (101, true)] {
-            if let line = board.record(Self.request(at: Int64(second), isGood: isGood)) { lines.tell(line) }
+            if let line = board.record(Self.request(at: Int64(second), isGood: isGood)).change { lines.tell(line) }
         }
         #expect(told.withLock { $0.isEmpty })
         board.adopt([CheckID(watching: "app"): Self.past])
@@ -69,6 +69,20 @@ import Testing
         #expect(told.withLock { $0 } == ["app", "other"])
         lines.release([CheckID(watching: "late")], board)
         #expect(told.withLock { $0 } == ["app", "other", "late"])
+    }
+
+    @Test("What still waits at the end is told then")
+    func end() {
+        let board = Board(targets: [], identities: ["app"])
+        let told = Mutex<[StateLine]>([])
+        let lines = FirstLines { line in told.withLock { $0.append(line) } }
+        lines.release(nil, board)
+        lines.expect([CheckID(watching: "app")])
+        if let line = board.record(Self.request(at: 100, isGood: false)) { lines.tell(line) }
+        #expect(told.withLock { $0.isEmpty })
+        lines.finish(board)
+        if let line = board.record(Self.request(at: 101, isGood: true)) { lines.tell(line) }
+        #expect(told.withLock { $0.map(\.to) } == [.down, .up])
     }
 
     @Test("After a restart the line of a failure that lasts has the beginning that the page has, from before")

@@ -53,6 +53,13 @@ import Testing
             status: 0,
             says: "the running agent is stopping; probing in this process", isLocal: true),
         Peer(
+            what: "has no place for one of two checks",
+            does: """
+                answer(c, plan) if isPlan else answer(c, b'HTTP/1.1 200 OK\\r\\nX-Agent-Exit: 75\\r\\nX-Agent-Unfinished: orders/app, crm/app\\r\\n\
+                X-Agent-Crowded: orders/app\\r\\nContent-Length: 0\\r\\n\\r\\n')
+                """, status: 75,
+            says: "no place came free under limits.concurrency of the running agent; no result for orders/app. --local", isLocal: false),
+        Peer(
             what: "gives an answer without its number",
             does: "answer(c, plan) if isPlan else answer(c, b'HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nhi')", status: 0,
             says: "answered with HTTP 200; probing in this process", isLocal: true),
@@ -96,7 +103,9 @@ import Testing
                 if peer.isLocal {
                     #expect(try jsonObject(result.output)["mode"] as? String == "local", "\(peer.what): \(result.output.prefix(200))")
                 } else {
-                    #expect(result.output.isEmpty && result.errors.contains("--local"), "\(peer.what): \(result.output.prefix(200))")
+                    #expect(
+                        result.output.allSatisfy(\.isWhitespace) && result.errors.contains("--local"),
+                        "\(peer.what): \(result.output.prefix(200))")
                     let local = try await bench.run(["diagnose", "orders", "--local"])
                     #expect(local.status == 0 && !local.errors.contains("agent: "), "\(peer.what): --local asks nobody: \(local.errors)")
                 }

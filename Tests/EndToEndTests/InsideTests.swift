@@ -132,6 +132,31 @@ extension AgentBench.Service {
         }
     }
 
+    @Test("A check for which no place is free is told apart from a stop and from a deadline, over HTTP and to the command")
+    func crowded() async throws {
+        try await withAgentBench(timeout: "20s") { bench in
+            let text =
+                try String(contentsOfFile: bench.configurationPath, encoding: .utf8)
+                .replacing("  - name: billing\n", with: "  - name: billing\n    timeout: 1s\n") + "limits: {concurrency: 1}\n"
+            try text.write(toFile: bench.configurationPath, atomically: true, encoding: .utf8)
+            try await bench.lab.faults.turnOn(.loginSilent, target: "orders")
+            let service = try await bench.startService()
+            _ = try await eventually("orders holds the only place") {
+                let reply = try await service.get("/probe?target=billing&identity=app")
+                return reply.status == 503 && reply.body.contains("probe_concurrency") ? true : nil
+            }
+            // The place is free for a moment every twenty seconds.
+            let command = try await eventually("the command finds no place either") {
+                let command = try await bench.run(["diagnose", "billing/app"])
+                return command.status == 75 ? command : nil
+            }
+            #expect(command.errors.contains("no place came free under limits.concurrency of the running agent; no result for billing/app"))
+            #expect(!command.errors.contains("time limit") && !command.errors.contains("stopping"), "\(command.errors)")
+            #expect(command.output.contains("not probed: as many probes talk to servers as limits.concurrency lets"), "\(command.output)")
+            _ = await service.program.stop()
+        }
+    }
+
     @Test("A command that is killed leaves nothing behind in the agent")
     func killed() async throws {
         try await withAgentBench { bench in

@@ -111,4 +111,43 @@ import TestSupport
             #expect(percentile(durations, 0.9) < 1 && percentile(pauses, 0.9) < 1.9, "\(figure)")
         }
     }
+
+    @Test("A server that has blocked this client is let alone by an agent that crashed and came back, which says why and until when")
+    func blockedAcrossCrash() async throws {
+        var options = LabOptions()
+        options.mysql = false
+        options.targets = LabTarget.standardMySQL
+        try await withAgentBench(options) { bench in
+            try await bench.lab.faults.turnOn(.mysqlHostBlocked, target: "stock")
+            let first = try await bench.startService()
+            _ = try await eventually("the block is in the history") {
+                let history = try await bench.agent.run(["history", "--file", bench.historyPath, "--output", "json"])
+                return history.output.contains("client_blocked") ? true : nil
+            }
+            first.program.signal(SIGKILL)
+            _ = await first.program.wait()
+            let knocked = bench.lab.recorder.records(of: "stock").count
+            #expect(knocked >= 1)
+            for _ in 0..<2 {
+                let service = try await bench.startService(keepingHistory: true)
+                let check = try await eventually("a verdict without a login") {
+                    let check = try await service.check("stock/app")
+                    return check["state"] as? String == "down" ? check : nil
+                }
+                #expect(check["cause"] as? String == "client_blocked")
+                let document = try jsonObject(try await service.get("/api/v1/status").body)
+                let rest = (document["findings"] as? [[String: Any]] ?? []).first { $0["code"] as? String == "logins_rest" }
+                #expect((rest?["detail"] as? String)?.contains("before 20") == true, "\(document)")
+                #expect(try await service.get("/").body.contains("logins to this server rest"))
+                // Some probes more, and none of them connects.
+                _ = try await eventually("probes that stop before the login") {
+                    let items = try jsonObject(try await service.get("/api/v1/history").body)["items"] as? [[String: Any]] ?? []
+                    return items.count { $0["partial"] as? Bool == true } >= 3 ? true : nil
+                }
+                service.program.signal(SIGKILL)
+                _ = await service.program.wait()
+            }
+            #expect(bench.lab.recorder.records(of: "stock").count == knocked)
+        }
+    }
 }

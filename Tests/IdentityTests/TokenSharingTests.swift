@@ -286,6 +286,24 @@ import Testing
         }
     }
 
+    @Test("The watch asks for the tokens that an identity's targets take, and for no other, also when they change")
+    func watchedResources() async throws {
+        let clock = SkippingTime(skipping: .seconds(400))
+        try await IdentityBench.run(count: 1, time: clock.time, script: [.reply(200, body: tokenBody())]) { bench in
+            let definition = IdentityDefinition(name: "app", kind: .managedIdentity(.systemAssigned))
+            bench.identities.replace([definition], uses: ["app": [.azuresql]], cloud: .public)
+            let watch = Task { await bench.identities.watch() }
+            await bench.server.received(atLeast: 3)
+            #expect(Set(bench.events.requests.map(\.resource)) == [.azuresql])
+            bench.identities.replace([definition], uses: ["app": [.ossrdbms]], cloud: .public)
+            let before = bench.server.requests.count
+            await bench.server.received(atLeast: before + 5)
+            watch.cancel()
+            await watch.value
+            #expect(bench.events.requests.suffix(2).map(\.resource) == [.ossrdbms, .ossrdbms])
+        }
+    }
+
     @Test("Closing the HTTP client ends those who wait without a verdict")
     func closing() async throws {
         try await IdentityBench.run(script: [.silent]) { bench in

@@ -137,7 +137,7 @@ extension RealServer {
                 }
                 #expect(line.contains("\"stock\""), "\(line)")
                 do {
-                    try await Self.tryTokens(ready: line)
+                    try await Self.tryTokens(ready: line, of: program, in: folder + "/lab")
                 } catch {
                     Issue.record("\(error)")
                 }
@@ -146,8 +146,8 @@ extension RealServer {
             #expect(Traces.processes(naming: folder) == 0)
         }
 
-        /// Asks the endpoint of a running lab for tokens and uses them.
-        private static func tryTokens(ready: String) async throws {
+        /// Asks the endpoint of a running lab for tokens and uses them: the ordinary one, and those of the sizes that occur.
+        private static func tryTokens(ready: String, of program: String, in folder: String) async throws {
             struct Ready: Decodable {
                 var ca_file, identity_endpoint, environment: String
                 var targets: [Target]
@@ -166,13 +166,24 @@ extension RealServer {
                 try() { mariadb --no-defaults --host=\(target.address) --port=\(target.port) --user=\(target.user) --password="$1" \\
                     --ssl-ca=\(facts.ca_file) --skip-column-names --execute="select count(*) from items" \(target.database); }
                 try "$(ask https://ossrdbms-aad.database.windows.net)"
+                for size in 1500 4000 9000; do
+                    \(program) fault on issued_large --value $size --directory \(folder) >&2
+                    token="$(ask https://ossrdbms-aad.database.windows.net)"
+                    echo "$((${#token} / 100)) hundred bytes"
+                    try "$token"
+                    case "$token" in *A) changed=Q ;; *) changed=A ;; esac
+                    if try "${token%?}$changed" 2>&1; then echo "let in with a changed token of $size"; exit 1; fi
+                    \(program) fault off issued_large --directory \(folder) >&2
+                done
                 if try "$(ask https://database.windows.net/)" 2>&1; then echo "let in with a token for another resource"; exit 1; fi
                 """
             let result = try await Subprocess.run(
                 .name("env"), arguments: ["sh", "-c", script], input: .none, output: .string(limit: 1 << 16), error: .string(limit: 1 << 16)
             )
             #expect(result.terminationStatus.isSuccess, "\(result.standardOutput)\(result.standardError)")
-            #expect(result.standardOutput.hasPrefix("20\nERROR 1045 "), "\(result.standardOutput)\(result.standardError)")
+            let lines = result.standardOutput.split(separator: "\n").map { String($0.prefix(16)) }
+            let expected = ["20"] + [15, 40, 90].flatMap { ["\($0) hundred bytes", "20", "ERROR 1045 (2800"] } + ["ERROR 1045 (2800"]
+            #expect(lines == expected, "\(result.standardOutput)\(result.standardError)")
         }
     }
 }

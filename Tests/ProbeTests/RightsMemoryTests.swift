@@ -6,7 +6,7 @@ import Testing
 @Suite struct RightsMemoryTests {
     @Test("Two first probes at once both look, later ones once an hour")
     func turns() {
-        let memory = RightsMemory()
+        let memory = RightsMemory<Int>()
         let begin = ContinuousClock.now
         #expect(memory.takeTurn(now: begin))
         #expect(memory.takeTurn(now: begin + .milliseconds(5)), "nothing is known yet, and who waits for nothing goes without")
@@ -17,5 +17,8 @@ import Testing
         memory.endTurn(nil)
         #expect(!memory.takeTurn(now: begin + .seconds(3700)))
         #expect(memory.seen == nil)
+        #expect(memory.takeTurn(sooner: true, now: begin + .seconds(3701)), "what is out of date is looked at again")
+        memory.endTurn(7)
+        #expect(memory.seen == 7 && !memory.takeTurn(now: begin + .seconds(3702)))
     }
 }

@@ -142,7 +142,7 @@ private struct RouteBench {
 
     @Test(
         "Whoever cannot be answered now is told why",
-        arguments: [(DiagnoseReply.busy, "probe_limit"), (.late, "probe_late"), (.closed, "stopping")])
+        arguments: [(DiagnoseReply.busy, "probe_limit"), (.crowded, "probe_concurrency"), (.late, "probe_late"), (.closed, "stopping")])
     func unavailable(reply: DiagnoseReply, code: String) async {
         let bench = RouteBench { reply }
         let answer = await bench.ask("/api/v1/diagnose?check=orders/app")

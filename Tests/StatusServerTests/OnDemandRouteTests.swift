@@ -97,11 +97,14 @@ private func unpacked(_ answer: Answer) throws -> String {
         #expect(busy.status == 503)
         #expect(busy.header("Retry-After") == ["1"])
         #expect(busy.text.contains("\"code\":\"probe_limit\""))
+        let crowded = await bench.routes(reply: { _ in .crowded }).get("/probe?target=orders")
+        #expect(crowded.status == 503)
+        #expect(crowded.text.contains("\"code\":\"probe_concurrency\"") && crowded.text.contains("limits.concurrency"))
         #expect(await bench.routes(reply: { _ in .late }).get("/probe?target=orders").status == 503)
         #expect(await bench.routes(reply: { _ in .closed }).get("/probe?target=orders").status == 503)
         var input = Samples.exposition(Samples.young(), isOld: false)
         input.metrics = bench.metrics.snapshot
-        #expect(try ParsedExposition(Exposition.render(input)).value("dbprobe_http_rejected_total", ["cause": "rate"]) == 1)
+        #expect(try ParsedExposition(Exposition.render(input)).value("dbprobe_http_rejected_total", ["cause": "rate"]) == 2)
         #expect(await bench.routes(isOnDemand: false).get("/probe?target=orders").status == 404)
     }
 

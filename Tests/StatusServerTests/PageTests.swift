@@ -56,6 +56,24 @@ private func hostile(_ payload: String) -> Board { Samples.hostile(payload) }
         }
     }
 
+    @Test("A rest for the server's sake is told with its time and not as a refusal; a rest after a refusal is told as one")
+    func rests() {
+        for isOfServer in [true, false] {
+            let check = CheckID(target: "billing", identity: "app")
+            let board = Samples.old()
+            var partial = Samples.success(check, at: Samples.now + .seconds(60))
+            partial.outcome = .partial(.loginPaused)
+            if isOfServer { partial.notices = [Notice(.loginsRest, during: .login, detail: "the next from 2026-03-04T05:06:07Z on")] }
+            _ = board.record(partial)
+            let html = page(board)
+            #expect(html.contains("logins to this server rest") == isOfServer)
+            #expect(html.contains("logins pause after a lasting refusal") == !isOfServer)
+            #expect(html.contains("logins_rest") == isOfServer && html.contains("the next from 2026-03-04T05:06:07Z on") == isOfServer)
+            #expect(html.contains("<b class=r>✗ down</b>"), "the verdict stays")
+            #expect(Samples.report(board).exit == Samples.report(Samples.old()).exit)
+        }
+    }
+
     @Test("The worst checks come first")
     func order() throws {
         let html = page(Samples.old())

@@ -186,7 +186,8 @@ import TestSupport
         let store = HistoryStore(path: path, pace: pace, logger: quiet, onChange: { status in states.withLock { $0.append(status.isUp) } })
         for second in 0..<3000 { store.record(Sample.success(at: Double(second))) }
         store.record(Sample.failure(at: 3000))
-        store.record(Sample.request(at: 0, .acquired(expires: Sample.time(60), isSameToken: false)))
+        let request = Sample.request(at: 0, .acquired(expires: Sample.time(60), isSameToken: false))
+        store.record(request, watch: request.observation)
         await store.flush()
         #expect(store.status.mode == .memory)
         try FileManager.default.createDirectory(atPath: scratch.folder + "/later", withIntermediateDirectories: false)

@@ -56,8 +56,11 @@ import Testing
         Words(name: "a token that ended a while ago, by two gateways in turn", limit: 170) { number in
             Failure(
                 .tokenExpired, during: .token,
-                detail: "The token ended \(Sample.time(-60).description), \(Span.long(.seconds(60 + number * 30))) ago by this host's clock.",
-                evidence: [Evidence(.claim, text: "exp is \(Sample.time(-60).description)"), Evidence(.address, text: "10.0.0.\(number % 2)")])
+                detail:
+                    "The token ended \(Sample.time(-60).description), \(Span.long(.seconds(60 + number * 30))) ago by this host's clock.",
+                evidence: [
+                    Evidence(.claim, text: "exp is \(Sample.time(-60).description)"), Evidence(.address, text: "10.0.0.\(number % 2)"),
+                ])
         },
     ]
 

@@ -111,7 +111,7 @@ import Testing
                 at: 1, .failed(Failure(.identityNotAssigned, during: .token, evidence: [Evidence(.http, code: 400, text: "no")]))),
             Sample.request(at: 2, .acquired(expires: Sample.time(3600), isSameToken: true)),
         ]
-        for request in requests { store.record(request) }
+        for request in requests { store.record(request, watch: request.observation) }
         await store.flush()
         #expect(try await store.tokenRequests() == requests.reversed())
         #expect(try await HistoryFile(path: scratch.path).tokenRequests() == requests.reversed())
@@ -128,10 +128,9 @@ import Testing
             subject: "CN=\(token)", issuer: "CN=\(token)", names: [token], notBefore: Sample.epoch, notAfter: Sample.epoch,
             chainNotAfter: Sample.epoch, sha256: "00")
         store.record(observation)
-        store.record(
-            Sample.request(
-                at: 0, .failed(Failure(.identityReplyInvalid, during: .token, detail: "said \(token)", values: ["x": "password=\(token)"])))
-        )
+        let request = Sample.request(
+            at: 0, .failed(Failure(.identityReplyInvalid, during: .token, detail: "said \(token)", values: ["x": "password=\(token)"])))
+        store.record(request, watch: request.observation)
         await store.flush()
         for name in scratch.names {
             let text = String(decoding: try scratch.bytes(scratch.folder + "/" + name), as: UTF8.self)

@@ -47,7 +47,8 @@ import Testing
         let refused = TokenRequestResult.Outcome.failed(Failure(.entraUnavailable, during: .token))
         let given = TokenRequestResult.Outcome.acquired(expires: Sample.time(3600), isSameToken: false)
         for (second, outcome) in [refused, refused, given, refused, given, given].enumerated() {
-            store.record(Sample.request(at: Double(second), outcome))
+            let request = Sample.request(at: Double(second), outcome)
+            store.record(request, watch: request.observation)
         }
         store.record(Sample.success(at: 6))
         await store.flush()
@@ -173,7 +174,10 @@ import Testing
         }
         record(Sample.success(at: 0)) { ($0.serverVersion, $0.addresses) = ("16.2", ["10.0.0.4"]) }
         record(Sample.success(at: 10)) { ($0.serverVersion, $0.addresses, $0.tlsVersion) = ("16.3", ["10.0.0.4"], "TLSv1.3") }
-        record(Sample.failure(at: 20)) { ($0.addresses, $0.tenant) = (["20.1.2.3"], "t1") }
+        // What logins have cost is the agent's own book-keeping.
+        record(Sample.failure(at: 20)) {
+            ($0.addresses, $0.tenant, $0.wake) = (["20.1.2.3"], "t1", WakeLedger(logins: [Sample.time(20)]))
+        }
         record(Sample.failure(at: 30)) { $0.addresses = ["20.9.9.9"] }
         await store.flush()
         if kind == .after { await store.close() }

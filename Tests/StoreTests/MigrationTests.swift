@@ -54,6 +54,11 @@ import Testing
                     sql: "INSERT INTO recent (check_id, ended, data) VALUES (1, ?, ?)",
                     arguments: [midnight + Int64(minute) * 60_000, Data(record)])
             }
+            for (minute, value) in [(0, "16.1"), (30, "16.2"), (50, "16.3")] {
+                try db.execute(
+                    sql: "INSERT INTO fact (check_id, name, time, value) VALUES (1, 'server_version', ?, ?)",
+                    arguments: [midnight + Int64(minute) * 60_000, "\"\(value)\""])
+            }
             let failure = Failure(.tcpRefused, during: .tcp)
             try db.execute(sql: "INSERT INTO report VALUES (1, ?, ?)", arguments: [midnight, Reports.text(of: failure)])
             let failed = RecordCoding.encode(Record(kind: .failed, duration: .milliseconds(7), phases: []))
@@ -95,6 +100,8 @@ import Testing
         try await tables.write { db in
             #expect(try Int64.fetchOne(db, sql: "SELECT ended FROM good") == midnight + 59 * 60_000)
             try db.execute(sql: "DELETE FROM block; DELETE FROM recent")
+            let replaced = try Int64?.fetchAll(db, sql: "SELECT replaced FROM fact ORDER BY id")
+            #expect(replaced == [midnight + 30 * 60_000, midnight + 50 * 60_000, nil])
         }
         try tables.close()
         #expect(try await HistoryFile(path: scratch.path).pasts()[Sample.orders]?.lastGood?.milliseconds == midnight + 59 * 60_000)

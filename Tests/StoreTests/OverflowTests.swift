@@ -106,7 +106,10 @@ import Testing
             store.record(observation)
         }
         observe(at: 0)
-        for number in 0..<10 { store.record(Sample.request(at: 1 + Double(number), .acquired(expires: Sample.time(60), isSameToken: true))) }
+        for number in 0..<10 {
+            let request = Sample.request(at: 1 + Double(number), .acquired(expires: Sample.time(60), isSameToken: true))
+            store.record(request, watch: request.observation)
+        }
         await store.flush()
         #expect(try await store.factChanges(of: Sample.orders).isEmpty)
         observe(at: 20)

@@ -197,4 +197,23 @@ import Testing
         await store.flush()
         #expect(try await store.pasts()[Sample.orders]?.lastGood == Sample.time(2999) + .milliseconds(31))
     }
+
+    @Test("A block of this client is known for a quarter of an hour, behind other failures too, until a probe works")
+    func blocked() async throws {
+        let store = store(nil)
+        let now = Timestamp.now
+        func seconds(_ ago: Double) -> Double { (now - Sample.time(0)).seconds - ago }
+        store.record(Sample.failure(Sample.orders, at: seconds(120), .clientBlocked, during: .negotiate))
+        store.record(Sample.failure(Sample.orders, at: seconds(60), .dnsNotFound, during: .dns))
+        store.record(Sample.failure(Sample.billing, at: seconds(1000), .clientBlocked, during: .negotiate))
+        store.record(Sample.failure(Sample.reports, at: seconds(120), .clientBlocked, during: .negotiate))
+        store.record(Sample.success(Sample.reports, at: seconds(60)))
+        await store.flush()
+        let pasts = try await store.pasts()
+        let block = try #require(pasts[Sample.orders]?.blocked)
+        #expect(block.failure?.cause == .clientBlocked && block.failure?.phase == .negotiate)
+        #expect(abs((now - block.ended).seconds - 120) < 5, "\(block.ended)")
+        #expect(pasts[Sample.billing]?.blocked == nil, "too long ago")
+        #expect(pasts[Sample.reports]?.blocked == nil, "a login has worked since")
+    }
 }

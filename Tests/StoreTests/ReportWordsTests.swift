@@ -40,7 +40,9 @@ import Testing
         let alphabet = Array("ab01:-=\n\\\"éu ").map(String.init)
         var shared = 0
         for _ in 0..<20_000 {
-            func text() -> String { (0..<Int.random(in: 0..<14, using: &random)).map { _ in alphabet.randomElement(using: &random) ?? "" }.joined() }
+            func text() -> String {
+                (0..<Int.random(in: 0..<14, using: &random)).map { _ in alphabet.randomElement(using: &random) ?? "" }.joined()
+            }
             let (base, new) = (text() + " and a long tail", text() + " and a long tail")
             guard let difference = ReportWords.difference(new, from: base) else { continue }
             shared += 1
@@ -71,7 +73,9 @@ import Testing
         }
         await store.flush()
         func told(_ history: some HistoryReading) async throws -> [String] {
-            try await history.observations(HistoryQuery()).compactMap { $0.evidence.first?.text.split(separator: "'").dropFirst().first.map(String.init) }
+            try await history.observations(HistoryQuery()).compactMap {
+                $0.evidence.first?.text.split(separator: "'").dropFirst().first.map(String.init)
+            }
         }
         #expect(try await told(store) == ids.reversed())
         try FileManager.default.createDirectory(atPath: scratch.folder + "/later", withIntermediateDirectories: false)
@@ -82,6 +86,23 @@ import Testing
         #expect(try await told(file) == ids.reversed())
         #expect(try await file.pasts()[Sample.orders]?.failedLogin?.failure?.evidence.first?.text.contains(ids[4]) == true)
         #expect(try await file.answer(TableQuestion(ask: { try Int.fetchOne($0, sql: "SELECT count(*) FROM report") })) == 1)
+    }
+
+    @Test("Requests for tokens that fail share the reports of their identity, and say what they said")
+    func tokens() async throws {
+        let store = HistoryStore(path: nil, logger: quiet)
+        let requests = (0..<5).map { number in
+            let text = "Trace ID: \(UUID().uuidString) at \(Sample.time(Double(number)).description); try again later"
+            let failure = Failure(.entraUnavailable, during: .token, evidence: [Evidence(.aadsts, code: "AADSTS90033", text: text)])
+            return Sample.request(at: Double(number), .failed(failure))
+        }
+        for request in requests { store.record(request, watch: request.observation) }
+        await store.flush()
+        #expect(try await store.tokenRequests() == requests.reversed())
+        #expect(
+            try await store.observations(HistoryQuery()).map(\.evidence)
+                == requests.reversed().map { $0.observation.failure?.evidence ?? [] })
+        #expect(try await store.answer(TableQuestion(ask: { try Int.fetchOne($0, sql: "SELECT count(*) FROM report") })) == 1)
     }
 
     @Test("Another cause, or another step, is another report")

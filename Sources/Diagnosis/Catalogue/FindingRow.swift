@@ -107,6 +107,20 @@ extension FindingCode {
                         "[status,autoPauseDelay,currentSku.name]" -o tsv
                         """, for: .azuresql)
                 ], next: ["whether the application keeps it awake anyway"])
+        case .loginsRest:
+            FindingRow(
+                severity: .info, exit: .healthy, means: "Logins to a server rest, so that it does not block this host.",
+                hint: "Shown is what the last login saw. Mend what ended it; `agent diagnose` then logs in without waiting.",
+                remedies: [
+                    .look("agent diagnose \(word: .check)"),
+                    .look(
+                        "SELECT ip, sum_connect_errors, count_handshake_errors FROM performance_schema.host_cache;  -- as admin",
+                        for: .mysql),
+                ],
+                next: [
+                    "what lies between agent and server and ends connections: a proxy, a balancer, an inspecting firewall",
+                    "whether the server has blocked this host: it then says so in place of its greeting",
+                ])
         case .identityAmbiguous:
             FindingRow(
                 severity: .error, exit: .token, means: "Several identities are present and none was chosen.",

@@ -81,6 +81,13 @@ extension Classifier {
             return failure(of: row, message, evidence, phase, context)
         }
         let isSession = phase == .query || phase == .privileges
+        // Two say 1042: a gateway of Azure of a server that is stopped, and MySQL itself, with "hostname" in most of its languages.
+        if number == 1042, message.matches("hostname") {
+            return Failure(
+                .serverUnavailable, during: phase, certainty: .likely,
+                detail: "The server could not look up a name for this host's address: mend its DNS, or switch skip_name_resolve on.",
+                evidence: [evidence])
+        }
         guard let row = numberRow(number, isSession: isSession) else {
             if number == 1045 || number == 1698 { return accessDenied(message, evidence, phase, context) }
             return Failure(isSession ? .queryFailed : .unclassified, during: phase, evidence: [evidence])

@@ -1,7 +1,7 @@
 // What differs between the last good and the first bad observation of a check: the answer of `agent changes`.
 
 /// What was different when a check began to fail.
-package struct FactsComparison: Sendable, Hashable, JSONRepresentable {
+package struct FactsComparison: Sendable, Hashable, JSONTabled {
     package var check: CheckID
     /// When the last successful probe before the failures ended; nil when none is kept.
     package var lastGood: Timestamp?
@@ -13,7 +13,7 @@ package struct FactsComparison: Sendable, Hashable, JSONRepresentable {
     package var changes: [Change]
 
     /// A fact that is not what it was.
-    package struct Change: Sendable, Hashable, JSONRepresentable {
+    package struct Change: Sendable, Hashable, JSONTabled {
         /// The key of the JSON contract: `server_version`.
         package var name: String
         /// Nil when the fact was not known before.
@@ -29,7 +29,12 @@ package struct FactsComparison: Sendable, Hashable, JSONRepresentable {
             self.time = time
         }
 
-        package var json: JSON { ["name": name, "before": before, "after": after, "time": time] }
+        package static let table = JSONTable<Change>("change", "A fact that is not what it was.") {
+            JSONKey("name", "The key under facts.", .words(names + FactValue.keptNames)) { $0.name }
+            JSONKey("before", "Null when it was not known.", .orNull(FactValue.known)) { $0.before }
+            JSONKey("after", "What it is now.", FactValue.known) { $0.after }
+            JSONKey("time", "When the new value was seen first.") { $0.time }
+        }
     }
 
     package init(
@@ -44,11 +49,17 @@ package struct FactsComparison: Sendable, Hashable, JSONRepresentable {
         self.changes = changes
     }
 
-    package var json: JSON {
-        [
-            "schema": Report.schema, "check": check, "last_good": lastGood, "first_bad": firstBad, "cause": cause, "phase": phase,
-            "changes": changes, "phrases": phrases,
-        ]
+    package static let table = JSONTable<FactsComparison>(
+        "changes", "What differs between the last good and the first bad observation of a check."
+    ) {
+        JSONKey("schema", "The number of the contract.") { _ in SchemaNumber() }
+        JSONKey("check", "TARGET/IDENTITY.") { $0.check }
+        JSONKey("last_good", "When the last good probe ended; null when none is kept.") { $0.lastGood }
+        JSONKey("first_bad", "When the first bad probe after it ended; null when no failure is kept.") { $0.firstBad }
+        JSONKey("cause", "Why that one failed.") { $0.cause }
+        JSONKey("phase", "Where that one failed.") { $0.phase }
+        JSONKey("changes", "By the name of the fact.") { $0.changes }
+        JSONKey("phrases", "The same in words, one phrase a difference.") { $0.phrases }
     }
 
     /// One phrase per difference, `what old → new`.

@@ -1,7 +1,7 @@
 // A span of time in which a check was failing, with its causes: the value, its JSON form and the question for it.
 
 /// A span of time in which a check was failing.
-package struct Incident: Sendable, Hashable, JSONRepresentable {
+package struct Incident: Sendable, Hashable, JSONTabled {
     package var check: CheckID
     /// When the first failing probe started: the key of the incident together with `check`.
     package var opened: Timestamp
@@ -15,7 +15,7 @@ package struct Incident: Sendable, Hashable, JSONRepresentable {
     package var causes: [CauseSpan]
 
     /// A cause and when it was met first.
-    package struct CauseSpan: Sendable, Hashable, Codable, JSONRepresentable {
+    package struct CauseSpan: Sendable, Hashable, Codable, JSONTabled {
         package var cause: Cause
         package var phase: Phase
         package var time: Timestamp
@@ -29,7 +29,12 @@ package struct Incident: Sendable, Hashable, JSONRepresentable {
             self.failures = failures
         }
 
-        package var json: JSON { ["cause": cause, "phase": phase, "time": time, "failures": failures] }
+        package static let table = JSONTable<CauseSpan>("cause_span", "A cause and when it was met first.") {
+            JSONKey("cause", "The cause.") { $0.cause }
+            JSONKey("phase", "Where it was seen.") { $0.phase }
+            JSONKey("time", "When a probe with it started first.") { $0.time }
+            JSONKey("failures", "Failing probes with it.") { $0.failures }
+        }
     }
 
     package init(
@@ -83,11 +88,18 @@ package struct Incident: Sendable, Hashable, JSONRepresentable {
         }
     }
 
-    package var json: JSON {
-        [
-            "check": check, "opened": opened, "closed": closed, "duration_seconds": closed.map { $0 - opened },
-            "last_failure": lastFailure, "failures": failures, "phase": worstPhase, "causes": causes,
-        ]
+    package static let table = JSONTable<Incident>(
+        "incident", "A span of time in which a check or an identity was failing.",
+        rules: [.init(when: "closed", is: nil, then: [("duration_seconds", .null)], otherwise: [("duration_seconds", .seconds)])]
+    ) {
+        JSONKey("check", "TARGET/IDENTITY, or /IDENTITY for an identity by itself.") { $0.check }
+        JSONKey("opened", "When the first failing probe started.") { $0.opened }
+        JSONKey("closed", "When the first of the two good probes started that ended it; null while it lasts.") { $0.closed }
+        JSONKey("duration_seconds", "From opened to closed.") { incident in incident.closed.map { $0 - incident.opened } }
+        JSONKey("last_failure", "When the newest failing probe started.") { $0.lastFailure }
+        JSONKey("failures", "Failing probes.") { $0.failures }
+        JSONKey("phase", "The earliest step that broke.") { $0.worstPhase }
+        JSONKey("causes", "Each once, in the order in which they were met.") { $0.causes }
     }
 }
 

@@ -7,9 +7,9 @@
 package enum PrivilegeStatement {
     /// Most objects that one entry names; the rest is a number.
     package static let examples = 8
-    /// Most rows the statement can give: who is asking, and per entry objects, roles without default rights, objects under row-level
-    /// security, the schema, and what is absent.
-    package static let rowLimit = 1 + PrivilegeRules.limit * (3 * examples + 3)
+    /// Most rows the statement can give: who is asking, and per entry objects, what views ask for, roles without default rights, objects
+    /// under row-level security, the schema, and what is absent.
+    package static let rowLimit = 1 + PrivilegeRules.limit * (4 * examples + 4)
 
     /// **Shape** of the answer: entry, kind of row (``PrivilegeRow/Kind``), kind of object, schema, name, owner, rights, way, number of such
     /// objects, number of those with the same owner. The first row, of entry -1, is the role itself.
@@ -17,12 +17,17 @@ package enum PrivilegeStatement {
         var branches = [identity]
         for (index, entry) in rules.entries.enumerated() { branches += self.branches(index, entry.demand, entry.rule) }
         return """
-            WITH me AS (SELECT r.oid, r.rolname, r.rolsuper, EXISTS (SELECT FROM pg_catalog.pg_roles AS a \
-            WHERE a.rolname = 'azure_pg_admin' AND pg_catalog.pg_has_role(a.oid, 'MEMBER')) AS azure \
-            FROM pg_catalog.pg_roles AS r WHERE r.rolname = current_user)
+            WITH \(me), \(PrivilegeSource.wholeByColumns)
             \(branches.joined(separator: "\nUNION ALL "))
             """
     }
+
+    /// The role that asks.
+    static let me = """
+        me AS (SELECT r.oid, r.rolname, r.rolsuper, EXISTS (SELECT FROM pg_catalog.pg_roles AS a \
+        WHERE a.rolname = 'azure_pg_admin' AND pg_catalog.pg_has_role(a.oid, 'MEMBER')) AS azure \
+        FROM pg_catalog.pg_roles AS r WHERE r.rolname = current_user)
+        """
 
     private static let identity = """
         (SELECT -1, 'self', 'role', NULL::text, me.rolname::text, NULL::text, NULL::text, \
@@ -31,18 +36,21 @@ package enum PrivilegeStatement {
 
     private static func branches(_ index: Int, _ demand: PrivilegeDemand, _ rule: PrivilegeRule) -> [String] {
         if rule.object == .role { return rule.rights.map { attribute(index, demand, $0) } }
-        let source = Source(rule.object)
+        let source = PrivilegeSource(rule.object)
         guard demand == .require else { return [held(index, source, rule.rights)] }
         var branches = [missing(index, source, rule.rights)]
         if rule.object.kind == .table {
             let filterable = rule.rights.filter { [.select, .insert, .update, .delete].contains($0) }
             if !filterable.isEmpty { branches.append(filtered(index, source, filterable)) }
+            if !filterable.isEmpty { branches.append(behind(index, source, filterable)) }
             // Whoever asks for all rights asks for those that there are.
             let wantsAll = rule.rights.count == rule.object.kind.rights.count
             if rule.rights.contains(.maintain), !wantsAll { branches.append(noMaintain(index)) }
+            // Among all tables of a schema are some of which not every right can be used; who names one of them means it.
+            if !rule.object.isOpenEnded, !wantsAll { branches.append(impossible(index, source, rule.rights)) }
         }
         if let schema = rule.object.schema {
-            let place = Source(.schema(schema))
+            let place = PrivilegeSource(.schema(schema))
             if rule.object.kind == .schema {
                 branches.append(absent(index, place))
             } else {
@@ -58,7 +66,7 @@ package enum PrivilegeStatement {
     // MARK: Branches
 
     /// Rights that are not there, by object; every owner is among the examples as far as they reach.
-    private static func missing(_ index: Int, _ source: Source, _ rights: [PrivilegeRight]) -> String {
+    private static func missing(_ index: Int, _ source: PrivilegeSource, _ rights: [PrivilegeRight]) -> String {
         """
         (SELECT \(index), 'missing', x.sort, x.schema, x.name, x.owner, x.rights, NULL, x.total, x.owned FROM (SELECT g.*, \
         pg_catalog.count(*) OVER () AS total, pg_catalog.count(*) OVER (PARTITION BY g.owner) AS owned, \
@@ -72,7 +80,7 @@ package enum PrivilegeStatement {
     /// Rights that are there on tables where policies decide which rows they reach; named are those for which no policy lets any row through.
     ///
     /// **Source**: PostgreSQL documentation, "Row Security Policies": without a permissive policy for the command, no row is reached.
-    private static func filtered(_ index: Int, _ source: Source, _ rights: [PrivilegeRight]) -> String {
+    private static func filtered(_ index: Int, _ source: PrivilegeSource, _ rights: [PrivilegeRight]) -> String {
         let policy = """
             EXISTS (SELECT FROM pg_catalog.pg_policy AS q WHERE q.polrelid = o.oid AND q.polpermissive AND q.polcmd::text IN ('*', \
             CASE p.word WHEN 'SELECT' THEN 'r' WHEN 'INSERT' THEN 'a' WHEN 'UPDATE' THEN 'w' ELSE 'd' END) AND EXISTS (SELECT \
@@ -83,9 +91,20 @@ package enum PrivilegeStatement {
             pg_catalog.count(*) OVER () AS total, pg_catalog.count(*) OVER (PARTITION BY g.owner) AS owned FROM (SELECT o.sort, o.schema, \
             o.name, pg_catalog.pg_get_userbyid(o.ownerid)::text AS owner, pg_catalog.string_agg(p.word, ', ' ORDER BY p.rank) \
             FILTER (WHERE NOT \(policy)) AS rights FROM \(source.rows) CROSS JOIN LATERAL \(words(rights)) WHERE o.kind IN ('r', 'p') \
-            AND pg_catalog.row_security_active(o.oid) AND (\(source.test)) IS TRUE GROUP BY o.oid, o.sort, o.schema, o.name, o.ownerid) AS g) \
+            AND pg_catalog.row_security_active(o.oid) AND (\(source.test)) IS TRUE GROUP BY o.oid, o.sort, o.schema, o.name, o.ownerid) \
+            AS g) \
             AS x ORDER BY x.rights IS NULL, x.name LIMIT \(examples))
             """
+    }
+
+    /// Rights on what takes no such statement, whatever is granted: writing to a view over a sum, a foreign key to a view.
+    private static func impossible(_ index: Int, _ source: PrivilegeSource, _ rights: [PrivilegeRight]) -> String {
+        """
+        (SELECT \(index), 'missing', o.sort, o.schema, o.name, pg_catalog.pg_get_userbyid(o.ownerid)::text, \
+        pg_catalog.string_agg(p.word, ', ' ORDER BY p.rank), \(SQLText.literal(PrivilegeRow.takesNone)), 1, 1 FROM \(source.rows) \
+        CROSS JOIN LATERAL \(words(rights)) WHERE NOT (\(PrivilegeSource.isPossible)) AND NOT (p.word = 'MAINTAIN' AND \(hasNoMaintain)) \
+        GROUP BY o.oid, o.sort, o.schema, o.name, o.ownerid)
+        """
     }
 
     /// A right that the server is too old for.
@@ -96,12 +115,13 @@ package enum PrivilegeStatement {
     }
 
     /// **Source**: PostgreSQL 17 release notes: the privilege MAINTAIN.
-    fileprivate static let hasNoMaintain = "pg_catalog.current_setting('server_version_num')::int < 170000"
+    static let hasNoMaintain = "pg_catalog.current_setting('server_version_num')::int < 170000"
 
     /// Rights that are there and should not be, by object, with the ways they were obtained.
-    private static func held(_ index: Int, _ source: Source, _ rights: [PrivilegeRight]) -> String {
+    private static func held(_ index: Int, _ source: PrivilegeSource, _ rights: [PrivilegeRight]) -> String {
         """
-        (SELECT \(index), 'held', x.sort, x.schema, x.name, x.owner, x.rights, (SELECT pg_catalog.string_agg(DISTINCT \(way(source)), ', ') \
+        (SELECT \(index), 'held', x.sort, x.schema, x.name, x.owner, x.rights, (SELECT pg_catalog.string_agg(DISTINCT \(way(source)), ', \
+        ') \
         FROM me CROSS JOIN pg_catalog.unnest(x.words) AS w(word)), x.total, x.owned FROM (SELECT g.*, \
         pg_catalog.count(*) OVER () AS total, pg_catalog.count(*) OVER (PARTITION BY g.owner) AS owned, \
         pg_catalog.row_number() OVER (PARTITION BY g.owner ORDER BY g.name) AS place FROM (SELECT o.sort, o.schema, o.name, o.ownerid, \
@@ -112,23 +132,42 @@ package enum PrivilegeStatement {
         """
     }
 
-    /// How `w.word` on `x` reached `me`: the first that applies of superuser, ownership, grants, predefined roles, columns.
-    private static func way(_ source: Source) -> String {
+    /// How `w.word` on `x` reached `me`: the first that applies of superuser, ownership, grants with predefined roles, columns. Names are
+    /// quoted, for ``PrivilegeWay`` reads them.
+    static func way(_ source: PrivilegeSource) -> String {
         """
         CASE WHEN me.rolsuper THEN 'superuser' WHEN x.ownerid = me.oid THEN 'ownership' \
-        WHEN pg_catalog.pg_has_role(x.ownerid, 'USAGE') THEN 'ownership by role ' || x.owner \
+        WHEN pg_catalog.pg_has_role(x.ownerid, 'USAGE') THEN 'ownership by role ' || pg_catalog.quote_ident(x.owner) \
         ELSE COALESCE((SELECT pg_catalog.string_agg(DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC' \
-        WHEN a.grantee = me.oid THEN 'direct grant' ELSE 'role ' || pg_catalog.pg_get_userbyid(a.grantee) END, ', ') \
-        FROM pg_catalog.aclexplode(COALESCE(x.acl, pg_catalog.acldefault('\(source.defaults)', x.ownerid))) AS a \
-        WHERE a.privilege_type = w.word AND (a.grantee = 0 OR pg_catalog.pg_has_role(a.grantee, 'USAGE'))), \
-        (SELECT pg_catalog.min('role ' || r.rolname) FROM pg_catalog.pg_roles AS r WHERE r.rolname = \
-        CASE WHEN w.word IN ('SELECT', 'USAGE') THEN 'pg_read_all_data' ELSE 'pg_write_all_data' END \
-        AND pg_catalog.pg_has_role(r.oid, 'USAGE')), 'grant on columns') END
+        WHEN a.grantee = me.oid THEN 'direct grant' ELSE \(through("a.grantee")) END, ', ') \
+        FROM (SELECT e.grantee FROM pg_catalog.aclexplode(COALESCE(x.acl, pg_catalog.acldefault('\(source.defaults)', x.ownerid))) AS e \
+        WHERE e.privilege_type = w.word UNION SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname IN (\(predefined))) AS a \
+        WHERE a.grantee = 0 OR pg_catalog.pg_has_role(a.grantee, 'USAGE')), 'grant on columns') END
+        """
+    }
+
+    /// The roles that have `w.word` on everything there is. **Source**: PostgreSQL documentation, "Predefined Roles".
+    private static let predefined = """
+        CASE WHEN w.word IN ('SELECT', 'USAGE') AND x.sort NOT IN ('database', 'function') AND (w.word = 'SELECT' OR x.sort = 'schema') \
+        THEN 'pg_read_all_data' WHEN w.word = 'MAINTAIN' THEN 'pg_maintain' END, CASE WHEN w.word IN ('INSERT', 'UPDATE', 'DELETE') \
+        OR w.word = 'USAGE' AND x.sort = 'schema' THEN 'pg_write_all_data' END
+        """
+
+    /// A role by which `me` has something, and the roles that `me` was given so that it has that one.
+    private static func through(_ oid: String) -> String {
+        """
+        COALESCE((SELECT CASE WHEN pg_catalog.count(*) = 1 AND pg_catalog.bool_and(m.roleid = \(oid)) \
+        THEN 'role ' || pg_catalog.quote_ident(pg_catalog.min(d.rolname::text)) ELSE 'role ' || pg_catalog.quote_ident( \
+        pg_catalog.pg_get_userbyid(\(oid))::text) || ' by way of ' || pg_catalog.string_agg(DISTINCT pg_catalog.quote_ident(d.rolname), \
+        ' and ') \
+        END FROM pg_catalog.pg_auth_members AS m JOIN pg_catalog.pg_roles AS d ON d.oid = m.roleid WHERE m.member = me.oid \
+        AND pg_catalog.to_jsonb(m) ->> 'inherit_option' IS DISTINCT FROM 'false' AND pg_catalog.pg_has_role(d.oid, \(oid), 'USAGE') \
+        HAVING pg_catalog.count(*) > 0), 'being in ' || pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(\(oid))::text))
         """
     }
 
     /// A named object, or a named schema, that is not in the catalog.
-    private static func absent(_ index: Int, _ source: Source) -> String {
+    private static func absent(_ index: Int, _ source: PrivilegeSource) -> String {
         """
         (SELECT \(index), 'absent', \(SQLText.literal(source.sort)), \(source.schema.map(SQLText.literal) ?? "NULL"), \
         \(source.name.map(SQLText.literal) ?? "NULL"), NULL, NULL, NULL, 1, 1 WHERE NOT EXISTS (SELECT FROM \(source.rows)))
@@ -172,12 +211,14 @@ package enum PrivilegeStatement {
             FROM pg_catalog.pg_namespace AS n CROSS JOIN LATERAL (\(owners) UNION SELECT \(schemaOwner) WHERE NOT EXISTS (\(owners)) \
             UNION SELECT a.grantee FROM pg_catalog.aclexplode(n.nspacl) AS a JOIN pg_catalog.pg_roles AS r ON r.oid = a.grantee \
             WHERE a.privilege_type = 'CREATE' AND r.rolcanlogin) AS m \
-            CROSS JOIN LATERAL \(words(rule.rights)) WHERE n.nspname = \(name) AND NOT (pg_catalog.pg_has_role(m.oid, 'USAGE') OR EXISTS \
+            CROSS JOIN LATERAL \(words(rule.rights)) WHERE n.nspname = \(name) AND NOT (p.word = 'MAINTAIN' AND \(hasNoMaintain)) AND \
+            NOT (pg_catalog.pg_has_role(m.oid, 'USAGE') OR EXISTS \
             (SELECT FROM pg_catalog.pg_default_acl AS d CROSS JOIN LATERAL pg_catalog.aclexplode(d.defaclacl) AS a \
             WHERE d.defaclrole = m.oid AND d.defaclobjtype = '\(letter)' AND d.defaclnamespace IN (0, n.oid) AND a.privilege_type = p.word \
             AND (a.grantee = 0 OR pg_catalog.pg_has_role(a.grantee, 'USAGE'))) OR EXISTS (SELECT FROM pg_catalog.pg_roles AS r \
             WHERE r.rolname = CASE WHEN p.word = 'SELECT' THEN 'pg_read_all_data' WHEN p.word IN ('INSERT', 'UPDATE', 'DELETE') \
-            THEN 'pg_write_all_data' END AND '\(letter)' IN ('r', 'S') AND pg_catalog.pg_has_role(r.oid, 'USAGE'))\(builtIn))) AS f \
+            THEN 'pg_write_all_data' WHEN p.word = 'MAINTAIN' THEN 'pg_maintain' END AND '\(letter)' IN ('r', 'S') AND \
+            pg_catalog.pg_has_role(r.oid, 'USAGE'))\(builtIn))) AS f \
             GROUP BY f.oid ORDER BY 5 LIMIT \(examples))
             """
     }
@@ -196,14 +237,21 @@ package enum PrivilegeStatement {
         case .deny:
             return """
                 (SELECT \(index), 'held', 'role', NULL, r.rolname::text, NULL, \(word), CASE WHEN r.oid = me.oid THEN 'attribute' \
-                ELSE 'SET ROLE' END, pg_catalog.count(*) OVER (), 1 FROM me CROSS JOIN pg_catalog.pg_roles AS r \
-                WHERE pg_catalog.pg_has_role(r.oid, 'MEMBER') AND (r.\(column)\(right == .superuser ? "" : " OR r.rolsuper")) \
+                ELSE 'SET ROLE' || COALESCE((SELECT ' by way of ' || pg_catalog.string_agg(DISTINCT pg_catalog.quote_ident(d.rolname), ' \
+                and ') \
+                FROM pg_catalog.pg_auth_members AS m JOIN pg_catalog.pg_roles AS d ON d.oid = m.roleid WHERE m.member = me.oid \
+                AND pg_catalog.pg_has_role(d.oid, r.oid, 'MEMBER')), '') END, pg_catalog.count(*) OVER (), 1 FROM me CROSS JOIN \
+                pg_catalog.pg_roles AS r \
+                WHERE pg_catalog.pg_has_role(r.oid, \(maySet)) AND (r.\(column)\(right == .superuser ? "" : " OR r.rolsuper")) \
                 ORDER BY r.oid <> me.oid, 5 LIMIT 2)
                 """
         }
     }
 
-    private static func words(_ rights: [PrivilegeRight]) -> String {
+    /// From 16 on a membership may come without the right to SET ROLE, and with a word to ask for that.
+    private static let maySet = "CASE WHEN pg_catalog.current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END"
+
+    static func words(_ rights: [PrivilegeRight]) -> String {
         "pg_catalog.unnest(ARRAY[\(rights.map { SQLText.literal($0.sql) }.joined(separator: ", "))]) WITH ORDINALITY AS p(word, rank)"
     }
 
@@ -213,104 +261,4 @@ package enum PrivilegeStatement {
         AND e.objid = \(oid) AND e.deptype = 'e')
         """
     }
-}
-
-/// Where the objects of a rule are, as a piece of `FROM` with the columns oid, ownerid, acl, sort, schema, name, home of `o`.
-private struct Source {
-    var rows: String
-    /// Whether `p.word` is held on `o`; NULL where the right cannot exist, such as writing to a view that takes no rows.
-    var test: String
-    /// The same for rights that must not be there: a part is enough, and it counts only where the schema can be used.
-    var looseTest: String
-    /// The letter of `acldefault`.
-    var defaults: String
-    var sort: String
-    var schema: String?
-    var name: String?
-
-    init(_ object: PrivilegeObject) {
-        schema = object.schema
-        sort = object.kind.rawValue
-        let inSchema = "n.nspname = \(SQLText.literal(object.schema ?? ""))"
-        func relations(_ filter: String) -> String {
-            """
-            (SELECT c.oid, c.relowner AS ownerid, c.relacl AS acl, c.relkind AS kind, CASE c.relkind WHEN 'S' THEN 'sequence' \
-            WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table' ELSE 'table' END AS sort, \
-            n.nspname::text AS schema, c.relname::text AS name, n.oid AS home FROM pg_catalog.pg_class AS c \
-            JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE \(inSchema) AND \(filter)) AS o
-            """
-        }
-        func functions(_ filter: String) -> String {
-            """
-            (SELECT f.oid, f.proowner AS ownerid, f.proacl AS acl, 'function' AS sort, n.nspname::text AS schema, \
-            pg_catalog.left(f.proname || '(' || pg_catalog.oidvectortypes(f.proargtypes) || ')', 200) AS name, n.oid AS home \
-            FROM pg_catalog.pg_proc AS f JOIN pg_catalog.pg_namespace AS n ON n.oid = f.pronamespace WHERE \(inSchema) AND \(filter)) AS o
-            """
-        }
-        let tables = "c.relkind IN ('r', 'p', 'v', 'm', 'f')"
-        switch object {
-        case .role, .database:
-            rows = """
-                (SELECT d.oid, d.datdba AS ownerid, d.datacl AS acl, 'database' AS sort, NULL::text AS schema, d.datname::text AS name \
-                FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database()) AS o
-                """
-            (test, defaults) = ("pg_catalog.has_database_privilege(o.oid, p.word)", "d")
-        case .schema(let schema):
-            rows = """
-                (SELECT n.oid, n.nspowner AS ownerid, n.nspacl AS acl, 'schema' AS sort, n.nspname::text AS schema, NULL::text AS name \
-                FROM pg_catalog.pg_namespace AS n WHERE n.nspname = \(SQLText.literal(schema))) AS o
-                """
-            (test, defaults) = ("pg_catalog.has_schema_privilege(o.oid, p.word)", "n")
-        case .table(_, let table):
-            name = table
-            rows = relations("\(tables) AND c.relname = \(SQLText.literal(table))")
-            (test, defaults) = (Self.tableTest, "r")
-        case .allTables:
-            // Parts of a partitioned table are reached through it and need no rights of their own.
-            rows = relations("\(tables) AND NOT c.relispartition AND \(PrivilegeStatement.noExtension("pg_class", "c.oid"))")
-            (test, defaults) = (Self.tableTest, "r")
-        case .sequence(_, let sequence):
-            name = sequence
-            rows = relations("c.relkind = 'S' AND c.relname = \(SQLText.literal(sequence))")
-            (test, defaults) = (Self.sequenceTest, "s")
-        case .allSequences:
-            // Sequences behind identity columns (deptype i) are used without rights of one's own, those of serial columns are not.
-            rows = relations(
-                """
-                c.relkind = 'S' AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS e WHERE e.classid = \
-                'pg_catalog.pg_class'::pg_catalog.regclass AND e.objid = c.oid AND e.deptype IN ('i', 'e'))
-                """)
-            (test, defaults) = (Self.sequenceTest, "s")
-        case .function(_, let function, let arguments):
-            name = function
-            rows = functions(
-                "f.proname = \(SQLText.literal(function))"
-                    + (arguments.map { " AND pg_catalog.oidvectortypes(f.proargtypes) = \(SQLText.literal($0))" } ?? ""))
-            (test, defaults) = ("pg_catalog.has_function_privilege(o.oid, p.word)", "f")
-        case .allFunctions:
-            rows = functions(PrivilegeStatement.noExtension("pg_proc", "f.oid"))
-            (test, defaults) = ("pg_catalog.has_function_privilege(o.oid, p.word)", "f")
-        }
-        switch object.kind {
-        case .role, .database, .schema: looseTest = test
-        case .table:
-            looseTest = "pg_catalog.has_schema_privilege(o.home, 'USAGE') AND (\(test) OR \(Self.columnTest))"
-        case .sequence, .function: looseTest = "pg_catalog.has_schema_privilege(o.home, 'USAGE') AND \(test)"
-        }
-    }
-
-    // CASE keeps a function away from rows it would refuse, in whatever order the planner looks at conditions.
-
-    /// Views are written to where they can be; the bits of the answer: 4 update, 8 insert, 16 delete. **Source**: PostgreSQL, `CmdType`.
-    private static let tableTest = """
-        CASE WHEN p.word = 'MAINTAIN' AND \(PrivilegeStatement.hasNoMaintain) THEN NULL \
-        WHEN o.kind = 'm' AND p.word NOT IN ('SELECT', 'MAINTAIN') THEN NULL WHEN o.kind = 'v' AND p.word = 'MAINTAIN' THEN NULL WHEN o.kind = 'v' AND p.word IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE') \
-        AND pg_catalog.pg_relation_is_updatable(o.oid, true) & CASE p.word WHEN 'UPDATE' THEN 4 WHEN 'INSERT' THEN 8 WHEN 'DELETE' THEN 16 \
-        ELSE 0 END = 0 THEN NULL ELSE pg_catalog.has_table_privilege(o.oid, p.word) END
-        """
-    private static let columnTest = """
-        CASE WHEN p.word IN ('SELECT', 'INSERT', 'UPDATE', 'REFERENCES') AND (\(tableTest)) IS NOT NULL \
-        THEN pg_catalog.has_any_column_privilege(o.oid, p.word) END
-        """
-    private static let sequenceTest = "CASE WHEN o.kind = 'S' THEN pg_catalog.has_sequence_privilege(o.oid, p.word) END"
 }

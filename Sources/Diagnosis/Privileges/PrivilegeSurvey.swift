@@ -1,7 +1,7 @@
 // What a role can do, in a few words and numbers: looked at where nothing is configured about rights, so that nobody is surprised later.
 
 /// The reach of one role in one database.
-package struct PrivilegeSurvey: Sendable, Hashable, JSONRepresentable {
+package struct PrivilegeSurvey: Sendable, Hashable, JSONTabled {
     package var role: String
     /// Through what the role is an administrator (`superuser`, `azure_pg_admin`).
     package var administrator: String?
@@ -134,22 +134,52 @@ package struct PrivilegeSurvey: Sendable, Hashable, JSONRepresentable {
 
     private func count(_ tables: Int) -> String { tables == 1 ? "1 table" : "\(tables) tables" }
 
-    package var json: JSON {
-        [
-            "role": Redactor.scrub(role), "administrator": administrator, "attributes": attributes.map(\.rawValue), "roles": roles,
-            "database": database.map(\.rawValue), "owns_database": ownsDatabase, "schemas_to_make_in": schemasToMakeIn, "tables": tables,
-            "readable": readable, "writable": writable, "owned": owned, "row_secured": rowSecured, "excess": excess,
-        ]
+    package static let table = JSONTable<PrivilegeSurvey>("rights", "What a role can do.") {
+        JSONKey("role", "Who was asked about.") { Redactor.scrub($0.role) }
+        JSONKey("administrator", "Through what it is one.") { $0.administrator }
+        JSONKey("attributes", "Of the role.") { $0.attributes }
+        JSONKey("roles", "Whose rights it has, at most 12.") { $0.roles }
+        JSONKey("database", "Rights on the database besides CONNECT.") { $0.database }
+        JSONKey("owns_database", "Whether it owns the database.") { $0.ownsDatabase }
+        JSONKey("schemas_to_make_in", "Schemas in which it may make objects.") { $0.schemasToMakeIn }
+        JSONKey("tables", "Tables and views that it sees.") { $0.tables }
+        JSONKey("readable", "Those it can read.") { $0.readable }
+        JSONKey("writable", "Those it can change rows of.") { $0.writable }
+        JSONKey("owned", "Those it owns.") { $0.owned }
+        JSONKey("row_secured", "Those of which row-level security decides over the rows.") { $0.rowSecured }
+        JSONKey("excess", "What nobody needs who only uses the objects of others.") { $0.excess }
     }
 
     /// What history keeps, written when it changes. Looks are rare, so a new table is at most one entry an hour.
-    package var summary: JSON {
-        func part(_ number: Int) -> String { number == 0 ? "none" : number >= tables ? "all" : "some" }
-        return [
-            "role": Redactor.scrub(role), "administrator": administrator, "attributes": attributes.map(\.rawValue), "roles": roles,
-            "database": database.map(\.rawValue), "owns_database": ownsDatabase, "makes_objects": schemasToMakeIn > 0,
-            "reads": part(readable), "writes": part(writable), "owns": part(owned), "row_security": rowSecured > 0, "tables": tables,
-            "readable": readable, "writable": writable, "owned": owned, "row_secured": rowSecured,
-        ]
+    package struct Summary: Sendable, JSONTabled {
+        fileprivate let survey: PrivilegeSurvey
+        private static let parts = JSONShape.words(["none", "some", "all"])
+
+        // Earlier versions kept no numbers.
+        package static let table = JSONTable<Summary>("rights_kept", "What a role can do, as history keeps it.") {
+            JSONKey("role", "Who was asked about.") { Redactor.scrub($0.survey.role) }
+            JSONKey("administrator", "Through what it is one.") { $0.survey.administrator }
+            JSONKey("attributes", "Of the role.") { $0.survey.attributes }
+            JSONKey("roles", "Whose rights it has, at most 12.") { $0.survey.roles }
+            JSONKey("database", "Rights on the database besides CONNECT.") { $0.survey.database }
+            JSONKey("owns_database", "Whether it owns the database.") { $0.survey.ownsDatabase }
+            JSONKey("makes_objects", "Whether it may make objects somewhere.") { $0.survey.schemasToMakeIn > 0 }
+            JSONKey("reads", "How much of the tables it can read.", parts) { $0.survey.part(\.readable) }
+            JSONKey("writes", "How much of them it can change.", parts) { $0.survey.part(\.writable) }
+            JSONKey("owns", "How much of them it owns.", parts) { $0.survey.part(\.owned) }
+            JSONKey("row_security", "Whether it decides over rows somewhere.") { $0.survey.rowSecured > 0 }
+            JSONKey("tables", "Tables and views that it sees.", isAlways: false) { $0.survey.tables }
+            JSONKey("readable", "Those it can read.", isAlways: false) { $0.survey.readable }
+            JSONKey("writable", "Those it can change rows of.", isAlways: false) { $0.survey.writable }
+            JSONKey("owned", "Those it owns.", isAlways: false) { $0.survey.owned }
+            JSONKey("row_secured", "Those of which row-level security decides over the rows.", isAlways: false) { $0.survey.rowSecured }
+        }
+    }
+
+    package var summary: JSON { Summary(survey: self).json }
+
+    private func part(_ path: KeyPath<PrivilegeSurvey, Int>) -> String {
+        let number = self[keyPath: path]
+        return number == 0 ? "none" : number >= tables ? "all" : "some"
     }
 }

@@ -12,8 +12,17 @@ package struct FactValue: Sendable, Hashable {
     }
 }
 
+extension FactValue {
+    /// What history keeps in a form of its own.
+    static let keptNames = ["privileges", "rights"]
+    /// What a fact can be that lasts from probe to probe.
+    static let known = JSONShape.either([
+        .text(), .flag, .list(.text()), CertificateFacts.shape, PrivilegeReport.Summary.shape, PrivilegeSurvey.Summary.shape,
+    ])
+}
+
 /// A fact and when it was first seen to be so.
-package struct FactChange: Sendable, Hashable, JSONRepresentable {
+package struct FactChange: Sendable, Hashable, JSONTabled {
     package var check: CheckID
     package var time: Timestamp
     package var fact: FactValue
@@ -24,7 +33,12 @@ package struct FactChange: Sendable, Hashable, JSONRepresentable {
         self.fact = fact
     }
 
-    package var json: JSON { ["check": check, "time": time, "name": fact.name, "value": JSON(parsing: fact.value)] }
+    package static let table = JSONTable<FactChange>("fact", "A fact and when it was first seen to be so.") {
+        JSONKey("check", "TARGET/IDENTITY.") { $0.check }
+        JSONKey("time", "When it was seen first.") { $0.time }
+        JSONKey("name", "The key under facts.", .words(FactsComparison.names + FactValue.keptNames)) { $0.fact.name }
+        JSONKey("value", "What it was from then on.", .orNull(FactValue.known)) { JSON(parsing: $0.fact.value) }
+    }
 }
 
 /// Writes such changes as lines.

@@ -5,7 +5,11 @@ enum MySQLRemedies {
     static func grants(_ rows: [PrivilegeRow], _ report: PrivilegeReport) -> [Remedy] {
         var texts: [String] = []
         if !report.inactiveRoles.isEmpty {
-            texts.append("SET DEFAULT ROLE ALL TO \(account(report));  -- makes the roles it has active at login")
+            // MariaDB knows one default role, and another word.
+            let statement =
+                report.isMariaDB
+                ? "SET DEFAULT ROLE \(GrantSet.identifier(report.inactiveRoles[0])) FOR" : "SET DEFAULT ROLE ALL TO"
+            texts.append("\(statement) \(account(report));  -- makes what it was given active at login")
         }
         for row in rows where row.kind == .missing {
             guard let words = privileges(row) else { continue }
@@ -65,9 +69,7 @@ enum MySQLRemedies {
     }
 
     private static func account(_ report: PrivilegeReport) -> String {
-        let user = MySQLPrivileges.user(of: report.role)
-        let host = report.role.utf8.count > user.utf8.count ? String(report.role.dropFirst(user.count + 1)) : "%"
-        return "\(MySQLPrivileges.literal(user))@\(MySQLPrivileges.literal(host))"
+        MySQLPrivileges.quoted(report.role) ?? "\(MySQLPrivileges.literal(report.role))@'%'"
     }
 
     private static func remedies(_ kind: Remedy.Kind, _ texts: [String]) -> [Remedy] {

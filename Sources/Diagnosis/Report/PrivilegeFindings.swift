@@ -29,7 +29,7 @@ enum PrivilegeFindings {
                     Cause.privilegeMissing.rawValue, row.severity,
                     "\(role) lacks \(listed(objects, of: missing.reduce(0) { $0 + $1.broken })). The login works and the check stays up."
                         + inactive(report) + throughGroup(report),
-                    rows.map(evidence), row.hint(engine: report.engine, source: nil),
+                    rows.map(evidence) + misled(rows, report), row.hint(engine: report.engine, source: nil),
                     looks(row.remedies, report.engine, values)
                         + grants(rows, missing, report), row.next(engine: report.engine, source: nil)))
         }
@@ -63,7 +63,7 @@ enum PrivilegeFindings {
                 finding(
                     FindingCode.overPrivileged.rawValue, row.severity,
                     "\(role) has what is denied to it: \(listed(objects, of: held.reduce(0) { $0 + $1.broken })).",
-                    rows.map(evidence), row.hint,
+                    rows.map(evidence) + misled(rows, report), row.hint,
                     looks(row.remedies, report.engine, values)
                         + revokes(rows, report),
                     row.next))
@@ -90,7 +90,7 @@ enum PrivilegeFindings {
 
     private static func grants(_ rows: [PrivilegeRow], _ missing: [PrivilegeReport.Entry], _ report: PrivilegeReport) -> [Remedy] {
         switch report.engine {
-        case .postgresql: grants(rows, missing, report.role)
+        case .postgresql: PostgresRemedies.grants(rows, missing, report.role)
         case .mysql: MySQLRemedies.grants(rows, report)
         case .azuresql: AzureSQLRemedies.grants(missing, report)
         }
@@ -98,7 +98,7 @@ enum PrivilegeFindings {
 
     private static func futureGrants(_ rows: [(PrivilegeReport.Entry, PrivilegeRow)], _ report: PrivilegeReport) -> [Remedy] {
         switch report.engine {
-        case .postgresql: distinct(rows.map { defaults($0.0, $0.1, report.role) }).prefix(12).map { Remedy(.widens, $0) }
+        case .postgresql: PostgresRemedies.future(rows, report.role)
         case .mysql: MySQLRemedies.future(rows.map(\.1), report)
         case .azuresql: AzureSQLRemedies.future(rows, report)
         }
@@ -106,7 +106,7 @@ enum PrivilegeFindings {
 
     private static func revokes(_ rows: [PrivilegeRow], _ report: PrivilegeReport) -> [Remedy] {
         switch report.engine {
-        case .postgresql: distinct(rows.flatMap { revokes($0, report.role) }).prefix(12).map { Remedy(.destroys, $0) }
+        case .postgresql: PostgresRemedies.revokes(rows, report.role)
         case .mysql: MySQLRemedies.revokes(rows, report)
         case .azuresql: AzureSQLRemedies.revokes(rows, report)
         }
@@ -160,81 +160,6 @@ enum PrivilegeFindings {
             next: row.next(engine: engine, source: nil))
     }
 
-    // MARK: Statements
-
-    /// One statement per owner and set of rights. Nobody but the owner (or a member of that role) can grant; a statement that also
-    /// names the objects of another owner would fail as a whole.
-    private static func grants(_ rows: [PrivilegeRow], _ entries: [PrivilegeReport.Entry], _ role: String) -> [Remedy] {
-        struct Batch: Hashable {
-            var owner: String
-            var rights: [String]
-            var family: String
-        }
-        var order: [Batch] = []
-        var objects: [Batch: [PrivilegeRow]] = [:]
-        var texts: [String] = []
-        // The right to use a schema is asked for before any other.
-        for row in rows.sorted(by: { ($0.sort == "schema" ? 0 : 1) < ($1.sort == "schema" ? 0 : 1) }) where row.kind == .missing {
-            if row.sort == "role" {
-                texts.append("ALTER ROLE \(name(role)) \(row.rights.joined(separator: " "));  -- as administrator")
-                continue
-            }
-            let batch = Batch(owner: row.owner ?? "", rights: row.rights, family: family(row.sort))
-            if objects[batch] == nil { order.append(batch) }
-            objects[batch, default: []].append(row)
-        }
-        for batch in order {
-            let rows = objects[batch] ?? []
-            let what: String
-            if let schema = rows[0].schema, let entry = entries.first(where: { $0.rule.object.isOpenEnded && $0.rows.contains(rows[0]) }),
-                rows[0].owned > rows.count, family(entry.rule.object.kind.rawValue) == batch.family
-            {
-                what = "ALL \(batch.family)S IN SCHEMA \(name(schema))"
-            } else {
-                let names = distinct(rows.map { String($0.object.dropFirst($0.sort.count + 1)) })
-                what = "\(batch.family) \(rows[0].sort == "database" ? rows.map { name($0.name ?? "") }[0] : names.joined(separator: ", "))"
-            }
-            let rights = batch.rights.joined(separator: ", ")
-            texts.append("GRANT \(rights) ON \(what) TO \(name(role));  -- as \(name(batch.owner)), the owner")
-        }
-        return distinct(texts).prefix(12).map { Remedy(.widens, $0) }
-    }
-
-    private static func defaults(_ entry: PrivilegeReport.Entry, _ row: PrivilegeRow, _ role: String) -> String {
-        let maker = name(row.name ?? "")
-        return """
-            ALTER DEFAULT PRIVILEGES FOR ROLE \(maker) IN SCHEMA \(name(row.schema ?? "")) GRANT \(row.rights.joined(separator: ", ")) \
-            ON \(plural(entry.rule.object).uppercased()) TO \(name(role));  -- as \(maker), or a member of that role
-            """
-    }
-
-    private static func revokes(_ row: PrivilegeRow, _ role: String) -> [String] {
-        if row.sort == "role" {
-            if row.way == "SET ROLE" { return ["REVOKE \(name(row.name ?? "")) FROM \(name(role));  -- as administrator"] }
-            return row.rights.map { "ALTER ROLE \(name(role)) NO\($0);  -- as administrator" }
-        }
-        let what = "\(family(row.sort)) \(row.sort == "database" ? name(row.name ?? "") : String(row.object.dropFirst(row.sort.count + 1)))"
-        let rights = row.rights.joined(separator: ", ")
-        return (row.way ?? "").split(separator: ",").map { String($0.drop { $0 == " " }) }.compactMap { way in
-            switch way {
-            case "direct grant": "REVOKE \(rights) ON \(what) FROM \(name(role));  -- as \(name(row.owner ?? "")), the owner"
-            case "PUBLIC":
-                "REVOKE \(rights) ON \(what) FROM PUBLIC;  -- as \(name(row.owner ?? "")), the owner; takes it from every role"
-            case _ where way.hasPrefix("role "):
-                "REVOKE \(name(String(way.dropFirst(5)))) FROM \(name(role));  -- as administrator; takes all that comes with that role"
-            default: nil
-            }
-        }
-    }
-
-    /// The word of GRANT for a kind of object: views and their like are tables to it.
-    private static func family(_ sort: String) -> String {
-        switch sort {
-        case "view", "materialized view", "foreign table": "TABLE"
-        default: sort.uppercased()
-        }
-    }
-
     // MARK: Words
 
     private static func inactive(_ report: PrivilegeReport) -> String {
@@ -286,13 +211,28 @@ enum PrivilegeFindings {
         }
     }
 
+    /// Where the view that tutorials ask would mislead about these objects.
+    private static func misled(_ rows: [PrivilegeRow], _ report: PrivilegeReport) -> [Evidence] {
+        guard let listing = report.listing else { return [] }
+        // A closed schema closes everything in it.
+        let objects = Set(rows.flatMap { [$0.object, $0.sort == "schema" ? "in \($0.schema ?? "")" : $0.object] })
+        func about(_ row: PrivilegeRow) -> Bool { objects.contains(row.object) || objects.contains("in \(row.schema ?? "")") }
+        func rights(_ row: PrivilegeRow) -> String { "\(row.rights.joined(separator: ", ")) on \(row.object)" }
+        return listing.inert.filter(about).map {
+            Evidence(.agent, text: "\(PrivilegeListing.view) lists \(rights($0)), and it opens nothing: \($0.way ?? "")")
+        }
+            + listing.unlisted.filter(about).map {
+                Evidence(.agent, text: "\(PrivilegeListing.view) does not list \(rights($0)), which holds by \($0.way ?? "")")
+            }
+    }
+
     private static func listed(_ items: [String], of total: Int, limit: Int = 4) -> String {
         let shown = items.prefix(limit).joined(separator: "; ")
         let more = max(total, items.count) - min(limit, items.count)
         return more > 0 ? "\(shown); and \(more) more" : shown
     }
 
-    private static func plural(_ object: PrivilegeObject) -> String {
+    static func plural(_ object: PrivilegeObject) -> String {
         switch object.kind {
         case .sequence: "sequences"
         case .function: "functions"
@@ -301,9 +241,9 @@ enum PrivilegeFindings {
     }
 
     /// A name from the server, safe inside a statement and on a terminal.
-    private static func name(_ text: String) -> String { SQLText.identifierWhereNeeded(Redactor.scrub(text)) }
+    static func name(_ text: String) -> String { SQLText.identifierWhereNeeded(Redactor.scrub(text)) }
 
-    private static func distinct(_ items: [String]) -> [String] {
+    static func distinct(_ items: [String]) -> [String] {
         var seen: Set<String> = []
         return items.filter { seen.insert($0).inserted }
     }

@@ -3,7 +3,7 @@
 /// Where every check and identity stands, and what a person should know about it.
 package struct Report: Sendable, Hashable {
     /// Who looked: the running agent, or a process of its own.
-    package enum Mode: String, Sendable, Hashable, JSONRepresentable { case inside, local }
+    package enum Mode: String, Sendable, Hashable, CaseIterable, JSONRepresentable { case inside, local }
 
     package var version: String
     package var time: Timestamp
@@ -20,6 +20,8 @@ package struct Report: Sendable, Hashable {
     package var medians: [CheckID: PhaseMedians] = [:]
     /// Identities that were to be asked for a new token and gave no answer in time: what is told of them is from before.
     package var notAsked: Set<String> = []
+    /// Checks whose probe found no place under the cap on probes that talk to servers: they have no result.
+    package var crowded: Set<CheckID> = []
     /// From which severity on the report ends with a number other than 0.
     package var failOn = Severity.error
     /// The number of a command that ended for a reason of its own: its deadline, an interruption.

@@ -201,7 +201,8 @@ struct ReportBuilder {
         let status = snapshot.checks[index]
         guard let last = status.last, let role = last.facts.privileges?.role ?? last.facts.rights?.role else { return }
         var values = RemedyValues(target: status.target, identity: definitions[status.id.identity], facts: last.facts, cloud: cloud)
-        values[.user] = role
+        // MySQL names the account with its host, which the remedies write themselves.
+        values[.user] = status.target.engine == .mysql ? MySQLPrivileges.user(of: role) : role
         let findings =
             last.facts.privileges.map { PrivilegeFindings.of($0, values: values) }
             ?? last.facts.rights.map { PrivilegeFindings.of($0, values: values) } ?? []
@@ -222,6 +223,7 @@ struct ReportBuilder {
     private mutating func addNotices(ofCheck index: Int) {
         // Who only looks at a database that may sleep sees its certificate and addresses all the same.
         let status = snapshot.checks[index]
+        for notice in status.lastPartial?.notices ?? [] where notice.code == .loginsRest { add(notice, facts: Facts(), check: index) }
         guard let last = status.state == .asleep ? status.newest : status.last else { return }
         let derived = Notice.derived(from: last.facts, now: now).filter { new in !last.notices.contains { $0.code == new.code } }
         for notice in last.notices + derived { add(notice, facts: last.facts, check: index) }
@@ -234,6 +236,7 @@ struct ReportBuilder {
             case .clockSkew, .storeNotPersistent: ""
             case .tokenUnchanged, .identityAmbiguous: status?.id.identity ?? ""
             case .certificateExpiresSoon, .addressDead: status?.target.host ?? ""
+            case .loginsRest: "\(status?.target.host ?? "") \(status?.target.port ?? 0)"
             case .databaseKeptAwake: "\(status?.target.host ?? "") \(status?.target.database ?? "")"
             case .probingAsAdmin, .overPrivileged, .rowSecurity: "\(status?.target.name ?? "") \(status?.target.user ?? "")"
             }

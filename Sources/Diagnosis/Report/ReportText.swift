@@ -97,6 +97,8 @@ package struct ReportText {
         if let partial = sample?.lastPartial { lines += style.list("  now  ", PhaseLine.parts(partial), " · ") }
         lines += style.paragraph("  ", finding.detail)
         if finding.severity == .error, let sample = sample ?? leading.first { lines += changed(sample) }
+        // Warnings leave the check a block of its own, which tells it.
+        if finding.severity == .error, finding.phase == .privileges, let check = leading.first { lines += view(check) }
         for evidence in finding.evidence.prefix(3) { lines += style.paragraph("  saw  ", Self.seen(evidence)) }
         for other in group.rest.prefix(Self.otherLimit) { lines += same(other, as: group.lead) }
         if group.rest.count > Self.otherLimit { lines.append("  same and \(group.rest.count - Self.otherLimit) more") }
@@ -202,7 +204,8 @@ package struct ReportText {
         if finding.severity == .error, hit.contains(where: { $0.state == .down }), let cause = Cause(rawValue: finding.code),
             cause.group != .internal, cause.group != .config
         {
-            parts.append("users: new connections fail")
+            let phase = sample?.phase ?? finding.phase
+            parts.append(phase == .query || phase == .privileges ? "users: they log in, statements fail" : "users: new connections fail")
         }
         return lines + style.list("  ", parts, "   ")
     }
@@ -245,17 +248,28 @@ package struct ReportText {
                 lines += style.list("  ", PhaseLine.parts(probe) + ["total " + Span.short(probe.duration)], " · ") + norm(probe)
                 let known = Self.known(probe.facts, now: report.time)
                 if !known.isEmpty { lines += style.list("  ", known, " · ") }
+                lines += view(status)
             }
             return lines
         case .down, .asleep, .unknown, .disabled:
             var lines = ["\(style.mark(.info)) \(style.paint(Self.title(status), .strong))   \(status.state.rawValue)"]
             if let partial = status.lastPartial { lines += style.list("  ", PhaseLine.parts(partial), " · ") }
+            if report.crowded.contains(status.id) {
+                lines += style.paragraph(
+                    "  ", "not probed: as many probes talk to servers as limits.concurrency lets, and no place came free in time")
+            }
             if status.state == .asleep {
                 lines += style.paragraph("  ", SleepText.sentence(status, now: report.time))
                 lines += style.paragraph("  hint ", SleepText.hint(status))
             }
             return lines
         }
+    }
+
+    /// Where the view that tutorials ask says something else than what the role can do.
+    private func view(_ status: CheckStatus) -> [String] {
+        guard let sentence = status.last?.facts.privileges?.listing?.sentence else { return [] }
+        return style.paragraph("  view ", Redactor.scrub(sentence))
     }
 
     /// What a person compares at a glance.

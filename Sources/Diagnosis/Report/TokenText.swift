@@ -1,7 +1,7 @@
 // The text and JSON of `agent token`: where a token came from and what it says, never the token.
 
 /// What is told about one token, or about the failure to get it.
-package struct TokenReport: Sendable, Hashable, JSONRepresentable {
+package struct TokenReport: Sendable, Hashable, JSONTabled {
     package var identity: IdentityDefinition
     package var resource: TokenResource
     package var source: TokenSourceKind
@@ -20,7 +20,7 @@ package struct TokenReport: Sendable, Hashable, JSONRepresentable {
     }
 
     /// One source of the chain.
-    package struct Link: Sendable, Hashable, JSONRepresentable {
+    package struct Link: Sendable, Hashable, JSONTabled {
         package var source: TokenSourceKind
         /// `won`, `skipped`, `failed`.
         package var result: String
@@ -32,7 +32,11 @@ package struct TokenReport: Sendable, Hashable, JSONRepresentable {
             self.reason = Redactor.scrub(reason)
         }
 
-        package var json: JSON { ["source": source, "result": result, "reason": reason] }
+        package static let table = JSONTable<Link>("link", "One source that was asked or passed over.") {
+            JSONKey("source", "The source.") { $0.source }
+            JSONKey("result", "What came of it.", .words(["won", "skipped", "failed"])) { $0.result }
+            JSONKey("reason", "Why.") { $0.reason }
+        }
     }
 
     package init(
@@ -61,21 +65,31 @@ package struct TokenReport: Sendable, Hashable, JSONRepresentable {
         if case .failed(let failure) = outcome { ExitStatus(failure) } else { .healthy }
     }
 
-    package var json: JSON {
-        var claims: TokenClaims?
-        var expires: Timestamp?
-        var length: Int?
-        var isCached: Bool?
-        if case .acquired(let seen, let end, let bytes, let cached, _) = outcome {
-            (claims, expires, length, isCached) = (seen, end, bytes, cached)
-        }
-        return [
-            "schema": Report.schema, "time": time, "exit": Int(exit.rawValue), "identity": identity.name, "resource": resource.rawValue,
-            "source": source, "endpoint": endpoint, "duration_seconds": duration, "cached": isCached, "expires": expires,
-            "length_bytes": length, "claims": claims, "chain": chain, "cause": failure?.cause,
-            "detail": failure.map { $0.detail ?? $0.cause.row.means },
-            "evidence": failure?.evidence ?? [], "hint": hint, "remedies": remedies,
-        ]
+    /// What came with the token; nil without one.
+    private var token: (claims: TokenClaims, expires: Timestamp, length: Int, isCached: Bool)? {
+        guard case .acquired(let claims, let expires, let length, let isCached, _) = outcome else { return nil }
+        return (claims, expires, length, isCached)
+    }
+
+    package static let table = JSONTable<TokenReport>("token", "What an identity gets, without the token.") {
+        JSONKey("schema", "The number of the contract.") { _ in SchemaNumber() }
+        JSONKey("time", "Of this answer.") { $0.time }
+        JSONKey("exit", "The exit status of the command.") { $0.exit }
+        JSONKey("identity", "Its name in the configuration.") { $0.identity.name }
+        JSONKey("resource", "What the token is for.") { $0.resource }
+        JSONKey("source", "Where tokens come from.") { $0.source }
+        JSONKey("endpoint", "Where it was asked for, without query and header.") { $0.endpoint }
+        JSONKey("duration_seconds", "How long that took.") { $0.duration }
+        JSONKey("cached", "Whether it came out of a cache of this process.") { $0.token?.isCached }
+        JSONKey("expires", "When it ends.") { $0.token?.expires }
+        JSONKey("length_bytes", "Of the token.") { $0.token?.length }
+        JSONKey("claims", "What it says.") { $0.token?.claims }
+        JSONKey("chain", "Every source and try, in order.") { $0.chain }
+        JSONKey("cause", "Why there is none, or what will be wrong with it.") { $0.failure?.cause }
+        JSONKey("detail", "The same as a sentence.") { report in report.failure.map { $0.detail ?? $0.cause.row.means } }
+        JSONKey("evidence", "What was seen, most telling first.") { $0.failure?.evidence ?? [] }
+        JSONKey("hint", "What a person should try next.") { $0.hint }
+        JSONKey("remedies", "What to run, looks first.") { $0.remedies }
     }
 
     fileprivate var hint: String? { failure?.cause.row.hint(engine: nil, source: source) }
@@ -87,15 +101,23 @@ package struct TokenReport: Sendable, Hashable, JSONRepresentable {
     }
 }
 
-extension TokenClaims: JSONRepresentable {
-    package var json: JSON {
-        [
-            "audience": audience.map(Redactor.scrub), "tenant_id": tenant.map(Redactor.scrub), "issuer": issuer.map(Redactor.scrub),
-            "app_id": appID.map(Redactor.scrub), "object_id": objectID.map(Redactor.scrub), "principal": principal,
-            "managed_identity_resource": managedIdentityResource.map(Redactor.scrub), "group_count": groupCount,
-            "group_overage": groupOverage, "issued_at": issuedAt, "not_before": notBefore, "expires": expires,
-            "uti": uti.map(Redactor.scrub),
-        ]
+extension TokenClaims: JSONTabled {
+    package static let table = JSONTable<TokenClaims>("claims", "What the claims of a token say; read, never verified.") {
+        JSONKey("audience", "Whom it is for.") { $0.audience.map(Redactor.scrub) }
+        JSONKey("tenant_id", "Whose directory it is of.") { $0.tenant.map(Redactor.scrub) }
+        JSONKey("issuer", "Who issued it.") { $0.issuer.map(Redactor.scrub) }
+        JSONKey("app_id", "Of the principal.") { $0.appID.map(Redactor.scrub) }
+        JSONKey("object_id", "Of the principal.") { $0.objectID.map(Redactor.scrub) }
+        JSONKey("principal", "Its kind.") { $0.principal }
+        JSONKey("managed_identity_resource", "The identity, or the resource that owns it, in Azure Resource Manager.") {
+            $0.managedIdentityResource.map(Redactor.scrub)
+        }
+        JSONKey("group_count", "Groups in the token; null when it has no such claim.") { $0.groupCount }
+        JSONKey("group_overage", "Whether groups were left out because there are too many.") { $0.groupOverage }
+        JSONKey("issued_at", "When it was issued.") { $0.issuedAt }
+        JSONKey("not_before", "From when on it is valid.") { $0.notBefore }
+        JSONKey("expires", "When it ends.") { $0.expires }
+        JSONKey("uti", "Its own identifier, the key of sign-in logs.") { $0.uti.map(Redactor.scrub) }
     }
 }
 

@@ -1,20 +1,30 @@
 // What the scripted MySQL 8 answers to `SELECT` of session facts: enough for a client to find its feet.
 import Diagnosis
 
+/// What a statement is answered with.
+enum MySQLAnswer: Sendable {
+    case rows([String], [[String?]])
+    case error(Int, String, String)
+}
+
 /// Values of the expressions that a client asks for.
 struct MySQLAnswers: Sendable {
     var login: MySQLLogin
     var version: String
 
-    /// The columns of a statement in its order; null for what is not known here.
-    func columns(of statement: String) -> [(name: String, value: String?)] {
+    /// One row, of the expressions of a statement in its order; null for what is not known here.
+    func answer(to statement: String) -> MySQLAnswer {
         let text = statement.drop { $0.isWhitespace }
-        guard text.lowercased().hasPrefix("select") else { return [("answer", nil)] }
-        return Self.expressions(String(text.dropFirst("select".count))).map { expression in
-            let words = expression.split(separator: " ", maxSplits: 1)
-            let asked = expression.lowercased().firstRange(of: " as ").map { String(expression[..<$0.lowerBound]) } ?? expression
-            return (String(words.last ?? "?"), value(of: asked.lowercased().filter { !$0.isWhitespace }))
+        guard text.lowercased().hasPrefix("select") else { return .rows(["answer"], [[nil]]) }
+        let expressions = Self.expressions(String(text.dropFirst("select".count)))
+        let names = expressions.map { expression in
+            String(expression.split(separator: " ", maxSplits: 1).last ?? "?")
         }
+        let values = expressions.map { expression in
+            let asked = expression.lowercased().firstRange(of: " as ").map { String(expression[..<$0.lowerBound]) } ?? expression
+            return value(of: asked.lowercased().filter { !$0.isWhitespace })
+        }
+        return .rows(names, [values])
     }
 
     private func value(of expression: String) -> String? {
@@ -26,7 +36,8 @@ struct MySQLAnswers: Sendable {
         case "@@version_comment": "Source distribution"
         case "@@hostname": "stock"
         case "connection_id()": "4242"
-        case "current_role()": "NONE"
+        case "current_role()": MySQLRights.activeRole
+        case "@@global.partial_revokes": "1"
         case "unix_timestamp(now(6))": "\(Timestamp.now.seconds)"
         case let name where name.contains("read_only") || name.contains("offline_mode"): "0"
         case let name where name.contains("lower_case_table_names"): "1"

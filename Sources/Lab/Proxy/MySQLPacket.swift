@@ -65,12 +65,15 @@ enum MySQLPacket {
         return (bytes + packet(next, [0xFE] + short(0) + short(2)), next &+ 1)
     }
 
-    /// The answer to a statement with one row; nil is null.
-    static func result(_ columns: [(name: String, value: String?)], client: UInt32) -> [UInt8] {
-        let (head, next) = Self.columns(columns.map(\.name), client: client)
-        let row = packet(next, columns.flatMap { $0.value.map { counted(Array($0.utf8)) } ?? [0xFB] })
+    /// The answer to a statement; nil is null.
+    static func result(_ names: [String], _ rows: [[String?]], client: UInt32) -> [UInt8] {
+        var (bytes, next) = Self.columns(names, client: client)
+        for row in rows {
+            bytes += packet(next, row.flatMap { $0.map { counted(Array($0.utf8)) } ?? [0xFB] })
+            next &+= 1
+        }
         let end = client & Capability.noEndPackets != 0 ? [0xFE, 0, 0] + short(2) + short(0) : [0xFE] + short(0) + short(2)
-        return head + row + packet(next &+ 1, end)
+        return bytes + packet(next, end)
     }
 }
 

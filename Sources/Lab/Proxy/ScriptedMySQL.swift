@@ -163,8 +163,12 @@ struct ScriptedMySQL {
             case .mysqlBigPackets: try await pour(connection, login, rowLength: 0xFF_FFFF)
             case .endlessRows: try await pour(connection, login, rowLength: 200)
             default:
-                try await connection.write(
-                    P.result(MySQLAnswers(login: login, version: "8.4.5").columns(of: statement), client: login.capabilities))
+                let answer =
+                    MySQLRights(login.user).answer(to: statement) ?? MySQLAnswers(login: login, version: "8.4.5").answer(to: statement)
+                switch answer {
+                case .rows(let names, let rows): try await connection.write(P.result(names, rows, client: login.capabilities))
+                case .error(let code, let state, let text): try await connection.write(P.error(1, code, state, text))
+                }
             }
         }
     }

@@ -29,8 +29,8 @@ package struct GrantSet: Sendable, Hashable {
     package let unread: Int
 
     /// - Parameters:
-    ///   - rows: SHOW GRANTS for the session.
-    ///   - rowsWithRoles: the same USING the active roles, where the server tells them apart.
+    ///   - rows: SHOW GRANTS for the account; with what roles bring, where rows name the role themselves (MariaDB).
+    ///   - rowsWithRoles: the same USING the active roles, where the server adds up what holds at one place (MySQL 8). None without roles.
     ///   - user: the account's name, without its host.
     package init(
         rows: [String], rowsWithRoles: [String] = [], user: String, activeRoles: [String] = [], isLiteral: Bool = false,
@@ -45,9 +45,11 @@ package struct GrantSet: Sendable, Hashable {
         }
         let own = rows.flatMap(statements)
         let all = rowsWithRoles.flatMap(statements)
+        let added = all.compactMap { $0.beyond(own) }
         self.naming = naming
-        self.statements = own + all.filter { !own.contains($0) }
-        viaRoles = Set(all).subtracting(own)
+        // What is taken back of a global privilege in one database is what remains of it when everything is added up.
+        self.statements = (rowsWithRoles.isEmpty ? own : own.filter { !$0.isRevoke }) + added
+        viaRoles = Set(added)
         self.user = user
         self.activeRoles = Set(activeRoles).union(own.map(\.grantee)).subtracting([user, Self.everybody])
         self.isLiteral = isLiteral

@@ -34,6 +34,20 @@ struct GrantStatement: Sendable, Hashable {
     /// The host of a granted role, as MySQL has it.
     var roleHost: String?
 
+    /// What this row holds and rows of the same place among `own` do not; nil when that is nothing. What is taken away stays as it is.
+    func beyond(_ own: [GrantStatement]) -> GrantStatement? {
+        guard !isRevoke else { return self }
+        let known = own.filter { $0.level == level && !$0.isRevoke }
+        // A role, that is held or not.
+        if privileges.isEmpty { return known.isEmpty ? self : nil }
+        let held = Set(known.flatMap(\.privileges))
+        let whole = Set(held.filter { !$0.isPartial }.map(\.name))
+        var rest = self
+        rest.privileges = whole.contains("ALL PRIVILEGES") ? [] : privileges.filter { !whole.contains($0.name) && !held.contains($0) }
+        rest.hasGrantOption = hasGrantOption && !known.contains { $0.hasGrantOption }
+        return rest.privileges.isEmpty ? nil : rest
+    }
+
     /// Longest row that is looked at. **Unit**: bytes.
     static let limit = 16_384
 

@@ -33,6 +33,12 @@ package struct MySQLPrivileges: Sendable {
         account.lastIndex(of: "@").map { String(account[..<$0]) } ?? account
     }
 
+    /// The account as a statement names it; nil for one that has no host, so that it cannot be told.
+    package static func quoted(_ account: String) -> String? {
+        guard let at = account.lastIndex(of: "@") else { return nil }
+        return "\(literal(String(account[..<at])))@\(literal(String(account[account.index(after: at)...])))"
+    }
+
     // MARK: The verdict
 
     private struct Seen {
