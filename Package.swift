@@ -119,7 +119,11 @@ let package = Package(
         .testTarget(name: "LabTests", dependencies: ["Lab", "agent-lab", "Diagnosis", "TestSupport", .nio, .nioPosix, .subprocess, .log]),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["Curl", "Diagnosis", "Lab", "Store", "TestSupport", "agent", "agent-lab", "agent-bench", .log]),
+            dependencies: [
+                "Commands", "Curl", "Diagnosis", "Lab", "Settings", "Store", "Telemetry", "TestSupport", "agent", "agent-lab",
+                "agent-bench",
+                .log,
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -31,6 +31,7 @@ final class AgentService: Sendable {
     private let verdict: ConfigurationVerdict
     private let listening: ConfigurationVerdict
     private let door: FrontDoor?
+    private let lines: FirstLines
     private let logger: Logger
     private let isListening = Atomic(false)
 
@@ -43,9 +44,12 @@ final class AgentService: Sendable {
         let configuration = surroundings.adjusted(configuration)
         let (metrics, logger, tell) = (surroundings.metrics, surroundings.logger, surroundings.tell)
         (self.surroundings, self.metrics, self.logger, self.verdict) = (surroundings, metrics, logger, verdict)
+        let lines = FirstLines(tell)
+        self.lines = lines
         let storeState = StoreVerdict(path: configuration.history.path)
         let store = HistoryStore(
-            path: configuration.history.path, retention: Retention(configuration.history), logger: logger,
+            path: configuration.history.path, retention: Retention(configuration.history), makesFolder: configuration.history.isDefault,
+            isContainer: surroundings.isContainer, logger: logger,
             onCommit: { metrics.commit($0.duration) }, onChange: { if let line = storeState.change($0, at: .now) { tell(line) } })
         self.store = store
         let workbench = try Workbench(
@@ -54,7 +58,7 @@ final class AgentService: Sendable {
                 guard case .request(let result) = event else { return }
                 metrics.tokenRequest(result)
                 store.record(result)
-            }, onIdentity: tell)
+            }, onIdentity: { lines.tell($0) })
         let running = Running(workbench)
         let listening = door?.verdict ?? ConfigurationVerdict()
         (self.running, self.listening, self.door) = (running, listening, door)
@@ -70,7 +74,7 @@ final class AgentService: Sendable {
             store.record(observation)
             if let engine = board.engine(of: observation.check) { metrics.observe(observation, engine: engine) }
             guard let change = board.record(observation) else { return }
-            tell(StateLine(change))
+            lines.tell(StateLine(change))
             Self.log(change, observation, logger)
         }
         let scheduler = Scheduler(
@@ -103,9 +107,10 @@ final class AgentService: Sendable {
                     scheduler.adopt($0)
                     running.workbench.adopt($0)
                 },
-                recalled: {
+                recalled: { checks in
                     scheduler.finishRecall()
-                    running.workbench.finishRecall($0)
+                    running.workbench.finishRecall(checks)
+                    lines.release(checks, board)
                 },
                 report: { snapshot in
                     Self.report(
@@ -120,7 +125,15 @@ final class AgentService: Sendable {
     /// Serves until a signal comes. **Throws**: `StatusServer.BindFailure`, `LocalSocket.Refusal`.
     func run() async throws {
         let workbench = self.workbench
-        let socket = try workbench.configuration.server.socket.flatMap { try LocalSocket($0, stays: surroundings.stays, logger: logger) }
+        // A server of its own, so that commands reach the agent also while it waits for its port.
+        let local = try workbench.configuration.server.socket.map { socket in
+            try LocalDoor(
+                socket, stays: surroundings.stays, makeFolder: { self.store.makeFolder() },
+                server: {
+                    StatusServer(
+                        listen: [], socket: $0, hosts: self.hosts, sources: self.sources, metrics: self.metrics, logger: self.logger)
+                }, logger: logger)
+        }
         logger.notice(
             "agent starts",
             metadata: [
@@ -138,10 +151,6 @@ final class AgentService: Sendable {
                     })
             }, stays: surroundings.stays, verdict: listening, tell: surroundings.tell, logger: logger)
         let http = await takenOver() ?? patient
-        // A server of its own, so that commands reach the agent also while it waits for its port.
-        let local = socket.map { socket in
-            StatusServer(listen: [], socket: socket, hosts: hosts, sources: sources, metrics: metrics, logger: logger)
-        }
         let reloader = Reloader(
             file: surroundings.file, bell: surroundings.bell, verdict: verdict, metrics: metrics,
             adopt: { configuration throws(Failure) in try self.adopt(configuration) }, tell: surroundings.tell, logger: logger)
@@ -166,6 +175,7 @@ final class AgentService: Sendable {
             ], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         group.maximumGracefulShutdownDuration = .seconds(10)
         try await ServiceGroup(configuration: group).run()
+        lines.release(nil, workbench.board)
         await workbench.close()
         logger.notice("agent has stopped")
     }
@@ -200,6 +210,8 @@ final class AgentService: Sendable {
         }
         let after = try before.adopting(next, change)
         after.recall(Set(change.checks.added))
+        let newcomers = Set(change.checks.added + change.identities.added.map { CheckID(watching: $0) })
+        lines.expect(newcomers)
         scheduler.replace(after.probes, keeping: Set(change.checks.unchanged))
         onDemand.forget(Set(change.checks.removed + change.checks.changed))
         after.board.replace(
@@ -208,7 +220,7 @@ final class AgentService: Sendable {
         running.workbench = after
         store.follow(after.followed)
         // An identity that is another one now under its name has no past.
-        diagnosis.recall(Set(change.checks.added + change.identities.added.map { CheckID(watching: $0) }))
+        diagnosis.recall(newcomers)
         hosts.replace(after.configuration.server.hosts)
         surroundings.sink.obey(after.configuration.log)
         if gate.limit != after.configuration.limits.concurrency {
@@ -284,7 +296,7 @@ final class AgentService: Sendable {
         var snapshot = metrics.snapshot
         snapshot.schedule.inFlight = scheduler.inFlight
         return ExpositionInput(
-            board: workbench.board.snapshot, metrics: snapshot, build: BuildInfo(version: AgentVersion.current),
+            board: workbench.board.snapshot, metrics: snapshot, build: surroundings.build,
             store: StoreGauges(store.status), process: ProcessStats.current(), log: surroundings.sink.counts,
             sources: workbench.identities.sourceKinds, troubles: troubles)
     }

@@ -14,7 +14,7 @@ struct ChangesCommand: AsyncParsableCommand {
               agent changes orders/app
               agent changes orders/app --output json
 
-            Exit status 0, also when nothing differs; 78 when the named file does not exist.
+            Exit status 0, also when nothing differs; 78 when the named file does not exist, 75 when it is not read in 10 s.
             """)
 
     @OptionGroup var options: ConfigurationOptions

@@ -264,13 +264,9 @@ private final class LocalPast: Sendable {
     init(of workbench: Workbench, in path: String) {
         let (ends, end) = AsyncStream<Never>.makeStream()
         self.ends = ends
-        guard Surroundings.fileExists(path) else {
-            end.finish()
-            return
-        }
         let checks = workbench.board.snapshot.checks.map(\.id)
         workbench.recall(nil, within: Self.patience)
-        // A disk may hang; the command does not wait for it, and the process takes the task with it.
+        // A disk may hang, also when it is only asked whether the file is there; the command does not wait for it, and the process takes the task with it.
         Task {
             if let pasts = try? await HistoryFile(path: path).pasts(of: checks) { workbench.adopt(pasts) }
             workbench.finishRecall(nil)

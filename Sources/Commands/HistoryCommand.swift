@@ -17,7 +17,7 @@ struct HistoryCommand: AsyncParsableCommand {
               agent history orders/app --facts
               agent history --file /var/lib/agent/history.db --output json
 
-            Exit status 0, also when nothing is recorded; 78 when the named file does not exist.
+            Exit status 0, also when nothing is recorded; 78 when the named file does not exist, 75 when it is not read in 10 s.
             """)
 
     @OptionGroup var options: ConfigurationOptions

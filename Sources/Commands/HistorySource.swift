@@ -10,6 +10,9 @@ struct HistorySource {
     private let options: ConfigurationOptions
     private let file: String?
 
+    /// How long the file may take to answer, as long as the agent may.
+    private static let patience = Duration.seconds(10)
+
     /// - Parameter file: the file that somebody named; no agent is asked then.
     init(file: String?, _ options: ConfigurationOptions) {
         self.file = file
@@ -34,7 +37,8 @@ struct HistorySource {
         case .json: Terminal.print(answer.json.pretty)
         case .text: Terminal.print(answer.text(place: path, now: .now, style: Terminal.style))
         }
-        await doubt(question, configured) { try? await read($0, path).json["items"]?.items?.count }
+        let end = ContinuousClock.now + .seconds(5)
+        await doubt(question, configured) { try? await HistoryFile(path: path).answer($0, until: end)?.get().json["items"]?.items?.count }
     }
 
     /// Says that a name is unknown: nothing is configured under it and nothing was ever recorded. An empty answer alone would look like health.
@@ -96,12 +100,38 @@ struct HistorySource {
 
     /// Reads from the file. One that nobody named and that is not there has nothing: nothing has happened yet.
     private func read(_ question: HistoryQuestion, _ path: String) async throws -> HistoryAnswer {
-        do {
-            return try await question.answer(from: HistoryFile(path: path))
-        } catch {
+        switch await HistoryFile(path: path).answer(question, until: .now + Self.patience) {
+        case .success(let answer)?: return answer
+        case .failure(let error)?:
             if file == nil, error.cause == .configInvalid, !Surroundings.fileExists(path) { return question.emptyAnswer }
             throw error.exit()
+        case nil:
+            Terminal.note(
+                """
+                agent: \(Redactor.scrub(path)) was not read within \(Span.short(Self.patience)); the disk or the network mount below it \
+                may hang.
+                  Look at the mount, or read a copy of the file with --file.
+                """)
+            throw ExitCode(ExitStatus.unfinished.rawValue)
         }
+    }
+}
+
+extension HistoryFile {
+    /// The same as without a limit, but no command waits for a disk that hangs.
+    /// - Returns: nil when the time is over.
+    fileprivate func answer(_ question: HistoryQuestion, until end: ContinuousClock.Instant) async -> Result<HistoryAnswer, Failure>? {
+        let (answers, answer) = AsyncStream<Result<HistoryAnswer, Failure>>.makeStream()
+        // A call that waits for the disk cannot be ended, so nobody waits for this task; the end of the process takes it along.
+        Task {
+            do throws(Failure) {
+                answer.yield(.success(try await question.answer(from: self)))
+            } catch {
+                answer.yield(.failure(error))
+            }
+            answer.finish()
+        }
+        return await answers.first(until: end)
     }
 }
 

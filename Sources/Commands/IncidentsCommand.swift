@@ -19,7 +19,7 @@ struct IncidentsCommand: AsyncParsableCommand {
               agent incidents /app
               agent incidents --file /var/lib/agent/history.db --output json
 
-            Exit status 0, also when there was none; 78 when the named file does not exist.
+            Exit status 0, also when there was none; 78 when the named file does not exist, 75 when it is not read in 10 s.
             """)
 
     @OptionGroup var options: ConfigurationOptions

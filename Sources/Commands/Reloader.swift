@@ -17,32 +17,61 @@ struct Reloader: Sendable {
     /// **Throws**: `probe_internal` when the system lacks what that needs.
     var adopt: @Sendable (Configuration) throws(Failure) -> ConfigurationChange
     var tell: @Sendable (StateLine) -> Void
+    /// Who started the service and wants to be told.
+    var manager = ServiceManager.inherited
     var logger: Logger
 
     /// Looks until the task is cancelled.
     func run() async {
+        // A good file that the system had no room for: tried again until it is in force or another one is there.
+        var waiting: Good?
         while !Task.isCancelled {
             let hasRung = await bell.wait(Self.pause)
             if Task.isCancelled { return }
-            guard let result = await file.look(isForced: hasRung), !Task.isCancelled else { continue }
-            ServiceManager.inherited?.reloading()
-            take(result)
-            ServiceManager.inherited?.ready()
+            if let result = await file.look(isForced: hasRung) {
+                if Task.isCancelled { return }
+                manager?.reloading()
+                waiting = take(result)
+                manager?.ready()
+            } else if let good = waiting, !Task.isCancelled {
+                waiting = retry(good)
+            }
         }
     }
 
-    private func take(_ result: ConfigurationResult) {
+    /// A configuration that is right, with what is doubtful in it.
+    private typealias Good = (configuration: Configuration, warnings: [SettingsIssue])
+
+    /// - Returns: what waits for the system.
+    private func take(_ result: ConfigurationResult) -> Good? {
         switch result {
         case .success(let configuration, let warnings):
             do {
                 let change = try adopt(configuration)
                 accepted(configuration, change, warnings)
+                return nil
             } catch {
                 refused(error, at: configuration.file)
+                return (configuration, warnings)
             }
         case .failure(let issues):
             let id = issues.first?.file ?? file.path ?? "agent.yaml"
             refused(Failure(refused: issues, consequence: "The one before stays in force."), at: id)
+            return nil
+        }
+    }
+
+    /// The same once more; only what comes out differently is told and counted.
+    private func retry(_ good: Good) -> Good? {
+        do {
+            let change = try adopt(good.configuration)
+            manager?.reloading()
+            accepted(good.configuration, change, good.warnings)
+            manager?.ready()
+            return nil
+        } catch {
+            if verdict.failure != error { refused(error, at: good.configuration.file) }
+            return good
         }
     }
 

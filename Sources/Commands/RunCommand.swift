@@ -7,6 +7,7 @@ import Schedule
 import ServiceLifecycle
 import Settings
 import StatusServer
+import Store
 import Telemetry
 import UnixSignals
 
@@ -48,7 +49,8 @@ struct RunCommand: AsyncParsableCommand {
         let environment = Surroundings.variables
         let file = ConfigurationFile(path: options.config, environment: environment)
         let result = file.read()
-        let stays = stay ?? Surroundings.isContainer(environment)
+        let isContainer = Surroundings.isContainer(environment)
+        let stays = stay ?? isContainer
         for issue in result.issues { Terminal.note("\(issue)") }
         if case .failure = result, !stays { throw ExitCode(ExitStatus.configuration.rawValue) }
 
@@ -62,6 +64,10 @@ struct RunCommand: AsyncParsableCommand {
         let surroundings = ServiceSurroundings(
             file: file, bell: bell, metrics: Metrics(), sink: sink, logger: logger,
             tell: { stateLines.write(Array(($0.json.compact + "\n").utf8), level: .info) }, stays: stays,
+            isContainer: isContainer,
+            build: BuildInfo(
+                version: AgentVersion.current, revision: Surroundings.revision(environment) ?? "unknown",
+                sqliteVersion: HistoryStore.sqliteVersion),
             descriptors: Self.raiseDescriptorLimit(), listen: listen)
         // Ends with the process: a second signal does not wait for anybody.
         let impatience = Task {

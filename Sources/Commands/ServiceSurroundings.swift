@@ -20,6 +20,8 @@ struct ServiceSurroundings: Sendable {
     let tell: @Sendable (StateLine) -> Void
     /// Whether the agent goes on where it would otherwise end with status 78.
     let stays: Bool
+    let isContainer: Bool
+    let build: BuildInfo
     /// How many descriptors the process may have.
     let descriptors: Int
     /// Names that requests may carry; those of the configuration, once there is one.
@@ -54,22 +56,6 @@ struct Work: Service {
     func run() async throws { try await body() }
 }
 
-extension LocalSocket {
-    /// Takes the configured place. A place that nobody chose is not worth failing for, and none is where the agent stays: commands then take
-    /// the other ways.
-    /// - Returns: nil when it cannot be had.
-    convenience init?(_ socket: Configuration.Socket, stays: Bool, logger: Logger) throws(Refusal) {
-        let isRequired = !socket.isDefault && !stays
-        do {
-            try self.init(path: socket.path, isRequired: isRequired)
-        } catch {
-            guard !isRequired else { throw error }
-            logger.warning("there is no local socket", metadata: ["error": "\(error)"])
-            return nil
-        }
-    }
-}
-
 extension Retention {
     init(_ history: Configuration.History) {
         self.init()
@@ -81,12 +67,8 @@ extension Retention {
 extension StoreGauges {
     init(_ status: StoreStatus) {
         self.init(
-            isUp: status.isUp, records: status.records, recordFailures: Self.names(status.failures), queued: status.queue,
+            isUp: status.isUp, records: status.records, recordFailures: status.failures, queued: status.queue,
             queueLimit: status.queueLimit, size: status.size, writeAheadLogSize: status.walSize, lastCheckpoint: status.lastCheckpoint,
-            recoveries: Self.names(status.recoveries), pruned: status.pruned)
-    }
-
-    private static func names(_ counts: [StoreTrouble: UInt64]) -> [String: UInt64] {
-        Dictionary(uniqueKeysWithValues: counts.map { ($0.key.rawValue, $0.value) })
+            recoveries: status.recoveries, pruned: status.pruned)
     }
 }

@@ -1,4 +1,4 @@
-// The verdict on the store, and its line when it changes: up is only what lasts.
+// The verdict on the store, and its line when it changes: up is only what is written and lasts.
 import Diagnosis
 import Store
 import Synchronization
@@ -12,7 +12,7 @@ final class StoreVerdict: Sendable {
 
     /// - Returns: the line of a change; nil when the verdict stays.
     func change(_ status: StoreStatus, at time: Timestamp) -> StateLine? {
-        let to: CheckState = status.isUp && status.mode == .file ? .up : .down
+        let to: CheckState = status.isUp && status.mode == .file && status.fleeting == nil ? .up : .down
         let from = state.withLock { state in
             defer { state = to }
             return state
@@ -27,7 +27,7 @@ extension StoreStatus {
     /// What a person who reads the report has to know of the history.
     var notices: [Notice] {
         switch mode {
-        case .file where isUp: []
+        case .file where isUp: fleeting.map { [notice($0)] } ?? []
         case .file:
             [
                 Notice(
@@ -46,5 +46,16 @@ extension StoreStatus {
                     detail: "History is kept in memory only: \(message ?? "no file is configured").")
             ]
         }
+    }
+
+    private func notice(_ fleeting: Fleeting) -> Notice {
+        let path = path ?? "history"
+        let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+        let hint =
+            switch fleeting {
+            case .containerLayer: "Mount a volume at \(folder), if what happened before the container was made anew matters."
+            case .memory: "Name a path on a lasting disk in the configuration, or mount a volume at \(folder), if the past matters."
+            }
+        return Notice(.storeNotPersistent, during: .internal, detail: "The history in \(path) lies \(fleeting.text).", hint: hint)
     }
 }

@@ -108,7 +108,7 @@ final class WaitingRoom: Sendable {
         return StatusSources(
             exposition: { [self] in
                 ExpositionInput(
-                    board: nothing, metrics: surroundings.metrics.snapshot, build: BuildInfo(version: AgentVersion.current),
+                    board: nothing, metrics: surroundings.metrics.snapshot, build: surroundings.build,
                     process: ProcessStats.current(), log: surroundings.sink.counts, troubles: failures)
             }, history: nil, liveness: { [self] in Liveness(lastTick: lastTick.withLock { $0 }, period: Reloader.pause * 5) },
             readiness: { [self] in

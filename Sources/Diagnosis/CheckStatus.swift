@@ -12,7 +12,10 @@ package struct StateChange: Sendable, Hashable {
     package var to: CheckState
     package var cause: Cause?
     package var phase: Phase?
+    /// When it was seen.
     package var time: Timestamp
+    /// Since when it is so; earlier than it was seen where history knows of it from before this process.
+    package var since: Timestamp
 }
 
 /// Everything that is known about one check now.
@@ -87,8 +90,9 @@ package struct CheckStatus: Sendable, Hashable {
             (state, cause, phase) = (.up, nil, nil)
         }
         guard before != (state, cause) else { return nil }
-        since = before.0 == .unknown ? cause.flatMap { failingSince[$0] } ?? observation.started : observation.started
-        return StateChange(check: id, from: before.0, to: state, cause: cause, phase: phase, time: observation.started)
+        let begun = before.0 == .unknown ? cause.flatMap { failingSince[$0] } ?? observation.started : observation.started
+        since = begun
+        return StateChange(check: id, from: before.0, to: state, cause: cause, phase: phase, time: observation.started, since: begun)
     }
 
     /// Nobody logs in, so that the database may sleep: neither up nor down, unless the last login has failed, which still stands where there
@@ -96,20 +100,22 @@ package struct CheckStatus: Sendable, Hashable {
     private mutating func fallAsleep(_ observation: Observation) -> StateChange? {
         guard observation.outcome == .partial(.asleep) else { return nil }
         let before = state
+        let begun: Timestamp
         if let failedLogin, let failure = failedLogin.failure, observation.facts.wake?.limit != 0 {
             guard state != .down || phase?.isOfLogin != true else { return nil }
             // The way to the login works again, or this process has not logged in yet: what the last login has shown is the newest word on it.
             (state, cause, phase) = (.down, failure.cause, failure.phase)
             last = failedLogin
             consecutiveFailures = max(consecutiveFailures, 1)
-            since = before == .down ? observation.started : failingSince[failure.cause] ?? failedLogin.started
+            begun = before == .down ? observation.started : failingSince[failure.cause] ?? failedLogin.started
         } else {
             guard state != .asleep else { return nil }
             (state, cause, phase) = (.asleep, nil, nil)
             consecutiveFailures = 0
-            since = observation.started
+            begun = observation.started
         }
-        return StateChange(check: id, from: before, to: state, cause: cause, phase: phase, time: observation.started)
+        since = begun
+        return StateChange(check: id, from: before, to: state, cause: cause, phase: phase, time: observation.started, since: begun)
     }
 
     /// This process has not logged in yet, because a server blocked the one before it: what that has seen stands.
@@ -118,8 +124,9 @@ package struct CheckStatus: Sendable, Hashable {
         (state, cause, phase) = (.down, failure.cause, failure.phase)
         last = pastBlock
         consecutiveFailures = max(consecutiveFailures, 1)
-        since = failingSince[failure.cause] ?? pastBlock.started
-        return StateChange(check: id, from: .unknown, to: .down, cause: cause, phase: phase, time: observation.started)
+        let begun = failingSince[failure.cause] ?? pastBlock.started
+        since = begun
+        return StateChange(check: id, from: .unknown, to: .down, cause: cause, phase: phase, time: observation.started, since: begun)
     }
 
     /// From when on the budget allows the next login to a database that may sleep; nil for never.
@@ -231,9 +238,11 @@ package struct IdentityStatus: Sendable, Hashable {
             guard before != (state, cause) else { return nil }
             // The start of the request, as for checks and incidents: one moment on every surface.
             let started = result.started
-            since = before.0 == .unknown ? cause.flatMap { failingSince[$0] } ?? started : started
+            let begun = before.0 == .unknown ? cause.flatMap { failingSince[$0] } ?? started : started
+            since = begun
             return StateLine(
-                time: started, kind: .identity, id: name, from: before.0, to: state, cause: cause?.rawValue, phase: failure?.phase)
+                time: started, kind: .identity, id: name, from: before.0, to: state, cause: cause?.rawValue, phase: failure?.phase,
+                since: begun)
         }
         return nil
     }

@@ -10,11 +10,15 @@ package struct StateLine: Sendable, Hashable, JSONRepresentable {
     /// A code of the lists that JSON may hold.
     package var cause: String?
     package var phase: Phase?
+    /// Since when it is so, as every other surface says.
+    package var since: Timestamp
 
     package enum Kind: String, Sendable, Hashable, JSONRepresentable { case check, identity, store, configuration }
 
+    /// - Parameter since: nil for `time`.
     package init(
-        time: Timestamp, kind: Kind, id: String, from: CheckState, to: CheckState, cause: String? = nil, phase: Phase? = nil
+        time: Timestamp, kind: Kind, id: String, from: CheckState, to: CheckState, cause: String? = nil, phase: Phase? = nil,
+        since: Timestamp? = nil
     ) {
         self.time = time
         self.kind = kind
@@ -23,12 +27,13 @@ package struct StateLine: Sendable, Hashable, JSONRepresentable {
         self.to = to
         self.cause = cause
         self.phase = phase
+        self.since = since ?? time
     }
 
     package var json: JSON {
         [
             "schema": Report.schema, "time": time, "kind": kind, "id": id, "from": from, "to": to, "cause": cause, "phase": phase,
-            "since": time,
+            "since": since,
         ]
     }
 }
@@ -38,7 +43,7 @@ extension StateLine {
     package init(_ change: StateChange) {
         self.init(
             time: change.time, kind: .check, id: change.check.description, from: change.from, to: change.to,
-            cause: change.cause?.rawValue, phase: change.phase)
+            cause: change.cause?.rawValue, phase: change.phase, since: change.since)
     }
 }
 

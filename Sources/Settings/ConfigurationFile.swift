@@ -18,8 +18,6 @@ import Synchronization
 package final class ConfigurationFile: Sendable {
     /// For how long a changed file has to stand still before it is read.
     package static let settling: Duration = .milliseconds(200)
-    /// How often a refused file is read again although it looks the same: what was wrong may be a file that it names.
-    package static let retry: Duration = .seconds(5)
     /// A file that never stands still is read all the same after so many looks.
     private static let patience = 20
 
@@ -27,6 +25,8 @@ package final class ConfigurationFile: Sendable {
     private let environment: [String: String]
     private let directory: String
     private let systemFile: String
+    /// How often a refused file is read again although it looks the same: what was wrong may be a file that it names.
+    private let retry: Duration
     private let queue = DispatchQueue(label: "agent.configuration")
     private let state = Mutex(State())
 
@@ -35,7 +35,8 @@ package final class ConfigurationFile: Sendable {
         var path: String?
         var stamp: Stamp?
         var content: Content?
-        var wasRefused = false
+        /// Why the file was refused when it was read last; nil when it was good.
+        var refusal: [SettingsIssue]?
         var readAt = ContinuousClock.now
     }
 
@@ -59,8 +60,10 @@ package final class ConfigurationFile: Sendable {
 
     /// - Parameters: as for ``Configuration/load(path:environment:directory:systemFile:)``.
     package init(
-        path: String?, environment: [String: String], directory: String = ".", systemFile: String = "/etc/agent/agent.yaml"
+        path: String?, environment: [String: String], directory: String = ".", systemFile: String = "/etc/agent/agent.yaml",
+        retry: Duration = .seconds(5)
     ) {
+        self.retry = retry
         named = path
         self.environment = environment
         self.directory = directory
@@ -75,11 +78,11 @@ package final class ConfigurationFile: Sendable {
 
     /// Looks whether the file is another one, and reads it then.
     /// - Parameter isForced: reads it in any case.
-    /// - Returns: nil when the file has the content that was read last.
+    /// - Returns: nil when the file has the content that was read last and there is nothing new to say of it.
     package func look(isForced: Bool = false) async -> ConfigurationResult? {
         guard var seen = await onQueue({ self.stamp() }) else { return nil }
-        let (known, wasRefused, readAt) = state.withLock { ($0.stamp, $0.wasRefused, $0.readAt) }
-        let isDue = wasRefused && ContinuousClock.now - readAt >= Self.retry
+        let (known, wasRefused, readAt) = state.withLock { ($0.stamp, $0.refusal != nil, $0.readAt) }
+        let isDue = wasRefused && ContinuousClock.now - readAt >= retry
         guard isForced || isDue || seen != known else { return nil }
         // Who insists has finished writing.
         for _ in 0..<Self.patience where seen != known && !isForced {
@@ -88,7 +91,7 @@ package final class ConfigurationFile: Sendable {
             if next == seen { break }
             seen = next
         }
-        return await onQueue { self.examine(isForced: isForced || isDue) } ?? nil
+        return await onQueue { self.examine(isForced: isForced, isDue: isDue) } ?? nil
     }
 
     /// - Returns: nil when the caller was cancelled first; a disk that does not answer then holds up the queue and nobody else.
@@ -150,8 +153,9 @@ package final class ConfigurationFile: Sendable {
             times: [nanoseconds(status.st_mtim), nanoseconds(status.st_ctim)])
     }
 
+    /// - Parameter isDue: reads known content as well; the same refusal is no news then.
     /// - Returns: nil when the content is known and nobody insists.
-    private func examine(isForced: Bool) -> ConfigurationResult? {
+    private func examine(isForced: Bool, isDue: Bool = false) -> ConfigurationResult? {
         // Taken before the reading: a change in between is then found by the next look.
         let stamp = stamp()
         let file = find()
@@ -168,18 +172,19 @@ package final class ConfigurationFile: Sendable {
             defer { (state.stamp, state.content) = (stamp, content) }
             return state.content != content
         }
-        guard isNew || isForced else { return nil }
+        guard isNew || isForced || isDue else { return nil }
         let result: ConfigurationResult
         switch content {
         case .none: result = Configuration.missing(systemFile)
         case .problem(let problem): result = .failure([SettingsIssue(file: file, message: problem.text)])
         case .bytes: result = Configuration.parse(bytes, file: file ?? "", environment: environment)
         }
-        state.withLock { state in
-            state.readAt = .now
-            state.wasRefused = if case .failure = result { true } else { false }
-            if !state.wasRefused { state.path = file }
+        let refusal: [SettingsIssue]? = if case .failure(let issues) = result { issues } else { nil }
+        let before = state.withLock { state in
+            defer { (state.readAt, state.refusal) = (.now, refusal) }
+            if refusal == nil { state.path = file }
+            return state.refusal
         }
-        return result
+        return isNew || isForced || refusal == nil || refusal != before ? result : nil
     }
 }

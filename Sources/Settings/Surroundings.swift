@@ -13,6 +13,11 @@ package enum Surroundings {
             || FileText.exists("/.dockerenv") || FileText.exists("/run/.containerenv")
     }
 
+    /// What the image was built from, when it says so.
+    package static func revision(_ environment: [String: String]) -> String? {
+        environment["AGENT_REVISION"].flatMap { $0.isEmpty ? nil : String($0.prefix(64)) }
+    }
+
     /// Whether something has this path.
     package static func fileExists(_ path: String) -> Bool { FileText.exists(path) }
 
@@ -42,12 +47,18 @@ package enum Surroundings {
     ) -> (path: String, warning: String?) {
         if FileText.isWritableDirectory(machineFolder) { return ("\(machineFolder)/history.db", nil) }
         // The specification wants relative values ignored.
-        if let state = environment["XDG_STATE_HOME"], state.hasPrefix("/") { return ("\(state)/agent/history.db", nil) }
-        if let home = environment["HOME"], home.hasPrefix("/") { return ("\(home)/.local/state/agent/history.db", nil) }
-        let temporary = environment["TMPDIR"].flatMap { $0.hasPrefix("/") ? $0 : nil } ?? "/tmp"
+        func folder(_ name: String) -> String? {
+            guard var folder = environment[name], folder.hasPrefix("/") else { return nil }
+            // Also the home `/` of who has none.
+            while folder.hasSuffix("/") { folder.removeLast() }
+            return folder
+        }
+        if let state = folder("XDG_STATE_HOME") { return ("\(state)/agent/history.db", nil) }
+        if let home = folder("HOME") { return ("\(home)/.local/state/agent/history.db", nil) }
+        let temporary = folder("TMPDIR") ?? "/tmp"
         return (
             "\(temporary)/agent/history.db",
-            "not given, \(machineFolder) is not writable and there is no home: history goes to a temporary folder and will be lost"
+            "not given, \(machineFolder) is not writable and there is no home: history goes to \(temporary)/agent, where it may be deleted"
         )
     }
 }

@@ -15,19 +15,18 @@ import Synchronization
 /// and never waits for anybody, so it may be made at the start of the service.
 package final class LocalSocket: Sendable {
     package let path: String
-    /// Whether the service fails without it; otherwise it goes on and says so.
-    package let isRequired: Bool
     /// The locked folder: two agents that start at the same moment must not both find the place free. Nil once it is bound.
     private let folder: Mutex<Int32?>
 
     /// Why a place cannot be taken.
     package struct Refusal: Error, Sendable, Hashable, CustomStringConvertible {
         package var description: String
+
+        package init(description: String) { self.description = description }
     }
 
-    package init(path: String, isRequired: Bool) throws(Refusal) {
+    package init(path: String) throws(Refusal) {
         self.path = path
-        self.isRequired = isRequired
         let name = path.split(separator: "/").last.map(String.init) ?? ""
         let parent = String(path.dropLast(name.utf8.count))
         let descriptor = unsafe open(parent.isEmpty ? "." : parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)

@@ -82,7 +82,7 @@ package struct StatusServer: Service {
     }
 
     /// Serves until the service is asked to stop.
-    /// **Throws**: ``BindFailure`` when an endpoint cannot be listened on, ``LocalSocket/Refusal`` when a socket that is required cannot.
+    /// **Throws**: ``BindFailure`` when an endpoint cannot be listened on, ``LocalSocket/Refusal`` when the socket cannot.
     package func run() async throws {
         for endpoint in listen where !endpoint.isLoopback {
             logger.warning(
@@ -134,9 +134,7 @@ package struct StatusServer: Service {
         } catch is CancellationError {
             throw CancellationError()
         } catch {
-            let refusal = LocalSocket.Refusal(description: "cannot listen on the local socket \(socket.path): \(error); see server.socket")
-            guard !socket.isRequired else { throw refusal }
-            logger.warning("there is no local socket", metadata: ["error": "\(refusal)"])
+            throw LocalSocket.Refusal(description: "cannot listen on the local socket \(socket.path): \(error); see server.socket")
         }
     }
 

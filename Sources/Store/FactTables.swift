@@ -2,12 +2,6 @@
 import Diagnosis
 import GRDB
 
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
-
 enum FactTables {
     /// Compares the last good with the first bad observation of the newest failures.
     static func comparison(_ db: Database, _ check: CheckID) throws -> FactsComparison {
@@ -17,7 +11,7 @@ enum FactTables {
                 db, sql: "SELECT id FROM checks WHERE target = ? AND identity = ?", arguments: [check.target, check.identity]),
             let newest = try Int64.fetchOne(db, sql: "SELECT max(ended) FROM failure WHERE check_id = ?", arguments: [id])
         else { return comparison }
-        let good = try lastGood(db, id, before: newest)
+        let good = try GoodTables.lastGood(db, id, before: newest)
         guard
             let bad = try Row.fetchOne(
                 db,
@@ -50,28 +44,5 @@ enum FactTables {
                 name: name, before: before[name].flatMap(JSON.init(parsing:)), after: JSON(parsing: new.value) ?? .string(new.value),
                 time: Timestamp(milliseconds: new.time))
         }
-    }
-
-    /// The end of the last successful probe before that time, if it is still kept.
-    private static func lastGood(_ db: Database, _ id: Int64, before time: Int64) throws -> Int64? {
-        var good: Int64?
-        let recent = try Row.fetchCursor(
-            db, sql: "SELECT ended, data FROM recent WHERE check_id = ? AND ended < ? ORDER BY ended DESC", arguments: [id, time])
-        while good == nil, let row = try recent.next() {
-            var reader = ByteReader([UInt8](row[1] as Data))
-            if RecordCoding.decode(&reader)?.kind == .succeeded { good = row[0] }
-        }
-        let blocks = try Row.fetchCursor(
-            db, sql: "SELECT first, last, data FROM block WHERE check_id = ? AND first < ? ORDER BY last DESC", arguments: [id, time])
-        while let row = try blocks.next() {
-            let last: Int64 = row[1]
-            if let good, last <= good { break }
-            let records = Block.unpack(first: row[0], data: [UInt8](row[2] as Data))
-            if let found = records.last(where: { $0.ended < time && $0.record.kind == .succeeded })?.ended {
-                good = max(good ?? found, found)
-                break
-            }
-        }
-        return good
     }
 }

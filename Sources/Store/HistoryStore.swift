@@ -17,9 +17,13 @@ package final class HistoryStore: HistoryRecording, HistoryDatabase, Sendable {
     private let pace: StorePace
     private let incidentsMayOpen: @Sendable () -> Bool
     private let now: @Sendable () -> Timestamp
+    private let file: StoreFile?
 
     /// No incident opens this early in the life of the service.
     package static let quietTime = Duration.seconds(60)
+
+    /// The version of the SQLite library that this process has. Made known once.
+    package static let sqliteVersion = Connection.libraryVersion
 
     /// Opens nothing yet: the file is opened by ``run()``, or by the first read.
     /// - Parameters:
@@ -27,25 +31,40 @@ package final class HistoryStore: HistoryRecording, HistoryDatabase, Sendable {
     ///   - queueLimit: how many records may wait to be written.
     ///   - clock: by which it is due to look for old records and to copy the log back.
     ///   - incidentsMayOpen: whether the first minute is over; nil counts from here. Other values are for tests.
+    ///   - makesFolder: whether the file's folder is made when it is missing: for a place that nobody chose.
+    ///   - isContainer: whether this process runs in a container, whose own layer does not last.
     ///   - mounts: what is mounted where; another table in tests.
     ///   - onCommit: called after each transaction, on the queue of the store; must not block.
     ///   - onChange: called when the store comes up, goes down or changes its place, on the queue of the store; must not block.
     package init(
         path: String?, retention: Retention = Retention(), queueLimit: Int = 8192, pace: StorePace = StorePace(),
         now: @escaping @Sendable () -> Timestamp = { .now }, clock: @escaping @Sendable () -> ContinuousClock.Instant = { .now },
-        incidentsMayOpen: (@Sendable () -> Bool)? = nil, logger: Logger,
+        incidentsMayOpen: (@Sendable () -> Bool)? = nil, makesFolder: Bool = false,
+        isContainer: Bool = false, logger: Logger,
         mounts: @escaping @Sendable () -> MountTable? = MountTable.current,
         onCommit: (@Sendable (StoreCommit) -> Void)? = nil, onChange: (@Sendable (StoreStatus) -> Void)? = nil
     ) {
         state = StoreState(path: path, queueLimit: queueLimit)
+        file = path.map { StoreFile(path: $0, mounts: mounts, isContainer: isContainer, makesFolder: makesFolder) }
         engine = StoreEngine(
-            state: state, file: path.map { StoreFile(path: $0, mounts: mounts) }, retention: retention, pace: pace, now: now,
+            state: state, file: file, retention: retention, pace: pace, now: now,
             clock: clock, logger: logger, onCommit: onCommit,
             onChange: onChange)
         self.pace = pace
         self.now = now
         let quietEnd = ContinuousClock.now + Self.quietTime
         self.incidentsMayOpen = incidentsMayOpen ?? { .now >= quietEnd }
+    }
+
+    /// Makes the folder of the file at once, where it is the store's to make: for what else is kept there. Blocks on the disk.
+    /// - Returns: why there is none; nil also when somebody else has to make it.
+    package func makeFolder() -> String? {
+        do throws(StoreRefusal) {
+            if let file, file.makesFolder { try file.makeFolder() }
+            return nil
+        } catch {
+            return error.message
+        }
     }
 
     /// Where the store stands; never waits.
@@ -98,7 +117,7 @@ package final class HistoryStore: HistoryRecording, HistoryDatabase, Sendable {
         do {
             return try await queue.read(question.ask)
         } catch {
-            if Connection.trouble(error) == .corrupt { await engine.damageFound() }
+            if Connection.trouble(error) == .corrupt { await engine.damageFound(by: queue) }
             throw Failure(.probeInternal, during: .internal, detail: "the history cannot be read: \(Connection.text(error))")
         }
     }

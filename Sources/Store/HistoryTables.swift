@@ -85,6 +85,7 @@ enum HistoryTables {
         var check: Int64
         var record: Record
         var report: Int64?
+        var words: String?
     }
 
     /// The newest candidates seen so far.
@@ -139,14 +140,14 @@ enum HistoryTables {
             let rows = try Row.fetchCursor(
                 db,
                 sql: """
-                    SELECT check_id, ended, data, report_id FROM failure
+                    SELECT check_id, ended, data, report_id, words FROM failure
                     WHERE \(check == nil ? "" : "check_id = :check AND") ended >= :since AND ended < :before ORDER BY ended DESC
                     """, arguments: arguments(range, check))
             while let row = try rows.next() {
                 let ended: Int64 = row[1]
                 if let oldest = page.oldest, ended < oldest { break }
                 guard let record = record(row[2]) else { continue }
-                page.add(Candidate(ended: ended, check: row[0], record: record, report: row[3]))
+                page.add(Candidate(ended: ended, check: row[0], record: record, report: row[3], words: row[4]))
             }
         }
     }
@@ -201,7 +202,7 @@ enum HistoryTables {
         if let report = candidate.report {
             let text = try String.fetchOne(
                 db.cachedStatement(sql: "SELECT failure FROM report WHERE id = ?"), arguments: [report])
-            failure = Reports.failure(from: text ?? "")
+            failure = Reports.failure(from: text ?? "", words: candidate.words)
         }
         let state: CheckState =
             switch candidate.record.kind {

@@ -46,6 +46,16 @@ package struct MountTable: Sendable, Hashable {
         return kind == "fuse" || kind.hasPrefix("fuse.") || Self.shared.contains(kind)
     }
 
+    /// Why files below this path do not last, although they can be written; nil when they do, as far as the table tells.
+    /// - Parameters:
+    ///   - path: absolute and without links.
+    ///   - isContainer: whether this process runs in a container: its own layer goes with it. Elsewhere layers are how a system is installed.
+    func fleeting(_ path: String, isContainer: Bool) -> StoreStatus.Fleeting? {
+        guard let kind = kind(of: path) else { return nil }
+        if Self.inMemory.contains(kind) { return .memory(kind) }
+        return isContainer && Self.layered.contains(kind) ? .containerLayer(kind) : nil
+    }
+
     /// The kind of the file system that a path lies on.
     /// - Parameter path: absolute and without links.
     func kind(of path: String) -> String? {
@@ -58,6 +68,10 @@ package struct MountTable: Sendable, Hashable {
     private static let shared: Set<String> = [
         "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "afs", "lustre", "glusterfs", "ocfs2", "gfs2", "virtiofs", "beegfs", "gpfs",
     ]
+
+    private static let inMemory: Set<String> = ["tmpfs", "ramfs", "rootfs"]
+    /// What containers' own layers are made of.
+    private static let layered: Set<String> = ["overlay", "overlayfs", "aufs", "fuse.fuse-overlayfs"]
 
     private static func plain(_ field: String) -> String {
         guard field.contains("\\") else { return field }

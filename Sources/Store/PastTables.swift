@@ -9,15 +9,15 @@ import GRDB
 #endif
 
 enum PastTables {
-    /// Read once at a start, for all checks together: the log is scanned once, and of each check few blocks.
+    /// Read once at a start, for all checks together: the log is scanned once.
     static func read(_ db: Database, _ wanted: Set<CheckID>?, now: Timestamp = .now) throws -> [CheckID: CheckPast] {
         let names = try HistoryTables.checks(db, check: nil, target: nil).filter { wanted?.contains($0.value) ?? true }
-        let recent = try recentSuccesses(db, names)
+        let goods = try GoodTables.lastGood(db, of: Set(names.keys))
         let open = Dictionary(try IncidentTables.open(db).map { ($0.check, $0) }, uniquingKeysWith: { first, _ in first })
         var pasts: [CheckID: CheckPast] = [:]
         for (id, check) in names {
             var past = CheckPast()
-            if let good = try lastGood(db, id, recent: recent[id]) {
+            if let good = goods[id] {
                 past.lastGood = Timestamp(milliseconds: good)
                 (past.facts, past.changes) = try facts(db, id, good)
             }
@@ -32,31 +32,6 @@ enum PastTables {
         return pasts
     }
 
-    /// The end of the newest success of each check in the log.
-    private static func recentSuccesses(_ db: Database, _ wanted: [Int64: CheckID]) throws -> [Int64: Int64] {
-        var newest: [Int64: Int64] = [:]
-        let rows = try Row.fetchCursor(db, sql: "SELECT check_id, ended, data FROM recent ORDER BY id DESC")
-        while let row = try rows.next() {
-            let (check, ended): (Int64, Int64) = (row[0], row[1])
-            guard wanted[check] != nil else { continue }
-            if let known = newest[check], known >= ended { continue }
-            var reader = ByteReader([UInt8](row[2] as Data))
-            if RecordCoding.decode(&reader)?.kind == .succeeded { newest[check] = ended }
-        }
-        return newest
-    }
-
-    private static func lastGood(_ db: Database, _ id: Int64, recent: Int64?) throws -> Int64? {
-        if let recent { return recent }
-        let blocks = try Row.fetchCursor(
-            db, sql: "SELECT first, data FROM block WHERE check_id = ? ORDER BY last DESC", arguments: [id])
-        while let row = try blocks.next() {
-            let records = Block.unpack(first: row[0], data: [UInt8](row[1] as Data))
-            if let found = records.last(where: { $0.record.kind == .succeeded })?.ended { return found }
-        }
-        return nil
-    }
-
     /// The newest record of logins to a database that may sleep, whatever became of them.
     private static func wake(_ db: Database, _ id: Int64) throws -> WakeLedger? {
         let text = try String.fetchOne(
@@ -69,7 +44,7 @@ enum PastTables {
         let rows = try Row.fetchCursor(
             db,
             sql: """
-                SELECT failure.ended, failure.data, report.failure FROM failure JOIN report ON report.id = failure.report_id
+                SELECT failure.ended, failure.data, report.failure, failure.words FROM failure JOIN report ON report.id = failure.report_id
                 WHERE failure.check_id = ? AND failure.ended > ? ORDER BY failure.ended DESC
                 """, arguments: [id, good?.milliseconds ?? .min])
         while let row = try rows.next() {
@@ -86,7 +61,7 @@ enum PastTables {
         let row = try Row.fetchOne(
             db,
             sql: """
-                SELECT failure.ended, failure.data, report.failure FROM failure JOIN report ON report.id = failure.report_id
+                SELECT failure.ended, failure.data, report.failure, failure.words FROM failure JOIN report ON report.id = failure.report_id
                 WHERE failure.check_id = ? AND failure.ended > ? AND failure.ended <= ? AND report.failure LIKE ?
                 ORDER BY failure.ended DESC LIMIT 1
                 """,
@@ -96,13 +71,13 @@ enum PastTables {
         return row.flatMap { observation(of: check, $0) }
     }
 
-    /// **Shape** of the row: end, record, report.
+    /// **Shape** of the row: end, record, report, the words in which the failure differs from it.
     private static func observation(of check: CheckID, _ row: Row) -> Observation? {
         var reader = ByteReader([UInt8](row[1] as Data))
         guard let record = RecordCoding.decode(&reader) else { return nil }
         return Observation(
             check: check, started: Timestamp(milliseconds: row[0]) + (.zero - record.duration), duration: record.duration,
-            phases: record.phases, outcome: .failed(Reports.failure(from: row[2])))
+            phases: record.phases, outcome: .failed(Reports.failure(from: row[2], words: row[3])))
     }
 
     /// What was known when it last worked, and what was seen to differ since.

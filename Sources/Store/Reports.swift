@@ -17,8 +17,10 @@ enum Reports {
     }
 
     /// A report that cannot be read any more, because of a code of a later version, is still a failure.
-    static func failure(from text: String) -> Failure {
-        (try? JSONDecoder().decode(Failure.self, from: Data(text.utf8)))
+    /// - Parameter words: what the failure says in other words than the report that it shares.
+    static func failure(from report: String, words: String? = nil) -> Failure {
+        let text = ReportWords.apply(words, to: report)
+        return (try? JSONDecoder().decode(Failure.self, from: Data(text.utf8)))
             ?? Failure(
                 .unclassified, during: .internal, certainty: .likely, detail: "the stored report cannot be read",
                 evidence: [Evidence(.agent, text: text)])

@@ -27,10 +27,13 @@ enum RollupTables {
             for span in spans { rows[RollupSum.Key(span, check: check, ended: ended), default: RollupSum()].add(record, cause: cause) }
         }
 
-        mutating func add(check: Int64, ended: Int64, data: Data) {
+        /// - Returns: how the probe ended; nil when the data are damaged.
+        @discardableResult
+        mutating func add(check: Int64, ended: Int64, data: Data) -> RecordKind? {
             var reader = ByteReader([UInt8](data))
-            guard let record = RecordCoding.decode(&reader) else { return }
+            guard let record = RecordCoding.decode(&reader) else { return nil }
             add(check: check, ended: ended, record)
+            return record.kind
         }
 
         /// Failures with numbers above `number`.

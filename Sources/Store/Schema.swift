@@ -10,7 +10,7 @@ enum Schema {
     static let applicationID: Int64 = 0x6167_6E74
 
     /// Each entry takes a file from its index to the next version; `PRAGMA user_version` counts them. Never edit one that was released.
-    static let migrations: [@Sendable (Database) throws -> Void] = [first, second]
+    static let migrations: [@Sendable (Database) throws -> Void] = [first, second, third, fourth]
 
     static var version: Int64 { Int64(migrations.count) }
 
@@ -32,7 +32,7 @@ enum Schema {
                     count INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
                 CREATE INDEX block_by_check ON block (check_id, last);
                 CREATE INDEX block_by_time ON block (last, first);
-                -- What was said about a failure; failures in a row that say the same share one report.
+                -- What was said about a failure; failures of a day that say the same, but for some words, share one.
                 CREATE TABLE report (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, failure TEXT NOT NULL) STRICT;
                 CREATE TABLE failure (
                     id INTEGER PRIMARY KEY, check_id INTEGER NOT NULL, ended INTEGER NOT NULL, report_id INTEGER NOT NULL,
@@ -68,6 +68,19 @@ enum Schema {
                 """)
         try RollupTables.fill(db)
     }
+
+    /// When each check last worked, for as long as there is the file.
+    private static func third(_ db: Database) throws {
+        try db.execute(
+            sql: """
+                -- The newest success that left the log, and the newest of them before the newest failure.
+                CREATE TABLE good (check_id INTEGER PRIMARY KEY, ended INTEGER NOT NULL, before INTEGER) STRICT;
+                """)
+        try GoodTables.fill(db)
+    }
+
+    /// Failures keep the words in which they differ from their report.
+    private static func fourth(_ db: Database) throws { try db.execute(sql: "ALTER TABLE failure ADD COLUMN words TEXT") }
 
     /// Brings the tables up to date, in one transaction.
     static func migrate(_ db: Database, now: Int64) throws {

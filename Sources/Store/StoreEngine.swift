@@ -98,8 +98,10 @@ actor StoreEngine {
         return reader ?? writer?.queue
     }
 
-    /// A reader met damage: the file is set aside and a new one begun.
-    func damageFound() {
+    /// A reader met damage: the file is set aside and a new one begun. Another reader may have said so before, and this one still have read
+    /// what was set aside then: that is no news.
+    func damageFound(by queue: DatabaseQueue) {
+        guard queue === reader || queue === writer?.queue else { return }
         recover()
         publish()
     }
@@ -122,7 +124,7 @@ actor StoreEngine {
     /// Tells once which SQLite this is.
     private func tellVersion() {
         guard state.status.withLock(\.sqliteVersion).isEmpty else { return }
-        let version = Connection.libraryVersion
+        let version = HistoryStore.sqliteVersion
         state.status.withLock { $0.sqliteVersion = version }
         // No warning: with the one connection that the agent uses the fault does not show, and whole distributions have it.
         let caution = "; it may damage a file that two connections write, so let no other program write the history"
@@ -132,7 +134,8 @@ actor StoreEngine {
     }
 
     private func openFile(_ file: StoreFile) throws(StoreRefusal) {
-        if lock == nil { lock = try Self.lock(file) }
+        if file.makesFolder { try file.makeFolder() }
+        if lock == nil { lock = try FileLock.of(file) }
         do throws(StoreRefusal) {
             writer = try openWriter(file)
         } catch {
@@ -140,7 +143,12 @@ actor StoreEngine {
             throw error
         }
         isInFile = true
-        state.status.withLock { $0.mode = .file }
+        let fleeting = file.fleeting
+        state.status.withLock { ($0.mode, $0.fleeting) = (.file, fleeting) }
+        if let fleeting {
+            logger.warning(
+                "The history does not last where it lies", metadata: ["store.path": "\(file.path)", "store.place": "\(fleeting.text)"])
+        }
         if file.isOnNetwork {
             logger.warning(
                 "The history lies on a network or FUSE file system; it is locked for other readers. A local disk is better",
@@ -168,24 +176,9 @@ actor StoreEngine {
         }
     }
 
-    private static func lock(_ file: StoreFile) throws(StoreRefusal) -> FileLock {
-        do {
-            return try FileLock(path: file.lock)
-        } catch {
-            switch error {
-            case .held(let process):
-                let holder = process.map { "process \($0)" } ?? "another process"
-                throw StoreRefusal(
-                    trouble: .locked,
-                    message: "\(file.path) is in use by \(holder); stop it, or give this one a history.path of its own")
-            case .system(let code): throw .system(code, "lock", file.lock)
-            }
-        }
-    }
-
     private func openMemory() {
         isInFile = false
-        state.status.withLock { $0.mode = .memory }
+        state.status.withLock { ($0.mode, $0.fleeting) = (.memory, nil) }
         do {
             writer = try StoreWriter(Connection.memory(maximumSize: retention.maximumMemory))
         } catch {
@@ -213,7 +206,7 @@ actor StoreEngine {
             }
             try? memory.queue.close()
         }
-        noteWell()
+        state.noteWell(logger)
     }
 
     private func setAside(_ file: StoreFile, because reason: String) throws(StoreRefusal) {
@@ -261,9 +254,11 @@ actor StoreEngine {
                 retryAt = nil
                 retryPause = pace.retry
                 state.status.withLock { $0.records += UInt64(commit.records) }
-                if file == nil || isInFile { noteWell() }
+                if file == nil || isInFile { state.noteWell(logger) }
                 onCommit?(commit)
                 limitLog()
+                // Usually it is cut after all of them; but a long log leaves a small file no room to be cut in.
+                if let writer, writer.recentCount > 2 * writer.recentLimit { try self.writer?.packIfDue(now: now()) }
             } catch {
                 guard goesOn(after: error) else { break }
             }
@@ -298,18 +293,17 @@ actor StoreEngine {
 
     private static let unfit: [ResultCode] = [.SQLITE_CONSTRAINT, .SQLITE_TOOBIG, .SQLITE_MISMATCH, .SQLITE_ERROR]
 
-    /// The file has its largest size, or the disk is full: the log is cut off, old records make room inside the file.
+    /// The file has its largest size, or the disk is full, and nobody says which: the log is cut off, and old records make room inside the file.
     /// - Returns: whether there is room now.
     private func makeRoom() -> Bool {
         let limit = isInFile ? retention.maximumSize : retention.maximumMemory
-        if walSize > 0, checkpoint(.truncate) {
-            retryAt = nil
-            return true
+        var hasRoom = walSize > 0 && checkpoint(.truncate)
+        if let pruned = try? writer?.prune(retention, now: now(), maximumSize: limit), pruned.rows > 0 {
+            state.status.withLock { $0.pruned += UInt64(pruned.records) }
+            hasRoom = true
         }
-        guard let pruned = try? writer?.prune(retention, now: now(), maximumSize: limit), pruned.rows > 0 else { return false }
-        state.status.withLock { $0.pruned += UInt64(pruned.records) }
-        retryAt = nil
-        return true
+        if hasRoom { retryAt = nil }
+        return hasRoom
     }
 
     // MARK: Maintenance
@@ -382,24 +376,7 @@ actor StoreEngine {
 
     // MARK: Status
 
-    private func note(_ trouble: StoreTrouble, _ message: String, isUp: Bool) {
-        let isNew = state.status.withLock { status in
-            defer { (status.isUp, status.trouble, status.message) = (isUp, trouble, message) }
-            return status.trouble != trouble
-        }
-        guard isNew else { return }
-        logger.warning(
-            "The history cannot be kept as configured; probes and metrics go on",
-            metadata: ["failure.cause": "\(trouble.rawValue)", "error": "\(message)"])
-    }
-
-    private func noteWell() {
-        let before = state.status.withLock { status in
-            defer { (status.isUp, status.trouble, status.message) = (true, nil, nil) }
-            return status.trouble
-        }
-        if let before { logger.notice("The history is kept again", metadata: ["failure.cause": "\(before.rawValue)"]) }
-    }
+    private func note(_ trouble: StoreTrouble, _ message: String, isUp: Bool) { state.note(trouble, message, isUp: isUp, logger) }
 
     private func publish() {
         let size = (try? writer?.size()) ?? 0
@@ -410,7 +387,12 @@ actor StoreEngine {
             return status
         }
         defer { published = status }
-        if let published, (published.isUp, published.mode, published.trouble) == (status.isUp, status.mode, status.trouble) { return }
+        if let published,
+            (published.isUp, published.mode, published.fleeting, published.trouble)
+                == (status.isUp, status.mode, status.fleeting, status.trouble)
+        {
+            return
+        }
         onChange?(status)
     }
 }

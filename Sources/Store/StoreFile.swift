@@ -40,12 +40,46 @@ struct StoreFile: Sendable {
     let path: String
     /// The kernel's table of mounts; another one in tests.
     var mounts: @Sendable () -> MountTable? = MountTable.current
+    /// Whether this process runs in a container.
+    var isContainer = false
+    /// Whether its folder is made when it is missing: for a place that nobody chose.
+    var makesFolder = false
+    /// Who this process is; somebody else in tests.
+    var user = geteuid()
 
     /// How many damaged files are kept.
     static let setAsideLimit = 3
 
     var wal: String { path + "-wal" }
     var lock: String { path + ".lock" }
+
+    /// Makes the folder, and those above it, for this user alone. **Source**: XDG Base Directory Specification, section 4.
+    ///
+    /// **Throws**: also when the folder belongs to somebody else who could have put it there, as in `/tmp`.
+    func makeFolder() throws(StoreRefusal) {
+        let folder = Self.split(path).directory
+        try Self.make(folder)
+        var (own, above) = (stat(), stat())
+        guard unsafe lstat(folder, &own) == 0, unsafe stat(Self.split(folder).directory, &above) == 0 else {
+            throw .system(errno, "look at", folder)
+        }
+        let isOpenToAll = above.st_mode & S_IWOTH != 0
+        guard !isOpenToAll || own.st_uid == user else {
+            throw StoreRefusal(
+                trouble: .readOnly,
+                message: """
+                    \(folder) belongs to user \(own.st_uid), and everybody may write beside it; set history.path to a folder of your own
+                    """)
+        }
+    }
+
+    private static func make(_ folder: String) throws(StoreRefusal) {
+        if unsafe mkdir(folder, 0o700) == 0 || errno == EEXIST { return }
+        let above = split(folder).directory
+        guard errno == ENOENT, above != folder, above != "." else { throw .system(errno, "create the folder", folder) }
+        try make(above)
+        guard unsafe mkdir(folder, 0o700) == 0 || errno == EEXIST else { throw .system(errno, "create the folder", folder) }
+    }
 
     /// Sees to it that the file exists, can be written and is readable for its owner only, whatever the umask.
     func prepare() throws(StoreRefusal) {
@@ -63,10 +97,16 @@ struct StoreFile: Sendable {
 
     /// Whether the file lies on a file system that other machines write too, or that does without shared memory. SQLite's write-ahead
     /// log needs shared memory between processes of one machine. Source: SQLite, "Write-Ahead Logging", disadvantage 2.
-    var isOnNetwork: Bool {
-        guard let full = unsafe realpath(path, nil) else { return false }
+    var isOnNetwork: Bool { realPath.flatMap { mounts()?.isShared($0) } ?? false }
+
+    /// Why the file does not last; nil when it does.
+    var fleeting: StoreStatus.Fleeting? { realPath.flatMap { mounts()?.fleeting($0, isContainer: isContainer) } }
+
+    /// The path without links; nil when there is no such file.
+    private var realPath: String? {
+        guard let full = unsafe realpath(path, nil) else { return nil }
         defer { unsafe free(full) }
-        return mounts()?.isShared(unsafe String(cString: full)) ?? false
+        return unsafe String(cString: full)
     }
 
     /// **Unit**: bytes; 0 when there is no such file.
@@ -92,7 +132,7 @@ struct StoreFile: Sendable {
     }
 
     private func removeOldest() {
-        let (directory, name) = split
+        let (directory, name) = Self.split(path)
         guard let stream = unsafe opendir(directory) else { return }
         defer { unsafe closedir(stream) }
         var found: [String] = []
@@ -108,8 +148,26 @@ struct StoreFile: Sendable {
         }
     }
 
-    private var split: (directory: String, name: String) {
+    private static func split(_ path: String) -> (directory: String, name: String) {
         guard let slash = path.lastIndex(of: "/") else { return (".", path) }
         return (slash == path.startIndex ? "/" : String(path[..<slash]), String(path[path.index(after: slash)...]))
+    }
+}
+
+extension FileLock {
+    /// The right to write the file.
+    static func of(_ file: StoreFile) throws(StoreRefusal) -> FileLock {
+        do {
+            return try FileLock(path: file.lock)
+        } catch {
+            switch error {
+            case .held(let process):
+                let holder = process.map { "process \($0)" } ?? "another process"
+                throw StoreRefusal(
+                    trouble: .locked,
+                    message: "\(file.path) is in use by \(holder); stop it, or give this one a history.path of its own")
+            case .system(let code): throw .system(code, "lock", file.lock)
+            }
+        }
     }
 }

@@ -1,38 +1,32 @@
 // What the store says about itself, for metrics, pages and the log.
 package import Diagnosis
 
-/// What can be wrong with the store. The raw values are the label `cause` of its metrics.
-package enum StoreTrouble: String, Sendable, Hashable, CaseIterable, JSONRepresentable {
-    /// No space left on the device, or the file has reached its largest size.
-    case diskFull = "disk_full"
-    case readOnly = "read_only"
-    /// The file is damaged, or is no database.
-    case corrupt
-    case io
-    case busy
-    /// More was recorded than could be written.
-    case overflow
-    /// The directory does not exist.
-    case missing
-    /// Another process has the file open for writing.
-    case locked
-    /// The file was written by a later version of the agent.
-    case newerSchema = "newer_schema"
-    /// The file is a database of another program.
-    case foreign
-
-    /// Whether looking again later may help. The file of a later version or of another program does not become ours by waiting.
-    package var mayPass: Bool { self != .newerSchema && self != .foreign }
-}
-
 /// Where the store stands now.
 package struct StoreStatus: Sendable, Hashable {
     /// Where records go.
     package enum Mode: String, Sendable, Hashable, JSONRepresentable { case file, memory }
 
+    /// Why the file does not last, although it can be written; with the kind of its file system.
+    package enum Fleeting: Sendable, Hashable {
+        /// In the container's own layer: it goes with the container.
+        case containerLayer(String)
+        /// On a file system in memory: it goes with the machine's memory or with the container.
+        case memory(String)
+
+        /// Where the file lies and how it ends, for people.
+        package var text: String {
+            switch self {
+            case .containerLayer(let kind): "in the container's own layer (\(kind)) and goes with the container"
+            case .memory(let kind): "on a file system in memory (\(kind)) and goes with it"
+            }
+        }
+    }
+
     /// Whether records reach the place they are meant for: false after a refused write, and while memory stands in for the file.
     package var isUp = true
     package var mode = Mode.memory
+    /// Nil when the file lasts, and while there is none.
+    package var fleeting: Fleeting?
     /// The configured file; nil when memory was chosen.
     package var path: String?
     /// What is wrong now, and in words.

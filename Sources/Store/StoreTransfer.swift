@@ -31,10 +31,16 @@ enum StoreTransfer {
             guard let check = names[row[0]] else { continue }
             records.append(.routine(check, ended: row[1], data: [UInt8](row[2] as Data)))
         }
-        let failures = "SELECT check_id, ended, data, failure FROM failure JOIN report ON report.id = report_id ORDER BY failure.id"
+        let failures = "SELECT check_id, ended, data, failure, words FROM failure JOIN report ON report.id = report_id ORDER BY failure.id"
         for row in try Row.fetchAll(db, sql: failures) {
             guard let check = names[row[0]] else { continue }
-            records.append(.failure(check, ended: row[1], data: [UInt8](row[2] as Data), Reports.failure(from: row[3])))
+            records.append(.failure(check, ended: row[1], data: [UInt8](row[2] as Data), Reports.failure(from: row[3], words: row[4])))
+        }
+        // Behind the failures, because they are told apart by the newest of these.
+        for row in try Row.fetchAll(db, sql: "SELECT check_id, ended, before FROM good") {
+            guard let check = names[row[0]] else { continue }
+            let ends: [Int64?] = [row[2], row[1]]
+            records += ends.compactMap { $0 }.map { .good(check, ended: $0) }
         }
         for row in try Row.fetchAll(db, sql: "SELECT check_id, time, name, value FROM fact ORDER BY id") {
             guard let check = names[row[0]] else { continue }

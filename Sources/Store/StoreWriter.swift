@@ -12,8 +12,7 @@ import GRDB
 struct StoreWriter {
     let queue: DatabaseQueue
     private var checks: [CheckID: Int64] = [:]
-    /// The last report of each check, so that a failure that repeats itself is told once a day.
-    private var reports: [Int64: Report] = [:]
+    private var reports = ReportBook()
     private var facts: [Int64: [String: String]] = [:]
     /// Rows in `recent`.
     private(set) var recentCount = 0
@@ -21,15 +20,6 @@ struct StoreWriter {
     private var failureCount = 0
     /// When the log was cut last, or first looked at. **Unit**: milliseconds of the wall clock.
     private var packed: Int64?
-
-    private struct Report {
-        var id: Int64
-        var time: Int64
-        var failure: Failure
-    }
-
-    /// How old a report may be that another failure refers to, so that reports can be deleted by age. **Unit**: milliseconds.
-    private static let reportSpan: Int64 = 86_400_000
 
     init(_ queue: DatabaseQueue) throws {
         self.queue = queue
@@ -50,7 +40,7 @@ struct StoreWriter {
             }
             self = writer
         } catch {
-            (checks, reports, facts) = ([:], [:], [:])
+            (checks, reports, facts) = ([:], ReportBook(), [:])
             throw error
         }
     }
@@ -64,9 +54,9 @@ struct StoreWriter {
             recentCount += 1
         case .failure(let check, let ended, let data, let failure):
             let id = try self.id(of: check, db)
-            let report = try self.report(failure, check: id, time: ended, db)
-            try db.cachedStatement(sql: "INSERT INTO failure (check_id, ended, report_id, data) VALUES (?, ?, ?, ?)")
-                .execute(arguments: [id, ended, report, Data(data)])
+            let (report, words) = try reports.place(failure, check: id, time: ended, db)
+            try db.cachedStatement(sql: "INSERT INTO failure (check_id, ended, report_id, data, words) VALUES (?, ?, ?, ?, ?)")
+                .execute(arguments: [id, ended, report, Data(data), words])
             failureCount += 1
         case .facts(let check, let time, let values):
             let id = try self.id(of: check, db)
@@ -79,6 +69,10 @@ struct StoreWriter {
                 known[fact.name] = fact.value
             }
             facts[id] = known
+        case .good(let check, let ended):
+            var goods = GoodTables.Notes()
+            try goods.add(check: id(of: check, db), ended: ended, db)
+            try goods.flush(db)
         case .token(let request):
             try write(request, db)
         case .incident(let incident):
@@ -113,14 +107,6 @@ struct StoreWriter {
         return id
     }
 
-    private mutating func report(_ failure: Failure, check: Int64, time: Int64, _ db: Database) throws -> Int64 {
-        if let last = reports[check], last.failure == failure, abs(time &- last.time) < Self.reportSpan { return last.id }
-        try db.cachedStatement(sql: "INSERT INTO report (time, failure) VALUES (?, ?)")
-            .execute(arguments: [time, Reports.text(of: failure)])
-        reports[check] = Report(id: db.lastInsertedRowID, time: time, failure: failure)
-        return db.lastInsertedRowID
-    }
-
     private func latestFacts(_ check: Int64, _ db: Database) throws -> [String: String] {
         var known: [String: String] = [:]
         for row in try Row.fetchAll(
@@ -151,10 +137,10 @@ struct StoreWriter {
             try db.inTransaction(.immediate) {
                 let rows = try Row.fetchCursor(db, sql: "SELECT check_id, ended, data FROM recent ORDER BY check_id, ended, id")
                 var block: Block?
-                var sums = RollupTables.Sums()
+                var (sums, goods) = (RollupTables.Sums(), GoodTables.Notes())
                 while let row = try rows.next() {
                     let (check, ended): (Int64, Int64) = (row[0], row[1])
-                    sums.add(check: check, ended: ended, data: row[2])
+                    if sums.add(check: check, ended: ended, data: row[2]) == .succeeded { try goods.add(check: check, ended: ended, db) }
                     if let full = block, full.check != check || !full.accepts(ended: ended) {
                         try Self.insert(full, db)
                         block = nil
@@ -166,6 +152,7 @@ struct StoreWriter {
                 try db.execute(sql: "DELETE FROM recent")
                 try RollupTables.countFailures(db, into: &sums)
                 try sums.flush(db)
+                try goods.flush(db)
                 return .commit
             }
         }
@@ -223,7 +210,7 @@ struct StoreWriter {
                 let unused = try Int64.fetchOne(db, sql: "SELECT min(ended) FROM failure") ?? .max
                 try db.execute(
                     sql: "DELETE FROM report WHERE id IN (SELECT id FROM report WHERE time < ? ORDER BY id LIMIT \(step))",
-                    arguments: [unused == .max ? .max : unused - Self.reportSpan])
+                    arguments: [unused == .max ? .max : unused - ReportBook.span])
                 reportsGone = db.changesCount > 0
                 try db.execute(
                     sql: """
@@ -237,7 +224,7 @@ struct StoreWriter {
             if deleted + sums > 0 { _ = try Row.fetchAll(db, sql: "PRAGMA incremental_vacuum(256)") }
             return (Pruned(records: deleted, rows: deleted + sums, hasMore: more), reportsGone)
         }
-        if reportsGone { reports = [:] }
+        if reportsGone { reports.forget() }
         return pruned
     }
 

@@ -59,6 +59,8 @@ package enum Exposition {
         /// Seen as well where nobody logs in.
         let certificateEnd: Timestamp?
         let isSeen: Bool
+        /// When the newest probe ended, however far it was to go.
+        let tried: Timestamp?
         /// Of a database that may sleep.
         let wake: WakeLedger?
 
@@ -83,6 +85,7 @@ package enum Exposition {
                 certificateEnd = partial?.facts.certificate?.chainNotAfter
             }
             isSeen = last != nil || partial != nil
+            tried = status.newest?.ended
             wake = status.newest?.facts.wake
         }
     }
@@ -133,6 +136,10 @@ package enum Exposition {
         each("dbprobe_last_probe_timestamp_seconds", .gauge, "Unix time at which the last completed probe ended.", probed) {
             $0.sample($1, labels: $2.labels, $2.last?.ended)
         }
+        each(
+            "dbprobe_last_attempt_timestamp_seconds", .gauge,
+            "Unix time at which the last probe ended, also one that stopped before its login on purpose.", rows.filter { $0.tried != nil }
+        ) { $0.sample($1, labels: $2.labels, $2.tried) }
         each("dbprobe_last_success_timestamp_seconds", .gauge, "Unix time of the last successful probe, 0 if none.", probed) {
             $0.sample($1, labels: $2.labels, $2.status.lastGood)
         }
@@ -381,7 +388,7 @@ package enum Exposition {
             "dbprobe_build_info",
             labels: ExpositionWriter.labels([
                 "version": input.build.version, "revision": input.build.revision, "swift_version": input.build.swiftVersion,
-                "os": BuildInfo.os, "arch": BuildInfo.architecture,
+                "sqlite_version": input.build.sqliteVersion, "os": BuildInfo.os, "arch": BuildInfo.architecture,
             ]), 1)
     }
 
@@ -412,13 +419,11 @@ package enum Exposition {
         writer.sample("dbprobe_store_pruned_records_total", store.pruned)
     }
 
-    /// Causes of the store that exist as zeros from the start.
-    private static let storeCauses = ["busy", "corrupt", "disk_full", "io", "overflow", "read_only"]
-
-    private static func counts(_ name: String, _ help: String, _ counts: [String: UInt64], _ writer: inout ExpositionWriter) {
+    /// Every cause is a zero from the start: what appears with its first event has no increase.
+    private static func counts(_ name: String, _ help: String, _ counts: [StoreTrouble: UInt64], _ writer: inout ExpositionWriter) {
         writer.family(name, .counter, help)
-        for cause in Set(counts.keys).union(storeCauses).sorted() {
-            writer.sample(name, labels: ExpositionWriter.labels(["cause": cause]), counts[cause] ?? 0)
+        for cause in StoreTrouble.allCases {
+            writer.sample(name, labels: ExpositionWriter.labels(["cause": cause.rawValue]), counts[cause] ?? 0)
         }
     }
 

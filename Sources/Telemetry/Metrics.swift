@@ -57,8 +57,8 @@ package final class Metrics: Sendable {
         var missed: [MissedReason: UInt64] = [:]
         package var inFlight = 0
         var limit = 0
-        var reloads: UInt64 = 0
-        var reloadFailures: UInt64 = 0
+        package var reloads: UInt64 = 0
+        package var reloadFailures: UInt64 = 0
         var lastReloadSucceeded = true
         var lastReloadSuccess: Timestamp?
     }

@@ -60,6 +60,13 @@ package struct ProbeExposition: Sendable {
                 "probe_db_failure_cause",
                 labels: ExpositionWriter.labels(["phase": failure.phase.rawValue, "cause": failure.cause.rawValue]), 1)
         }
+        let verdicts = facts.privileges?.verdicts ?? []
+        if !verdicts.isEmpty {
+            writer.family("probe_db_privilege_check_passed", .gauge, "Whether the named privilege requirement held.")
+            for (label, isPassed) in verdicts {
+                writer.sample("probe_db_privilege_check_passed", labels: ExpositionWriter.labels(["privilege": label]), isPassed)
+            }
+        }
         if let expires = facts.tokenExpires {
             writer.family("probe_db_token_expiry_timestamp_seconds", .gauge, "Unix time at which the token that was used expires.")
             writer.sample("probe_db_token_expiry_timestamp_seconds", expires)

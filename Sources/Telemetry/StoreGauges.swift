@@ -6,8 +6,8 @@ package struct StoreGauges: Sendable, Hashable {
     /// Whether it accepts writes.
     package var isUp: Bool
     package var records: UInt64
-    /// Records that were not written, by a word of a closed list (`disk_full`, `read_only`, `corrupt`, `io`, `busy`, `overflow`).
-    package var recordFailures: [String: UInt64]
+    /// Records that were not written.
+    package var recordFailures: [StoreTrouble: UInt64]
     package var queued: Int
     package var queueLimit: Int
     /// **Unit**: bytes.
@@ -15,13 +15,14 @@ package struct StoreGauges: Sendable, Hashable {
     /// **Unit**: bytes.
     package var writeAheadLogSize: Int64
     package var lastCheckpoint: Timestamp?
-    /// Times the store was replaced because it could not be used, by the same words.
-    package var recoveries: [String: UInt64]
+    /// Times the store was replaced because it could not be used.
+    package var recoveries: [StoreTrouble: UInt64]
     package var pruned: UInt64
 
     package init(
-        isUp: Bool, records: UInt64 = 0, recordFailures: [String: UInt64] = [:], queued: Int = 0, queueLimit: Int = 0, size: Int64 = 0,
-        writeAheadLogSize: Int64 = 0, lastCheckpoint: Timestamp? = nil, recoveries: [String: UInt64] = [:], pruned: UInt64 = 0
+        isUp: Bool, records: UInt64 = 0, recordFailures: [StoreTrouble: UInt64] = [:], queued: Int = 0, queueLimit: Int = 0,
+        size: Int64 = 0,
+        writeAheadLogSize: Int64 = 0, lastCheckpoint: Timestamp? = nil, recoveries: [StoreTrouble: UInt64] = [:], pruned: UInt64 = 0
     ) {
         self.isUp = isUp
         self.records = records
@@ -41,11 +42,15 @@ package struct BuildInfo: Sendable, Hashable {
     package var version: String
     package var revision: String
     package var swiftVersion: String
+    package var sqliteVersion: String
 
-    package init(version: String, revision: String = "unknown", swiftVersion: String = BuildInfo.compiler) {
+    package init(
+        version: String, revision: String = "unknown", swiftVersion: String = BuildInfo.compiler, sqliteVersion: String = "unknown"
+    ) {
         self.version = version
         self.revision = revision
         self.swiftVersion = swiftVersion
+        self.sqliteVersion = sqliteVersion
     }
 
     package static var compiler: String {

@@ -463,10 +463,11 @@ import Testing
     @Test("The line of a change of verdict is the contract's")
     func stateLine() {
         let change = StateChange(
-            check: CheckID(target: "orders", identity: "app"), from: .up, to: .down, cause: .tcpRefused, phase: .tcp, time: noon)
+            check: CheckID(target: "orders", identity: "app"), from: .unknown, to: .down, cause: .tcpRefused, phase: .tcp, time: noon,
+            since: noon + .seconds(-3600))
         #expect(
             change.stateLine.compact
-                == #"{"schema":1,"time":"2026-11-22T12:00:00.000Z","kind":"check","id":"orders/app","from":"up","to":"down","cause":"tcp_refused","phase":"tcp","since":"2026-11-22T12:00:00.000Z"}"#
+                == #"{"schema":1,"time":"2026-11-22T12:00:00.000Z","kind":"check","id":"orders/app","from":"unknown","to":"down","cause":"tcp_refused","phase":"tcp","since":"2026-11-22T11:00:00.000Z"}"#
         )
     }
 }

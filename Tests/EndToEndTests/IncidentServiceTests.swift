@@ -85,6 +85,41 @@ import Testing
         }
     }
 
+    @Test("A history that is written where it does not last is told on every surface, and is kept all the same")
+    func storeInMemory() async throws {
+        // In memory on every Linux, in containers too.
+        let folder = "/dev/shm/agent-e2e-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try await withAgentBench { bench in
+            let text = try String(contentsOfFile: bench.configurationPath, encoding: .utf8)
+            let path = "\(folder)/history.db"
+            try text.replacingOccurrences(of: bench.historyPath, with: path)
+                .write(toFile: bench.configurationPath, atomically: true, encoding: .utf8)
+            let service = try await bench.startService()
+            let line = try await eventually("the line of the store") {
+                service.program.output.split(separator: "\n").first { $0.contains("\"kind\":\"store\"") }.map(String.init)
+            }
+            let object = try jsonObject(line)
+            #expect(object["to"] as? String == "down" && object["cause"] as? String == "store_not_persistent", "\(line)")
+            let finding = try await eventually("the finding") { try await service.finding("store_not_persistent") }
+            let detail = finding["detail"] as? String ?? ""
+            #expect(detail.contains(path) && detail.contains("in memory (tmpfs)"), "\(detail)")
+            #expect((finding["hint"] as? String)?.contains("lasting disk") == true, "\(finding)")
+            #expect(try await service.get("/").body.contains("store_not_persistent"))
+            let inside = try await bench.agent.run(["diagnose", "orders", "--config", bench.configurationPath])
+            #expect(inside.status == 0 && inside.output.contains("store_not_persistent"), "\(inside.output)")
+            #expect(service.program.errors.components(separatedBy: "does not last where it lies").count == 2, "logged once")
+            _ = try await eventually("records are written") {
+                try await service.sample("dbprobe_store_records_total") ?? 0 > 0 ? true : nil
+            }
+            #expect(try await service.sample("dbprobe_store_up") == 1, "writes are accepted")
+            #expect(await service.program.stop().status == 0)
+            let history = try await bench.agent.run(["history", "orders/app", "--file", path])
+            #expect(history.status == 0 && history.output.contains("orders/app"), "\(history.output)\(history.errors)")
+        }
+    }
+
     @Test("A store that cannot keep what happens is a line as well")
     func storeDown() async throws {
         try await withAgentBench { bench in

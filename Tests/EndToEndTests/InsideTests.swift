@@ -216,7 +216,7 @@ extension AgentBench.Service {
             let result = try await bench.run(["diagnose", "orders"])
             #expect(result.status == 0 && result.output.contains("this shell"), "\(result.errors)")
             #expect(result.errors.contains("does not answer; probing in this process"), "\(result.errors)")
-            let short = try await bench.run(["diagnose", "orders", "--timeout", "2"])
+            let short = try await bench.run(["diagnose", "orders", "--timeout", "6"])
             #expect(short.status == 0 && short.output.contains("this shell"), "\(short.errors)")
             #expect(try await bench.run(["status"]).status == 70)
             #expect(ContinuousClock.now - clock < .seconds(30))
@@ -297,28 +297,6 @@ extension AgentBench.Service {
             let days = try await bench.run(["history", "--by", "day", "--output", "json"])
             #expect((try jsonObject(days.output)["items"] as? [[String: Any]])?.isEmpty == false)
             _ = await service.program.stop()
-        }
-    }
-
-    @Test("A file that was edited badly does not keep the running agent from answering at its usual place")
-    func badFile() async throws {
-        try await withAgentBench { bench in
-            let state = bench.folder.appendingPathComponent("state").path
-            try FileManager.default.createDirectory(atPath: state + "/agent", withIntermediateDirectories: true)
-            let text = try String(contentsOfFile: bench.configurationPath, encoding: .utf8)
-            try text.replacingOccurrences(of: "history: {path: \"\(bench.historyPath)\"}\n", with: "")
-                .write(toFile: bench.configurationPath, atomically: true, encoding: .utf8)
-            // The machine's own folder comes first where there is one.
-            let place = FileManager.default.isWritableFile(atPath: "/var/lib/agent") ? "/var/lib/agent" : state + "/agent"
-            let agent = Program(name: "agent", environment: bench.lab.environment.merging(["XDG_STATE_HOME": state]) { $1 })
-            let program = try agent.start(["run", "--config", bench.configurationPath])
-            _ = try await eventually("the socket") { FileManager.default.fileExists(atPath: place + "/agent.sock") ? true : nil }
-            try "targets: [".write(toFile: bench.configurationPath, atomically: true, encoding: .utf8)
-            let result = try await agent.run(["diagnose", "orders", "--config", bench.configurationPath])
-            #expect(result.status == 0 && result.output.contains("inside agent"), "\(result.errors)")
-            #expect(result.errors.contains("cannot be read now (agent config check)"), "\(result.errors)")
-            #expect(await program.stop().status == 0)
-            #expect(try await agent.run(["diagnose", "orders", "--config", bench.configurationPath]).status == 78)
         }
     }
 

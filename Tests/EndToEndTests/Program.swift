@@ -71,6 +71,16 @@ final class RunningProgram: @unchecked Sendable {
     var identifier: Int32 { process.processIdentifier }
     var output: String { text("out") }
     var errors: String { text("err") }
+    /// How much it has written to standard error.
+    var errorBytes: UInt64 { (try? handle { try $0.seekToEnd() }) ?? 0 }
+    /// What it wrote to standard error behind so many bytes.
+    func errors(from offset: UInt64) -> String {
+        let data = try? handle { file in
+            try file.seek(toOffset: offset)
+            return try file.readToEnd() ?? Data()
+        }
+        return String(decoding: data ?? Data(), as: UTF8.self)
+    }
     var isRunning: Bool { process.isRunning }
 
     func signal(_ number: Int32) { kill(process.processIdentifier, number) }
@@ -91,6 +101,12 @@ final class RunningProgram: @unchecked Sendable {
     func stop() async -> ProgramResult {
         if process.isRunning { signal(SIGTERM) }
         return await wait()
+    }
+
+    private func handle<Value>(_ body: (FileHandle) throws -> Value) throws -> Value {
+        let file = try FileHandle(forReadingFrom: folder.appendingPathComponent("err"))
+        defer { try? file.close() }
+        return try body(file)
     }
 
     private func text(_ name: String) -> String {

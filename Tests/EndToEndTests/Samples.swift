@@ -39,13 +39,13 @@ extension AgentBench {
         try (text + lines).write(toFile: configurationPath, atomically: true, encoding: .utf8)
     }
 
-    /// Every recorded observation, oldest first.
+    /// Every recorded probe, oldest first; not the looks at identities, which history keeps beside them.
     func recorded() async throws -> [HistoryItem] {
         var items: [HistoryItem] = []
         var query = HistoryQuery(limit: 5000)
         while true {
             let page = try await HistoryFile(path: historyPath).observations(query)
-            items += page
+            items += page.filter { !$0.check.isWatch }
             guard let last = page.last, page.count == 5000 else { return items.reversed() }
             query.before = last.time + last.duration
         }

@@ -6,6 +6,32 @@ import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(5))) struct ServiceManagerTests {
+    @Test("The metrics tell what the image was built from and which SQLite keeps the history, also before there is a configuration")
+    func build() async throws {
+        try await withAgentBench { bench in
+            let good = try bench.configurationText()
+            try bench.replaceConfiguration("targets: [")
+            var agent = bench.agent
+            agent.environment["AGENT_REVISION"] = "0123abcd"
+            let program = try agent.start(["run", "--stay", "--config", bench.configurationPath, "--listen", "127.0.0.1:0"])
+            let service = try await bench.service(program, listening: 1)
+            func line() async throws -> String? {
+                try await service.get("/metrics").body.split(separator: "\n").first { $0.hasPrefix("dbprobe_build_info{") }.map(String.init)
+            }
+            let waiting = try #require(try await line())
+            #expect(waiting.contains("revision=\"0123abcd\""), "\(waiting)")
+            #expect(waiting.contains(/sqlite_version="3\.[0-9]+\.[0-9]+"/), "\(waiting)")
+            try bench.replaceConfiguration(good)
+            _ = try await eventually("it runs") { try await service.get("/readyz").status == 200 ? true : nil }
+            #expect(try await line() == waiting, "one build, one series")
+            #expect(await program.stop().status == 0)
+            // Built without a revision, it says so.
+            let plain = try await bench.startService()
+            #expect(try await plain.get("/metrics").body.contains("revision=\"unknown\""))
+            #expect(await plain.program.stop().status == 0)
+        }
+    }
+
     @Test("The manager hears that the service is ready, that it lives, how many checks are up, and that it stops")
     func life() async throws {
         try await withAgentBench { bench in

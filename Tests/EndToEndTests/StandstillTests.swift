@@ -106,11 +106,15 @@ import TestSupport
                 }
                 return scrape
             }
+            let stalls = Stalls()
             try await Task.sleep(for: .seconds(Scale.pick(2, deep: 60)))
             let later = try await service.scrape()
+            stalls.end()
             let probes = (later.sum("dbprobe_probes_total") ?? 0) - (blocked.sum("dbprobe_probes_total") ?? 0)
-            #expect(probes >= Double(200 * Scale.pick(1, deep: 55)), "\(probes)")
-            #expect(later.sum("dbprobe_probes_missed_total") == 0)
+            let missed = (later.sum("dbprobe_probes_missed_total") ?? 0) - (blocked.sum("dbprobe_probes_missed_total") ?? 0)
+            let allowed = stalls.slots(of: 200, every: 1)
+            #expect(probes >= Double(200 * Scale.pick(1, deep: 55)) - allowed, "\(probes)")
+            #expect(missed <= allowed, "\(missed) missed, \(allowed) of them by the machine")
             #expect(try await service.get("/livez").status == 200)
             let begun = ContinuousClock.now
             #expect(await program.stop().status == 0)
@@ -118,7 +122,7 @@ import TestSupport
             #expect(took < 10)
             promise(
                 "F27",
-                "full pipe on both outputs: \(Int(probes)) probes meanwhile, 0 missed, \(Int(later.sum("dbprobe_log_messages_dropped_total") ?? 0)) lines lost and counted, stop in \(rounded(took)) s"
+                "full pipe on both outputs: \(Int(probes)) probes meanwhile, \(Int(missed)) missed, \(Int(later.sum("dbprobe_log_messages_dropped_total") ?? 0)) lines lost and counted, stop in \(rounded(took)) s"
             )
         }
     }

@@ -33,6 +33,9 @@ import Testing
             #expect(try await room.get("/").body.contains("config_invalid"))
             #expect(try await room.sample("dbprobe_config_last_reload_successful") == 0)
             #expect(try await room.sample("dbprobe_agent_failure_cause{phase=\"config\",cause=\"config_invalid\"}") == 1)
+            // By the absence of these DbProbeAgentIdle tells an agent that watches nothing from one that keeps an older configuration.
+            let metrics = try await room.get("/metrics").body
+            for name in ["dbprobe_checks", "dbprobe_token_lookups_total"] { #expect(!metrics.contains("\n\(name){"), "\(name)") }
             let status = try jsonObject(try await room.get("/api/v1/status").body)
             #expect(status["exit"] as? Int == 78)
             #expect(try await room.finding("config_invalid")?["severity"] as? String == "error")
@@ -56,6 +59,8 @@ import Testing
             _ = try await eventually("the metrics follow") {
                 try await service.sample("dbprobe_config_last_reload_successful") == 1 ? true : nil
             }
+            let after = try await service.get("/metrics").body
+            for name in ["dbprobe_checks", "dbprobe_token_lookups_total"] { #expect(after.contains("\n\(name){"), "\(name)") }
             #expect(try await service.finding("config_invalid") == nil)
             let stopped = await program.stop()
             #expect(stopped.status == 0, "\(stopped.errors.suffix(800))")

@@ -192,7 +192,7 @@ import Testing
         try await withLab(Self.tokensOnly) { lab in
             for row in rows {
                 try await lab.faults.turnOn(row.fault)
-                let reply = try await Self.appService(lab, patience: "1.5")
+                let reply = try await Self.appService(lab, patience: row.exit == 28 ? "1.5" : "20")
                 #expect(
                     reply.exit == row.exit && reply.status == row.status && (row.text.isEmpty || reply.body.contains(row.text)),
                     "\(row.fault.name): \(reply.exit) \(reply.status)")

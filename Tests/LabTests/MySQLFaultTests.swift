@@ -116,7 +116,7 @@ extension RealServer {
                 let token = try await lab.token()
                 try await lab.faults.turnOn(.mysqlLocalFile)
                 _ = try await PyMySQL.run(on: stock, of: lab, token: token, patience: 2, offersFiles: true)
-                let name = try String(contentsOfFile: "/etc/hostname", encoding: .utf8)
+                let name = try String(contentsOfFile: "/etc/passwd", encoding: .utf8)
                 #expect(
                     lab.recorder.records().contains { $0.insideTLS.firstRange(of: Array(name.utf8)) != nil },
                     "a careless client loses its file")

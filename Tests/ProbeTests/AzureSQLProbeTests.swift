@@ -156,7 +156,7 @@ private func refusing(_ number: Int32, state: UInt8 = 1, _ text: String) -> Azur
             func run(_ gate: any ProbeGate, _ time: Duration) -> ProbeRun {
                 ProbeRun(deadline: .in(time), gate: gate, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
             }
-            for _ in 0..<5 { #expect(await bench.probe.observe(run(FullGate(), .milliseconds(400))) == nil) }
+            for _ in 0..<2 { #expect(await bench.probe.observe(run(FullGate(), .seconds(2))) == nil) }
             #expect(bench.server.logins.isEmpty)
             let observation = try #require(await bench.probe.observe(run(FullGate(for: .seconds(3)), .seconds(15))))
             #expect(observation.outcome == .succeeded && observation.duration >= .seconds(3))
@@ -395,7 +395,8 @@ private func refusing(_ number: Int32, state: UInt8 = 1, _ text: String) -> Azur
     func keptAwake() async throws {
         for (objective, notices) in [("GP_S_Gen5_1", [FindingCode.databaseKeptAwake]), ("HS_S_Gen5_2", []), ("GP_Gen5_2", [])] {
             try await AzureBench.with(healthy(objective: objective), wake: .always) { bench in
-                #expect(await bench.observe().notices.map(\.code) == notices, "\(objective)")
+                // A machine may have two addresses for this name, of which the server has one.
+                #expect(await bench.observe().notices.map(\.code).filter { $0 != .addressDead } == notices, "\(objective)")
             }
         }
     }

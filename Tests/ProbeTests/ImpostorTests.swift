@@ -24,7 +24,7 @@ import TestSupport
                 bench.lab.recorder.clear()
                 for probe in [known, bench.probe(), bench.probe(trustsLab: false)] {
                     let observation = await probe.observe(
-                        bench.run(fault == .silentAfterAccept || fault == .startupSilent ? .milliseconds(300) : .seconds(15)))
+                        bench.run(fault == .silentAfterAccept || fault == .startupSilent ? .seconds(1) : .seconds(15)))
                     #expect(observation?.failure != nil, "\(fault.name)")
                 }
                 let records = bench.lab.recorder.records(of: "orders")

@@ -3,6 +3,7 @@ import Diagnosis
 import Glibc
 import Readiness
 import Testing
+import TestSupport
 
 /// Two connected descriptors that close themselves.
 final class Pipe: Sendable {
@@ -162,6 +163,8 @@ final class Pipe: Sendable {
         let reactor = try Reactor()
         defer { reactor.close() }
         let pipes = (0..<300).map { _ in Pipe() }
+        let stalls = Stalls()
+        defer { stalls.end() }
         let worst = await withTaskGroup(of: Duration.self) { group in
             for (index, pipe) in pipes.enumerated() {
                 group.addTask {
@@ -172,6 +175,6 @@ final class Pipe: Sendable {
             }
             return await group.reduce(.zero, max)
         }
-        #expect(worst < .seconds(1))
+        #expect(worst.seconds < 1 + stalls.seconds)
     }
 }

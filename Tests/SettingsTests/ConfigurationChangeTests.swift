@@ -184,6 +184,27 @@ struct Edit: Sendable, CustomTestStringConvertible {
         #expect(isGood(await file.look()) == true)
     }
 
+    @Test("A refused file is read again although it stays the same, and speaks up only when there is something new to say")
+    func namedFileComes() async throws {
+        let folder = try folder()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let (path, authority) = (folder.appendingPathComponent("agent.yaml").path, folder.appendingPathComponent("ca.pem").path)
+        try base.replacing("user: b", with: "user: b, tls: {ca_file: \"\(authority)\"}").write(
+            toFile: path, atomically: true, encoding: .utf8)
+        let file = ConfigurationFile(path: path, environment: ["HOME": "/home/x"], retry: .zero)
+        #expect(isGood(file.read()) == false)
+        for _ in 1...3 { #expect(isGood(await file.look()) == nil, "the same refusal is no news") }
+        #expect(isGood(await file.look(isForced: true)) == false, "unless somebody asks")
+        try "no certificate".write(toFile: authority, atomically: true, encoding: .utf8)
+        let other = await file.look()
+        #expect(other?.issues.contains { $0.message.contains("holds no certificate") } == true, "another reason is news")
+        #expect(isGood(await file.look()) == nil)
+        try "-----BEGIN CERTIFICATE-----".write(toFile: authority, atomically: true, encoding: .utf8)
+        #expect(isGood(await file.look()) == true, "the file itself has not changed")
+        #expect(isGood(await file.look()) == nil, "good, and told")
+        #expect(isGood(await file.look(isForced: true)) == true)
+    }
+
     @Test("A ConfigMap that swaps its link is found")
     func linkSwap() async throws {
         let folder = try folder()

@@ -353,7 +353,8 @@ private struct Folder: ~Copyable {
         }
         #expect(path(["XDG_STATE_HOME": "/s", "HOME": "/h"]).path == "/s/agent/history.db")
         #expect(path(["XDG_STATE_HOME": "relative", "HOME": "/h"]).path == "/h/.local/state/agent/history.db")
-        #expect(path(["TMPDIR": "/t"]).path == "/t/agent/history.db")
+        #expect(path(["HOME": "/"]).path == "/.local/state/agent/history.db")
+        #expect(path(["TMPDIR": "/t/"]).path == "/t/agent/history.db")
         #expect(path([:]).warning != nil)
     }
 

@@ -37,6 +37,8 @@ private let crm = ["target": "crm", "identity": "app"]
         #expect(parsed.value("dbprobe_consecutive_failures", billing) == 3)
         #expect(parsed.value("dbprobe_last_duration_seconds", orders) == 0.02125)
         #expect(parsed.value("dbprobe_last_probe_timestamp_seconds", orders) == Samples.now.seconds + 0.021)
+        #expect(parsed.value("dbprobe_last_attempt_timestamp_seconds", orders) == Samples.now.seconds + 0.021)
+        #expect(parsed.value("dbprobe_last_attempt_timestamp_seconds", crm) == nil)
         #expect(parsed.value("dbprobe_last_success_timestamp_seconds", billing) == 0)
         #expect(parsed.value("dbprobe_tls_cert_expiry_timestamp_seconds", orders) == Samples.now.seconds + 86400 * 190)
         #expect(parsed.value("dbprobe_tls_cert_expiry_timestamp_seconds", billing) == 0)
@@ -66,15 +68,25 @@ private let crm = ["target": "crm", "identity": "app"]
         #expect(parsed.value("dbprobe_up", billing) == 1)
     }
 
-    @Test("A probe that stopped on purpose leaves every value as it was")
+    @Test("A probe that stopped on purpose moves the time of the last attempt and leaves every other value as it was")
     func partial() throws {
+        let name = "dbprobe_last_attempt_timestamp_seconds"
         let board = Samples.old()
-        let before = Exposition.render(Samples.exposition(board))
+        func others() -> [Substring] {
+            String(decoding: Exposition.render(Samples.exposition(board)), as: UTF8.self).split(separator: "\n").filter {
+                !$0.hasPrefix(name)
+            }
+        }
+        func attempt() throws -> Double? { try ParsedExposition(Exposition.render(Samples.exposition(board))).value(name, billing) }
+        let (before, first) = (others(), try #require(try attempt()))
         let check = CheckID(target: "billing", identity: "app")
         _ = board.record(
             Observation(
-                check: check, started: Samples.now, duration: .seconds(1), phases: Samples.phases(), outcome: .partial(.loginPaused)))
-        #expect(Exposition.render(Samples.exposition(board)) == before)
+                check: check, started: Samples.now + .seconds(60), duration: .seconds(1), phases: Samples.phases(),
+                outcome: .partial(.loginPaused)))
+        #expect(others() == before)
+        #expect(try attempt() == Samples.now.seconds + 61)
+        #expect(first < Samples.now.seconds + 60)
     }
 
     @Test("Every possible failure has a zero from the start, and an unforeseen one is counted all the same")

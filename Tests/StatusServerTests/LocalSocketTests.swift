@@ -29,7 +29,7 @@ private func server(_ socket: LocalSocket, _ metrics: Metrics = Metrics(), onBou
 
 /// Runs a server at the socket until `body` is done.
 private func serving(_ path: String, _ metrics: Metrics = Metrics(), _ body: () async throws -> Void) async throws {
-    let server = server(try LocalSocket(path: path, isRequired: true), metrics)
+    let server = server(try LocalSocket(path: path), metrics)
     let running = Task { try await server.run() }  // Ended below.
     defer { running.cancel() }
     while mode(path) != 0o600 { try await Task.sleep(for: .milliseconds(5)) }
@@ -41,7 +41,7 @@ private func serving(_ path: String, _ metrics: Metrics = Metrics(), _ body: () 
 /// Why the place cannot be had; nil when it can.
 private func refusal(_ path: String) -> LocalSocket.Refusal? {
     do throws(LocalSocket.Refusal) {
-        _ = try LocalSocket(path: path, isRequired: true)
+        _ = try LocalSocket(path: path)
         return nil
     } catch {
         return error
@@ -74,7 +74,7 @@ private func ask(_ path: String) async throws -> String {
         let folder = try Folder()
         let (bound, ready) = AsyncStream.makeStream(of: Void.self)
         let group = ServiceGroup(
-            services: [server(try LocalSocket(path: folder.socket, isRequired: true)) { ready.finish() }],
+            services: [server(try LocalSocket(path: folder.socket)) { ready.finish() }],
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let running = Task { try await group.run() }  // Ended by the graceful stop.
         for await _ in bound {}
@@ -112,7 +112,7 @@ private func ask(_ path: String) async throws -> String {
     @Test("Two that start at the same moment do not both find the place free")
     func race() async throws {
         let folder = try Folder()
-        let first = try LocalSocket(path: folder.socket, isRequired: true)
+        let first = try LocalSocket(path: folder.socket)
         let problem = refusal(folder.socket)
         #expect(problem?.description.contains("just taking") == true)
         withExtendedLifetime(first) {}
@@ -180,7 +180,7 @@ private func ask(_ path: String) async throws -> String {
     func departure() async throws {
         let folder = try Folder()
         let diagnosis = WaitingDiagnosis()
-        let socket = try LocalSocket(path: folder.socket, isRequired: true)
+        let socket = try LocalSocket(path: folder.socket)
         let server = StatusServer(
             listen: [Endpoint(host: "127.0.0.1", port: 0)], socket: socket, hosts: [],
             sources: StatusSources(

@@ -70,7 +70,8 @@ import Testing
             ("dbprobe_token_lookups_total", 2), ("dbprobe_token_cache_hits_total", 2),
             ("dbprobe_token_throttled_total", TokenSourceKind.allCases.count), ("dbprobe_probes_missed_total", 3),
             ("dbprobe_config_reloads_total", 1), ("dbprobe_config_reload_failures_total", 1), ("dbprobe_store_records_total", 1),
-            ("dbprobe_store_record_failures_total", 6), ("dbprobe_store_recoveries_total", 6), ("dbprobe_store_pruned_records_total", 1),
+            ("dbprobe_store_record_failures_total", StoreTrouble.allCases.count),
+            ("dbprobe_store_recoveries_total", StoreTrouble.allCases.count), ("dbprobe_store_pruned_records_total", 1),
             ("dbprobe_http_rejected_total", HTTPRejection.allCases.count), ("dbprobe_log_messages_total", 7),
         ]
         for (name, count) in expected { #expect(parsed.samples(name).count == count, "\(name)") }
@@ -79,6 +80,10 @@ import Testing
         for handler in HTTPHandlerName.allCases {
             #expect(parsed.samples("dbprobe_http_requests_total").contains { $0.labels["handler"] == handler.rawValue })
             #expect(parsed.value("dbprobe_http_request_duration_seconds_count", ["handler": handler.rawValue]) == 0)
+        }
+        // What happens first to a history is often that its file is gone, or another agent's.
+        for cause in ["missing", "locked", "newer_schema", "foreign"] {
+            #expect(parsed.value("dbprobe_store_recoveries_total", ["cause": cause]) == 0, "\(cause)")
         }
         #expect(parsed.value("dbprobe_token_request_duration_seconds_count", ["source": "imds"]) == 0)
         #expect(parsed.samples("dbprobe_probe_phase_duration_seconds_count").count == Phase.probed.count)
@@ -117,6 +122,30 @@ import Testing
             #expect(text.status == 0 && text.output == "", "\(text.output)")
             #expect(try strictly(page.render(as: .openMetrics)).status == 0)
         }
+    }
+
+    @Test("A probe on demand tells which rights hold by their names, and tells none without a verdict", .timeLimit(.minutes(1)))
+    func probedRights() throws {
+        let name = "probe_db_privilege_check_passed"
+        let rule = PrivilegeRule(object: .database, rights: [.connect])
+        let missing = PrivilegeRow(.missing, sort: "table", schema: "s", name: "t", owner: "o", rights: ["SELECT"])
+        var observation = Samples.success(CheckID(target: "orders", identity: "app"))
+        observation.facts.privileges = PrivilegeReport(
+            role: "app",
+            entries: [
+                .init(label: "require", demand: .require, rule: rule, rows: []),
+                .init(label: "wri\"tes", demand: .require, rule: rule, rows: [missing]),
+            ])
+        let page = ProbeExposition(observation, timeout: .seconds(9.5))
+        let parsed = try ParsedExposition(page.render())
+        #expect(parsed.samples(name).map(\.labels) == [["privilege": "require"], ["privilege": "wri\"tes"]])
+        #expect(parsed.samples(name).map(\.value) == [1, 0])
+        #expect(parsed.value("probe_success") == 1)
+        let text = try run("promtool", ["check", "metrics"], input: page.render())
+        #expect(text.status == 0 && text.output == "", "\(text.output)")
+        #expect(try strictly(page.render(as: .openMetrics)).status == 0)
+        observation.facts.privileges = PrivilegeReport(role: "app", administrator: "superuser")
+        #expect(try ParsedExposition(ProbeExposition(observation, timeout: .seconds(1)).render()).samples(name).isEmpty)
     }
 
     @Test("A probe that stops before its login is no success, and names the failure that made logins rest")

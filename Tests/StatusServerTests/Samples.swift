@@ -115,7 +115,7 @@ enum Samples {
         return ExpositionInput(
             board: board.snapshot, metrics: metrics.snapshot, build: BuildInfo(version: "0.1.0", revision: "abc", swiftVersion: "6.3"),
             store: StoreGauges(
-                isUp: true, records: 12, recordFailures: ["missing": 1], queued: 3, queueLimit: 1000, size: 40960, writeAheadLogSize: 8192,
+                isUp: true, records: 12, recordFailures: [.missing: 1], queued: 3, queueLimit: 1000, size: 40960, writeAheadLogSize: 8192,
                 lastCheckpoint: now, pruned: 7),
             process: ProcessStats(
                 cpu: .milliseconds(1234), residentMemory: 30 << 20, virtualMemory: 1 << 30, openDescriptors: 12, descriptorLimit: 1024,

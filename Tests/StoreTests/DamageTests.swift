@@ -6,7 +6,7 @@ import Synchronization
 import Testing
 import TestSupport
 
-@Suite("What may happen to the file", .timeLimit(.minutes(Scale.pick(3, deep: 40)))) struct DamageTests {
+@Suite("What may happen to the file", .timeLimit(.minutes(Scale.pick(10, deep: 40)))) struct DamageTests {
     /// A closed history with enough in it to be worth damaging.
     private func filled(_ scratch: Scratch, _ count: Int = 6000) async {
         let store = HistoryStore(path: scratch.path, logger: quiet)
@@ -149,7 +149,7 @@ import TestSupport
             try scratch.write([1], to: scratch.folder + "/file")
             return scratch.folder + "/file/history.db"
         },
-        Place(name: "a file system that cannot be written", trouble: .readOnly) { _ in "/sys/history.db" },
+        Place(name: "a file system that cannot be written", trouble: .readOnly) { _ in "/proc/history.db" },
         Place(name: "a directory in place of the file", trouble: .io) { scratch in
             try FileManager.default.createDirectory(atPath: scratch.path, withIntermediateDirectories: false)
             return scratch.path

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Store
 
-@Suite(.timeLimit(.minutes(1))) struct HistoryStoreTests {
+@Suite(.timeLimit(.minutes(5))) struct HistoryStoreTests {
     @Test("The file belongs to its owner alone, whatever the umask")
     func rights() async throws {
         let scratch = try Scratch()

@@ -86,8 +86,18 @@ import Testing
             #expect(hours.map(\.failures) == [3, 0])
             #expect(try await store.rollups(RollupQuery(.day)).map(\.probes) == [65])
             #expect(try await store.incidents(IncidentQuery()).isEmpty)
+            // The newest success lies in the log, the failures behind it.
+            #expect(try await store.changes(of: Sample.orders).lastGood?.milliseconds == midnight + 61 * 60_000)
             await store.close()
         }
+        // When the successes are gone, what the migration noted of them is all there is.
+        let tables = try DatabaseQueue(path: scratch.path)
+        try await tables.write { db in
+            #expect(try Int64.fetchOne(db, sql: "SELECT ended FROM good") == midnight + 59 * 60_000)
+            try db.execute(sql: "DELETE FROM block; DELETE FROM recent")
+        }
+        try tables.close()
+        #expect(try await HistoryFile(path: scratch.path).pasts()[Sample.orders]?.lastGood?.milliseconds == midnight + 59 * 60_000)
         let store = HistoryStore(path: scratch.path, incidentsMayOpen: { true }, logger: quiet)
         for second in 0..<2 { store.record(Sample.failure(at: Double(second))) }
         await store.close()

@@ -3,6 +3,7 @@ import Diagnosis
 import Foundation
 import GRDB
 import Logging
+import Synchronization
 import Testing
 
 @testable import Store
@@ -70,6 +71,60 @@ import Testing
         let kinds = ["/", "/dev/null", "/sys/kernel", "/tmp"].compactMap(table.kind(of:))
         #expect(!kinds.isEmpty)
         for kind in kinds { #expect(known.contains { $0 == kind || kind.hasPrefix($0 + ".") }, "\(kind)") }
+    }
+
+    struct Layer: Sendable, CustomTestStringConvertible {
+        var kind: String
+        var inContainer: StoreStatus.Fleeting?
+        var elsewhere: StoreStatus.Fleeting?
+        var testDescription: String { kind }
+    }
+
+    @Test(
+        "What lies in memory never lasts; a container's own layer does not last in a container, and elsewhere is how a system is installed",
+        arguments: [
+            Layer(kind: "overlay", inContainer: .containerLayer("overlay")), Layer(kind: "aufs", inContainer: .containerLayer("aufs")),
+            Layer(kind: "fuse.fuse-overlayfs", inContainer: .containerLayer("fuse.fuse-overlayfs")),
+            Layer(kind: "tmpfs", inContainer: .memory("tmpfs"), elsewhere: .memory("tmpfs")),
+            Layer(kind: "ramfs", inContainer: .memory("ramfs"), elsewhere: .memory("ramfs")),
+            Layer(kind: "ext4"), Layer(kind: "xfs"), Layer(kind: "nfs4"), Layer(kind: "cifs"), Layer(kind: "fuse.sshfs"),
+        ])
+    func fleeting(row: Layer) async throws {
+        for isContainer in [true, false] {
+            let expected = isContainer ? row.inContainer : row.elsewhere
+            // As docker lays it out: the root is the layer, and a volume is a mount in it.
+            let table = MountTable("21 1 0:50 / / rw,relatime - \(row.kind) there rw\n22 21 259:1 /v /volume rw - ext4 /dev/vda rw")
+            #expect(table.fleeting("/var/lib/agent/history.db", isContainer: isContainer) == expected)
+            #expect(table.fleeting("/volume/history.db", isContainer: isContainer) == nil, "a volume lasts")
+
+            let scratch = try Scratch()
+            let logs = LogCount()
+            let told = Mutex<[StoreStatus.Fleeting?]>([])
+            let store = HistoryStore(
+                path: scratch.path, isContainer: isContainer, logger: logs.logger, mounts: { table },
+                onChange: { status in told.withLock { $0.append(status.fleeting) } })
+            store.record(Sample.success(at: 0))
+            await store.flush()
+            await store.flush()
+            #expect(store.status.fleeting == expected && store.status.isUp && store.status.mode == .file && store.status.records == 1)
+            #expect(told.withLock { $0 } == [expected], "told once")
+            let warnings = (expected == nil ? 0 : 1) + (table.isShared(scratch.path) ? 1 : 0)
+            #expect(logs.count(.warning) == warnings, "once each")
+            await store.close()
+        }
+    }
+
+    @Test("The file counts where its links lead")
+    func linkIntoMemory() async throws {
+        let scratch = try Scratch()
+        try FileManager.default.createDirectory(atPath: scratch.folder + "/real", withIntermediateDirectories: true)
+        try FileManager.default.createSymbolicLink(atPath: scratch.folder + "/link", withDestinationPath: "real")
+        let real = try #require(URL(fileURLWithPath: scratch.folder + "/real").resolvingSymlinksInPath().path.removingPercentEncoding)
+        let table = MountTable("21 1 259:1 / / rw - ext4 there rw\n22 21 0:9 / \(real) rw - tmpfs none rw")
+        let store = HistoryStore(path: scratch.folder + "/link/history.db", logger: quiet, mounts: { table })
+        await store.flush()
+        #expect(store.status.fleeting == .memory("tmpfs"))
+        await store.close()
     }
 
     @Test("On a shared file system there is no write-ahead log, the file is locked for others and a warning says so; on a disk not")

@@ -60,7 +60,7 @@ private final class TalkativeServer: ChannelInboundHandler, Sendable {
                 throw TDSFailure(.cancelled, during: .tls, "woken")
             }
         }
-        let task = Task { try await bench.refusal(options, within: byDeadline ? .milliseconds(300) : .seconds(50)) }
+        let task = Task { try await bench.refusal(options, within: byDeadline ? .seconds(2) : .seconds(50)) }
         for await _ in entered {}
         if !byDeadline { task.cancel() }
         let failure = try await task.value

@@ -124,7 +124,7 @@ import Testing
     func brokenOff(row: BrokenOff) async throws {
         let bench = try await bench { $0.troubles[row.step] = row.trouble }
         let isSilent = if case .part = row.trouble { true } else { false }
-        let patience: Duration = isSilent ? .milliseconds(1_500) : .seconds(20)
+        let patience: Duration = isSilent ? .seconds(4) : .seconds(20)
         let seen = try await failure {
             let connection = try await bench.connect(until: .now + (row.step == .login ? patience : .seconds(20)))
             _ = try await connection.query("select 1", until: .now + patience)

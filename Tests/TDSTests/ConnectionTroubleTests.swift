@@ -56,7 +56,7 @@ import Testing
         var script = AzureSQLScript.standard()
         script.troubles[row.step] = row.what
         let bench = try await Bench(script)
-        let failure = try await bench.refusal(within: row.cause == .timedOut ? .milliseconds(800) : .seconds(20))
+        let failure = try await bench.refusal(within: row.cause == .timedOut ? .seconds(2) : .seconds(20))
         #expect(failure.cause == row.cause, "\(failure)")
         #expect(failure.phase == row.phase, "\(failure)")
         #expect(failure.timings.last?.phase == row.phase)

@@ -63,7 +63,8 @@ package struct EngineCase: Sendable, CustomStringConvertible {
             Silence("a byte a millisecond in the handshake", .dribble, value: 1, .tls),
             // The login's own sizes vary by a few bytes between runs; from here on only a session is left of the conversation.
             Silence("a byte a second late in the login", .dribbleAfter, value: -400, .login),
-            Silence("a byte a second in the answer", .dribbleAfter, value: -20, .query),
+            // Behind the answer there may be the 24 bytes of a goodbye, or not yet.
+            Silence("a byte a second in the answer", .dribbleAfter, value: -40, .query),
         ], lanes: 12, resets: [.tcpReset, .tlsHandshakeAborted, .serverUnavailable, .connectionLost],
         hostilities: [
             Hostility(.garbageLength, value: 0, .protocolViolation), Hostility(.garbageLength, value: 1, .protocolViolation),
@@ -86,7 +87,8 @@ package struct EngineCase: Sendable, CustomStringConvertible {
             Silence("a byte a second in the certificate", .dribbleAfter, value: 700, .tls),
             Silence("a byte a millisecond in the handshake", .dribble, value: 1, .tls),
             Silence("a byte a second late in the login", .dribbleAfter, value: -640, .login),
-            Silence("a byte a second in the answer", .dribbleAfter, value: -20, .query),
+            // Behind the answer there may be the 24 bytes of a goodbye, or not yet.
+            Silence("a byte a second in the answer", .dribbleAfter, value: -40, .query),
         ], lanes: 4, resets: [.tcpReset, .tlsHandshakeAborted, .serverUnavailable, .connectionLost],
         hostilities: [
             // A length has three bytes here.

@@ -65,7 +65,7 @@ resource agent 'Microsoft.Web/sites/sitecontainers@2024-11-01' = {
       name: setting
       value: setting
     }]
-    // No volume: storage that lasts does not exist for sidecars, so history is kept in memory and the agent says so.
+    // No volume: storage that lasts does not exist for sidecars. History goes with the container, and the agent says so.
   }
 }
 

@@ -41,7 +41,8 @@ extension FindingCode {
                 next: ["when the token was issued against the time of the change"])
         case .storeNotPersistent:
             FindingRow(
-                severity: .info, exit: .healthy, means: "The history does not outlive this process.",
+                severity: .info, exit: .healthy,
+                means: "The history does not last: it ends with this process, its container or the machine's memory.",
                 hint: "Name a path on a lasting disk in the configuration, if what happened before a restart matters.",
                 remedies: [.look("agent config check")], next: ["whether a volume is mounted for the history"])
         case .probingAsAdmin:

@@ -19,14 +19,18 @@ final class BlackHole: Sendable {
             .bind(host: host, port: port).get()
         let port = server.localAddress?.port ?? port
         var fillers: [any Channel] = []
-        // The queue is full once a connection attempt gets no answer.
+        // The queue is full once a connection attempt gets no answer, and another one does not either: the first may have been slow.
+        var unanswered = 0
         while fillers.count < 16 {
             do {
                 fillers.append(
-                    try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton).connectTimeout(.milliseconds(100))
-                        .connect(host: host, port: port).get())
+                    try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                        .connectTimeout(.milliseconds(unanswered == 0 ? 100 : 300)).connect(host: host, port: port).get())
+                unanswered = 0
             } catch {
-                return BlackHole(port: port, server: server, fillers: fillers)
+                unanswered += 1
+                if unanswered == 2, !fillers.isEmpty { return BlackHole(port: port, server: server, fillers: fillers) }
+                if unanswered > 4 { break }
             }
         }
         for filler in fillers { try? await filler.close().get() }

@@ -153,7 +153,7 @@ struct ScriptedMySQL {
                 return try await connection.drain()
             case .mysqlLocalFile:
                 // Asks for a file of the client's instead of answering; what comes is recorded.
-                try await connection.write(P.packet(1, [0xFB] + Array("/etc/hostname".utf8)))
+                try await connection.write(P.packet(1, [0xFB] + Array("/etc/passwd".utf8)))
                 while let piece = try await packet(from: connection), !piece.content.isEmpty {}
                 try await connection.write(P.ok(3))
             case .mysqlRowGarbage:
