@@ -40,14 +40,15 @@ extension Scheduler {
 
     /// The start as it is when history has told.
     func recalled(_ start: Start) async -> Start {
-        // PostgreSQL blocks nobody.
-        guard start.probe.target.engine != .postgresql, let end = state.withLock(\.recall.end), clock.now < end else { return start }
-        let (told, waiter) = AsyncStream<Never>.makeStream()
-        state.withLock { state in
-            // It may have been told meanwhile.
-            if state.recall.end == nil { waiter.finish() } else { state.recall.waiters.append(waiter) }
+        guard start.awaitsHistory else { return start }
+        if let end = state.withLock(\.recall.end), clock.now < end {
+            let (told, waiter) = AsyncStream<Never>.makeStream()
+            state.withLock { state in
+                // It may have been told meanwhile.
+                if state.recall.end == nil { waiter.finish() } else { state.recall.waiters.append(waiter) }
+            }
+            _ = await told.first(until: end)
         }
-        _ = await told.first(until: end)
         var start = start
         start.rest = state.withLock { $0.pauses.begin(start.probe.id, on: start.probe.target, at: start.due) }
         return start

@@ -258,6 +258,8 @@ package final class Scheduler: Service {
         var due: ContinuousClock.Instant
         /// Why it is not to log in; nil when it may.
         var rest: LoginRest?
+        /// It was made while history was being asked, which may know of a rest.
+        var awaitsHistory = false
     }
 
     /// A probe that was handed over and is not over.
@@ -358,7 +360,9 @@ package final class Scheduler: Service {
             lastSerial += 1
             runs[lastSerial] = Run(check: probe.id)
             return Start(
-                serial: lastSerial, entry: entry, probe: probe, due: due, rest: pauses.begin(probe.id, on: probe.target, at: due))
+                serial: lastSerial, entry: entry, probe: probe, due: due, rest: pauses.begin(probe.id, on: probe.target, at: due),
+                // PostgreSQL blocks nobody.
+                awaitsHistory: recall.end != nil && probe.target.engine != .postgresql)
         }
 
         mutating func finish(_ start: Start, _ observation: Observation?, at now: ContinuousClock.Instant) -> End {

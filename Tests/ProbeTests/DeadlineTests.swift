@@ -5,7 +5,7 @@ import Probes
 import Testing
 import TestSupport
 
-@Suite(.timeLimit(.minutes(5))) struct DeadlineTests {
+@Suite(.timeLimit(.minutes(20))) struct DeadlineTests {
     @Test(
         "Silent or dribbling at any step, a probe is over at its deadline within 100 ms, and nothing of it stays open",
         arguments: EngineCase.all)
@@ -44,7 +44,8 @@ import TestSupport
         }
     }
 
-    private static func worst(_ errors: [[Double]]) -> Double { errors.map { percentile($0, 0.99) }.max() ?? 0 }
+    /// A probe that asked nothing was not on time.
+    private static func worst(_ errors: [[Double]]) -> Double { errors.map { $0.isEmpty ? .infinity : percentile($0, 0.99) }.max() ?? 0 }
 
     /// What the server sends in a complete probe. The first of a check also asks what its role can do, so each has had one before.
     private static func bytesOfLogin(_ bench: ProbeBench, _ probes: [any Probe]) async throws -> Int {
@@ -52,6 +53,8 @@ import TestSupport
             let observation = await probe.observe(bench.run())
             #expect(observation?.outcome == .succeeded, "\(String(describing: observation?.failure))")
         }
+        // What the proxy has passed on is counted a moment later.
+        for _ in 0..<200 where !bench.lab.recorder.records(of: "s0").allSatisfy(\.isOver) { try await Task.sleep(for: .milliseconds(20)) }
         let sizes = bench.lab.recorder.records(of: "s0").map(\.fromServer)
         #expect(sizes.count == 2)
         return try #require(sizes.min())
