@@ -223,10 +223,10 @@ import TestSupport
                     },
                     outcome: isDown ? .failed(failure) : .succeeded, facts: facts))
             guard minute >= 50 else { continue }
-            store.record(
-                TokenRequestResult(
-                    identity: "app", resource: .ossrdbms, source: .imds, time: time, duration: .milliseconds(20),
-                    outcome: .failed(Failure(.identityEndpointUnreachable, during: .token))))
+            let request = TokenRequestResult(
+                identity: "app", resource: .ossrdbms, source: .imds, time: time, duration: .milliseconds(20),
+                outcome: .failed(Failure(.identityEndpointUnreachable, during: .token)))
+            store.record(request, watch: request.observation)
         }
         await store.close()
     }
