@@ -25,9 +25,9 @@ import TestSupport
         ])
     func files(published: Published) async throws {
         let printed = try await Program(name: "agent").run(published.command)
-        let file = try String(contentsOf: Self.top.appendingPathComponent("schema/\(published.file)"), encoding: .utf8)
+        let file = try String(contentsOf: Self.top.appendingPathComponent("deploy/schema/\(published.file)"), encoding: .utf8)
         #expect(printed.status == 0)
-        #expect(printed.output == file, "agent \(published.command.joined(separator: " ")) > schema/\(published.file)")
+        #expect(printed.output == file, "agent \(published.command.joined(separator: " ")) > deploy/schema/\(published.file)")
     }
 
     @Test("Each document has its schema by its name, in JSON and YAML; another name is refused with what there is")
