@@ -1,7 +1,7 @@
 // The first bad line of a check waits until history has told since when it is so.
 //
 // At the start the first probe and the question to history run side by side. Whoever is told of a failure by its line alone should hear of
-// the same beginning as on the page. The wait ends with the answer, or when history cannot give one: seconds at most.
+// the same beginning as on the page. The wait ends with the answer, or when history cannot give one: 15 seconds at most.
 import Diagnosis
 import Synchronization
 
@@ -17,19 +17,22 @@ final class FirstLines: Sendable {
     }
 
     private let state = Mutex(State())
+    /// Called with the state locked, so that no line overtakes another: it neither waits nor comes back here.
     private let write: @Sendable (StateLine) -> Void
 
     init(_ write: @escaping @Sendable (StateLine) -> Void) { self.write = write }
 
     func tell(_ line: StateLine) {
-        let isHeld = state.withLock { state in
-            guard let id = line.check, state.awaitsAll || state.awaited.contains(id) else { return false }
+        state.withLock { state in
             // What follows a held line must not overtake it.
-            guard (line.from == .unknown && line.to == .down) || state.held.contains(where: { $0.check == id }) else { return false }
-            state.held.append(line)
-            return true
+            if let id = line.check, state.awaitsAll || state.awaited.contains(id),
+                (line.from == .unknown && line.to == .down) || state.held.contains(where: { $0.check == id })
+            {
+                state.held.append(line)
+            } else {
+                write(line)
+            }
         }
-        if !isHeld { write(line) }
     }
 
     /// History is going to be asked about these as well.
@@ -37,22 +40,20 @@ final class FirstLines: Sendable {
 
     /// History has told what it knows of these, or cannot; nil for all there were at the start.
     func release(_ checks: Set<CheckID>?, _ board: Board) {
-        write(
-            state.withLock { state in
-                if let checks { state.awaited.subtract(checks) } else { state.awaitsAll = false }
-                let (stays, due) = state.held.split { state.awaitsAll || state.awaited.contains($0) }
-                state.held = stays
-                return due
-            }, board)
+        state.withLock { state in
+            if let checks { state.awaited.subtract(checks) } else { state.awaitsAll = false }
+            let (stays, due) = state.held.split { state.awaitsAll || state.awaited.contains($0) }
+            state.held = stays
+            write(due, board)
+        }
     }
 
     /// Nobody asks history any more: what is held back goes out, and nothing waits from now on.
     func finish(_ board: Board) {
-        write(
-            state.withLock { state in
-                defer { (state.awaitsAll, state.awaited, state.held) = (false, [], []) }
-                return state.held
-            }, board)
+        state.withLock { state in
+            write(state.held, board)
+            (state.awaitsAll, state.awaited, state.held) = (false, [], [])
+        }
     }
 
     private func write(_ due: [StateLine], _ board: Board) {

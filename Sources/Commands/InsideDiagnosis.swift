@@ -62,14 +62,23 @@ final class InsideDiagnosis: Diagnosing, Service {
     func run() async {
         await cancelWhenGracefulShutdown {
             for await checks in self.newcomers {
-                // What was recorded until a check was taken out belongs to its past as well.
-                if checks != nil { await self.store.flush() }
-                if let pasts = await self.pasts(of: checks) { self.sources.adopt(pasts) }
+                let (told, teller) = AsyncStream<Never>.makeStream()
+                // A task of its own, because a disk that hangs cannot be waited for; what it tells late is taken in late. It ends with the answer.
+                Task {
+                    // What was recorded until a check was taken out belongs to its past as well.
+                    if checks != nil { await self.store.flush() }
+                    if let pasts = await self.pasts(of: checks) { self.sources.adopt(pasts) }
+                    teller.finish()
+                }
+                _ = await told.first(until: .now + Self.recallPatience)
                 self.sources.recalled(checks)
             }
         }
         for run in state.withLock({ $0.close() }) { run.finish() }
     }
+
+    /// Longer than all pauses of ``pasts(of:)``: whoever waits for the past of a check, its first bad line among them, waits no longer.
+    private static let recallPatience = Duration.seconds(15)
 
     /// What history knows of the checks. A file that is not open yet, or held by somebody else for a moment, is asked again.
     private func pasts(of checks: Set<CheckID>?) async -> [CheckID: CheckPast]? {

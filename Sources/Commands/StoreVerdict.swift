@@ -1,4 +1,5 @@
-// The verdict on the store, and its line when it changes: up is only what is written and lasts.
+// The verdict on the store, and its line when it changes. Up is what is written to its file, as in the metrics; that a file does not outlive
+// its container is a finding, and no news each time a sidecar starts.
 import Diagnosis
 import Store
 import Synchronization
@@ -12,7 +13,7 @@ final class StoreVerdict: Sendable {
 
     /// - Returns: the line of a change; nil when the verdict stays.
     func change(_ status: StoreStatus, at time: Timestamp) -> StateLine? {
-        let to: CheckState = status.isUp && status.mode == .file && status.fleeting == nil ? .up : .down
+        let to: CheckState = status.isUp && status.mode == .file ? .up : .down
         let from = state.withLock { state in
             defer { state = to }
             return state

@@ -51,7 +51,8 @@ package final class LocalSocket: Sendable {
         release()
     }
 
-    private func release() {
+    /// Others may look at the folder again. Once is enough; twice does no harm.
+    func release() {
         let descriptor = folder.withLock { folder in
             defer { folder = nil }
             return folder

@@ -279,7 +279,7 @@ struct StatusPage {
         }
         switch observation.outcome {
         case .partial(.loginPaused) where observation.notices.contains { $0.code == .loginsRest }:
-            page.raw(" <small>logins to this server rest, so that it does not block this host</small>")
+            page.raw(" <small>logins to this server rest; the finding says why and until when</small>")
         case .partial(.loginPaused): page.raw(" <small>logins pause after a lasting refusal</small>")
         case .partial(.asleep): page.raw(" <small>nobody logs in, so that the database may sleep</small>")
         case .succeeded, .failed: break

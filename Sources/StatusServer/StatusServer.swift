@@ -132,8 +132,11 @@ package struct StatusServer: Service {
                 logger.notice("commands are answered at the local socket", metadata: Logger.metadata([.serverAddress: socket.path]))
             }
         } catch is CancellationError {
+            socket.release()
             throw CancellationError()
         } catch {
+            // The folder is for others again, and for another attempt of this one.
+            socket.release()
             throw LocalSocket.Refusal(description: "cannot listen on the local socket \(socket.path): \(error); see server.socket")
         }
     }

@@ -58,6 +58,16 @@ private func ask(_ path: String) async throws -> String {
 }
 
 @Suite(.timeLimit(.minutes(1))) struct LocalSocketTests {
+    @Test("A place where no socket can be made is not held up for others by the attempt")
+    func failedBind() async throws {
+        // A folder that can be opened and in which nobody makes anything.
+        let path = "/sys/agent-\(UUID().uuidString.prefix(8)).sock"
+        let place = try LocalSocket(path: path)
+        await #expect(throws: LocalSocket.Refusal.self) { try await server(place).run() }
+        #expect(refusal(path) == nil)
+        withExtendedLifetime(place) {}
+    }
+
     @Test("The socket answers under any name, is its owner's alone, and is gone after the stop")
     func serves() async throws {
         let folder = try Folder()
