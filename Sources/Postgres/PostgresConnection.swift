@@ -44,6 +44,8 @@ package struct PostgresEndpoint: Sendable {
 @safe package final class PostgresConnection {
     /// Largest number of bytes read after the TLS handshake.
     package static let byteBudget = 256 * 1024
+    /// Where Azure's PgBouncer listens, which refuses startup options that it does not know.
+    package static let poolerPort = 6432
 
     private let connection: OpaquePointer
     /// Held because libpq opens the file only in the handshake.
@@ -66,7 +68,7 @@ package struct PostgresEndpoint: Sendable {
         ]
         if PQlibVersion() >= 160_000 { parameters.append(("require_auth", "password")) }
         // PgBouncer refuses unknown startup options. To compile questions to catalogs takes seconds and saves none; a setting from 11 on.
-        if endpoint.port != 6432 {
+        if endpoint.port != Self.poolerPort {
             let limit = endpoint.statementTimeout
             parameters.append(
                 (

@@ -48,7 +48,7 @@ extension AzureSQLRun {
         seen.evidence.append(Evidence(.agent, text: "after the gateway's redirect to \(place)"))
         guard failure.phase == .tcp || failure.phase == .name else { return seen }
         // A probe that came late to the second server says nothing of it.
-        let tried = failure.timings.filter { $0.hop > 0 }.reduce(Duration.zero) { $0 + $1.duration }
+        let tried = failure.timings.filter { $0.hop > 0 && $0.phase == failure.phase }.reduce(Duration.zero) { $0 + $1.duration }
         if failure.cause == .timedOut, tried < Self.shortestTry {
             return Failure(
                 .probeDeadline, during: .login,

@@ -11,6 +11,8 @@ struct AzureSQLRun: TokenRun {
     let probe: AzureSQLProbe
     let run: ProbeRun
     let place: GatePlace
+    /// The part of the wait under the cap that the record knows of: a second attempt waits for nothing.
+    var waitTold = Duration.zero
     var record: ProbeRecord
     var token: AccessToken?
 
@@ -269,7 +271,8 @@ struct AzureSQLRun: TokenRun {
                 if timing.phase == .tls {
                     // The wait under the cap lies before it and is no step's.
                     record.leave(at: instant)
-                    instant += place.waited
+                    instant += place.waited - waitTold
+                    waitTold = place.waited
                 }
                 record.enter(Self.phase(timing.phase), at: instant)
             } else {

@@ -56,13 +56,16 @@ extension PostgresRun {
     }
 
     /// What the view that tutorials ask says beside the verdicts. It expands every grant of the database, so it is asked at first, once an
-    /// hour, and when the verdicts have changed; without an answer in two seconds there is none.
+    /// hour, and when the verdicts have changed; without an answer in two seconds there is none. PgBouncer takes no time limit for the session, so
+    /// it is not asked through it.
     ///
     /// **Throws**: only when the caller was cancelled.
     private func listing(_ connection: PostgresConnection, beside report: PrivilegeReport) async throws(ProbeEnd) -> PrivilegeListing? {
-        guard report.administrator == nil, let question = probe.listingQuestion else { return nil }
+        guard report.administrator == nil, probe.target.port != PostgresConnection.poolerPort, let question = probe.listingQuestion else {
+            return nil
+        }
         let isStale = probe.listing.seen.map { $0.entries != report.entries } ?? false
-        if probe.listing.takeTurn(sooner: isStale) {
+        if run.deadline.remaining > .seconds(2), probe.listing.takeTurn(sooner: isStale) {
             var seen: PrivilegeListing?
             do {
                 seen = PrivilegeListing(

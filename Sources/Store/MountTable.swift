@@ -69,7 +69,7 @@ package struct MountTable: Sendable, Hashable {
         "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "afs", "lustre", "glusterfs", "ocfs2", "gfs2", "virtiofs", "beegfs", "gpfs",
     ]
 
-    private static let inMemory: Set<String> = ["tmpfs", "ramfs", "rootfs"]
+    private static let inMemory: Set<String> = ["tmpfs", "devtmpfs", "ramfs", "rootfs"]
     /// What containers' own layers are made of.
     private static let layered: Set<String> = ["overlay", "overlayfs", "aufs", "fuse.fuse-overlayfs"]
 

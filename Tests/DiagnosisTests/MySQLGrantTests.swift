@@ -196,6 +196,16 @@ import Testing
         #expect(MySQLPrivileges.quoted(account) == quoted)
     }
 
+    @Test func `what a role adds to the option of the account makes an administrator, and so does the option alone`() {
+        func seen(own: String, all: String) -> GrantSet {
+            GrantSet(rows: [own], rowsWithRoles: [all], user: "u", activeRoles: ["r"], isLiteral: true)
+        }
+        let both = "GRANT SELECT, CREATE USER ON *.* TO `u`@`%` WITH GRANT OPTION"
+        #expect(seen(own: "GRANT SELECT ON *.* TO `u`@`%` WITH GRANT OPTION", all: both).administrator == "CREATE USER with GRANT OPTION")
+        #expect(seen(own: "GRANT SELECT, CREATE USER ON *.* TO `u`@`%`", all: both).administrator == "CREATE USER with GRANT OPTION")
+        #expect(seen(own: "GRANT SELECT ON *.* TO `u`@`%`", all: "GRANT SELECT ON *.* TO `u`@`%`").administrator == nil)
+    }
+
     @Test(arguments: [
         ("GRANT ALL PRIVILEGES ON *.* TO `u`@`%` WITH GRANT OPTION", "ALL PRIVILEGES on *.*"), ("GRANT SUPER ON *.* TO `u`@`%`", "SUPER"),
         ("GRANT SELECT, CREATE USER ON *.* TO `u`@`%` WITH GRANT OPTION", "CREATE USER with GRANT OPTION"),

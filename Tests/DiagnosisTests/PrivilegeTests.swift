@@ -336,6 +336,22 @@ import Testing
         #expect(finding.remedies.last?.text == "GRANT SELECT ON ALL TABLES IN SCHEMA sales TO aad_orders;  -- as o, the owner")
     }
 
+    @Test("Statements for all tables name each schema that needs one, and one owner's tables only")
+    func severalSchemas() throws {
+        func remedies(_ rows: [[String?]]) throws -> [String] {
+            let report = try #require(PrivilegeReport(Self.rules, answer: Self.answer(rows)))
+            return PrivilegeFindings.of(report, values: RemedyValues()).flatMap(\.remedies).map(\.text)
+        }
+        let two = try remedies(
+            ["sales", "billing"].flatMap { schema in
+                (0..<8).map { ["0", "missing", "table", schema, "t\($0)", "o", "SELECT", nil, "3333", "3333"] }
+            })
+        for schema in ["sales", "billing"] { #expect(two.contains { $0.contains("ON ALL TABLES IN SCHEMA \(schema) TO") }, "\(two)") }
+        // Of ten that are missing another owner has two.
+        let mixed = try remedies((0..<7).map { ["0", "missing", "table", "sales", "t\($0)", "o", "SELECT", nil, "10", "8"] })
+        #expect(mixed.contains { $0.contains("t0") } && !mixed.contains { $0.contains("ALL TABLES") }, "\(mixed)")
+    }
+
     @Test("A look that failed is a warning and no verdict; an administrator is told so")
     func noVerdict() {
         let failed = PrivilegeReport(role: "r", problem: Failure(.queryTimeout, during: .privileges))

@@ -18,9 +18,12 @@ private final class Folder: Sendable {
     var names: [String] { ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).sorted() }
 }
 
-private func server(_ socket: LocalSocket, _ metrics: Metrics = Metrics(), onBound: @escaping @Sendable () -> Void = {}) -> StatusServer {
+private func server(
+    _ socket: LocalSocket, _ metrics: Metrics = Metrics(), listen: [Endpoint] = [Endpoint(host: "127.0.0.1", port: 0)],
+    onBound: @escaping @Sendable () -> Void = {}
+) -> StatusServer {
     StatusServer(
-        listen: [Endpoint(host: "127.0.0.1", port: 0)], socket: socket, hosts: [],
+        listen: listen, socket: socket, hosts: [],
         sources: StatusSources(
             exposition: { Samples.exposition(Samples.old()) }, history: nil, liveness: { Liveness(lastTick: nil, period: .seconds(1)) },
             readiness: { [] }, report: { Samples.report(Samples.old()) }), metrics: metrics,
@@ -63,7 +66,7 @@ private func ask(_ path: String) async throws -> String {
         // A folder that can be opened and in which nobody makes anything.
         let path = "/sys/agent-\(UUID().uuidString.prefix(8)).sock"
         let place = try LocalSocket(path: path)
-        await #expect(throws: LocalSocket.Refusal.self) { try await server(place).run() }
+        await #expect(throws: LocalSocket.Refusal.self) { try await server(place, listen: []).run() }
         #expect(refusal(path) == nil)
         withExtendedLifetime(place) {}
     }

@@ -86,6 +86,7 @@ import Testing
             Layer(kind: "overlay", inContainer: .containerLayer("overlay")), Layer(kind: "aufs", inContainer: .containerLayer("aufs")),
             Layer(kind: "fuse.fuse-overlayfs", inContainer: .containerLayer("fuse.fuse-overlayfs")),
             Layer(kind: "tmpfs", inContainer: .memory("tmpfs"), elsewhere: .memory("tmpfs")),
+            Layer(kind: "devtmpfs", inContainer: .memory("devtmpfs"), elsewhere: .memory("devtmpfs")),
             Layer(kind: "ramfs", inContainer: .memory("ramfs"), elsewhere: .memory("ramfs")),
             Layer(kind: "ext4"), Layer(kind: "xfs"), Layer(kind: "nfs4"), Layer(kind: "cifs"), Layer(kind: "fuse.sshfs"),
         ])

@@ -52,7 +52,7 @@ package struct PrivilegeListing: Sendable, Hashable, JSONTabled {
                 })
         }
         return """
-            WITH \(PrivilegeStatement.me), \(PrivilegeSource.wholeByColumns), listed AS (SELECT t.table_schema::text AS schema, t.table_name::text AS name, \
+            WITH \(PrivilegeStatement.me), \(PrivilegeSource.wholeByColumns), listed AS (SELECT DISTINCT t.table_schema::text AS schema, t.table_name::text AS name, \
             t.privilege_type::text AS word FROM \(view) AS t WHERE t.grantee = current_user AND t.table_schema IN (\(schemas)))
             \(branches.joined(separator: "\nUNION "))
             """

@@ -9,6 +9,9 @@ enum PostgresRemedies {
             var grantee: String
             var rights: [String]
             var family: String
+            /// A statement for a whole schema is for one schema, and not for what stands behind a view of another one.
+            var schema: String?
+            var isBehind: Bool
         }
         var order: [Batch] = []
         var objects: [Batch: [PrivilegeRow]] = [:]
@@ -20,7 +23,9 @@ enum PostgresRemedies {
                 texts.append("ALTER ROLE \(name(role)) \(row.rights.joined(separator: " "));  -- as administrator")
                 continue
             }
-            let batch = Batch(owner: row.owner ?? "", grantee: row.grantee ?? role, rights: row.rights, family: family(row.sort))
+            let batch = Batch(
+                owner: row.owner ?? "", grantee: row.grantee ?? role, rights: row.rights, family: family(row.sort), schema: row.schema,
+                isBehind: row.grantee != nil)
             if objects[batch] == nil { order.append(batch) }
             objects[batch, default: []].append(row)
         }
@@ -29,7 +34,7 @@ enum PostgresRemedies {
             let what: String
             if let schema = rows[0].schema, rows[0].grantee == nil,
                 let entry = entries.first(where: { $0.rule.object.isOpenEnded && $0.rows.contains(rows[0]) }),
-                rows[0].owned > rows.count, family(entry.rule.object.kind.rawValue) == batch.family
+                rows[0].owned > rows.count, rows[0].owned == rows[0].total, family(entry.rule.object.kind.rawValue) == batch.family
             {
                 what = "ALL \(batch.family)S IN SCHEMA \(name(schema))"
             } else {

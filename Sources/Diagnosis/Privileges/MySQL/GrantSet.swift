@@ -67,11 +67,14 @@ package struct GrantSet: Sendable, Hashable {
 
     /// Through what the session may do everything or hand out everything; nil for an ordinary account.
     package var administrator: String? {
-        for statement in statements where statement.level == .global && !statement.isRevoke {
+        let global = statements.filter { $0.level == .global && !$0.isRevoke }
+        // The account's own rights and those that its roles add are rows of their own, and the server adds them up.
+        let mayGrant = global.contains(where: \.hasGrantOption)
+        for statement in global {
             let names = Set(statement.privileges.map(\.name))
             if names.contains("ALL PRIVILEGES") { return "ALL PRIVILEGES on *.*" }
             if names.contains("SUPER") { return "SUPER" }
-            if names.contains("CREATE USER"), statement.hasGrantOption { return "CREATE USER with GRANT OPTION" }
+            if names.contains("CREATE USER"), mayGrant { return "CREATE USER with GRANT OPTION" }
         }
         return nil
     }

@@ -45,7 +45,7 @@ struct GrantStatement: Sendable, Hashable {
         var rest = self
         rest.privileges = whole.contains("ALL PRIVILEGES") ? [] : privileges.filter { !whole.contains($0.name) && !held.contains($0) }
         rest.hasGrantOption = hasGrantOption && !known.contains { $0.hasGrantOption }
-        return rest.privileges.isEmpty ? nil : rest
+        return rest.privileges.isEmpty && !rest.hasGrantOption ? nil : rest
     }
 
     /// Longest row that is looked at. **Unit**: bytes.
