@@ -90,6 +90,7 @@ final class FakeLog: Sendable {
     /// The last bytes were not in the clear after all.
     func forget(_ count: Int) { state.withLock { $0.clear.removeLast(count) } }
     func noteConnection() { state.withLock { $0.connections += 1 } }
+    var clearBytes: Int { state.withLock { $0.clear.count } }
     var clear: String { state.withLock { String(decoding: $0.clear, as: UTF8.self) } }
     var inside: String { state.withLock { String(decoding: $0.inside, as: UTF8.self) } }
     var connections: Int { state.withLock { $0.connections } }
