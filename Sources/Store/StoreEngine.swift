@@ -146,7 +146,8 @@ actor StoreEngine {
         let fleeting = file.fleeting
         state.status.withLock { ($0.mode, $0.fleeting) = (.file, fleeting) }
         if let fleeting {
-            logger.warning(
+            // No warning: it works, and many containers are meant to be so.
+            logger.notice(
                 "The history does not last where it lies", metadata: ["store.path": "\(file.path)", "store.place": "\(fleeting.text)"])
         }
         if file.isOnNetwork {
