@@ -29,6 +29,9 @@ final class Scratch: Sendable {
 /// Counts what was logged at each level.
 final class LogCount: Sendable {
     private let counts = Mutex<[Logger.Level: Int]>([:])
+    private let lines = Mutex("")
+    /// Everything that was said.
+    var text: String { lines.withLock { $0 } }
     func count(_ level: Logger.Level) -> Int { counts.withLock { $0[level] ?? 0 } }
 
     var logger: Logger { Logger(label: "test") { _ in Handler(counter: self) } }
@@ -41,7 +44,10 @@ final class LogCount: Sendable {
             get { metadata[key] }
             set { metadata[key] = newValue }
         }
-        func log(event: LogEvent) { counter.counts.withLock { $0[event.level, default: 0] += 1 } }
+        func log(event: LogEvent) {
+            counter.counts.withLock { $0[event.level, default: 0] += 1 }
+            counter.lines.withLock { $0 += "\(event.message)\n" }
+        }
     }
 }
 
