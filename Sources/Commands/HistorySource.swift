@@ -122,8 +122,7 @@ extension HistoryFile {
     /// - Returns: nil when the time is over.
     fileprivate func answer(_ question: HistoryQuestion, until end: ContinuousClock.Instant) async -> Result<HistoryAnswer, Failure>? {
         let (answers, answer) = AsyncStream<Result<HistoryAnswer, Failure>>.makeStream()
-        // A call that waits for the disk cannot be ended, so nobody waits for this task; the end of the process takes it along.
-        Task {
+        Task {  // A call that waits for the disk cannot be ended, so nobody waits for it; the end of the process takes it along.
             do throws(Failure) {
                 answer.yield(.success(try await question.answer(from: self)))
             } catch {

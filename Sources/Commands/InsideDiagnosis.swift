@@ -63,8 +63,7 @@ final class InsideDiagnosis: Diagnosing, Service {
         await cancelWhenGracefulShutdown {
             for await checks in self.newcomers {
                 let (told, teller) = AsyncStream<Never>.makeStream()
-                // A task of its own, because a disk that hangs cannot be waited for; what it tells late is taken in late. It ends with the answer.
-                Task {
+                Task {  // Of its own: a disk that hangs cannot be waited for; it ends with the answer, which is taken in late as well.
                     // What was recorded until a check was taken out belongs to its past as well.
                     if checks != nil { await self.store.flush() }
                     if let pasts = await self.pasts(of: checks) { self.sources.adopt(pasts) }

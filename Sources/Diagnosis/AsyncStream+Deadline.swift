@@ -6,12 +6,11 @@ extension AsyncStream where Element: Sendable {
     package func first(until end: ContinuousClock.Instant) async -> Element? {
         await withTaskGroup(of: Element?.self) { group in
             // Two ends of one wait: whichever comes first cancels the other, and neither outlives the group.
-            group.addTask {
+            group.addTask {  // The stream's end of it.
                 for await element in self { return element }
                 return nil
             }
-            // The other end of the same wait.
-            group.addTask {
+            group.addTask {  // The clock's end of it.
                 try? await Task.sleep(until: end)
                 return nil
             }

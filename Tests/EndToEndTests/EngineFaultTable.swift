@@ -81,7 +81,7 @@ struct EngineFaultTable: Sendable {
         let halves = (0..<2).map { half in cases.enumerated().filter { $0.offset % 2 == half }.map(\.element) }
         let labs = cases.allSatisfy { $0.fault.part != .identity } ? halves : cases.map { [$0] }
         let played = try await withThrowingTaskGroup(of: Int.self) { group in
-            for lab in labs { group.addTask { try await play(lab) } }
+            for lab in labs { group.addTask { try await play(lab) } }  // Side by side, as one half mostly waits; each ends by itself.
             return try await group.reduce(0, +)
         }
         #expect(played == cases.count)
@@ -158,7 +158,7 @@ struct EngineFaultTable: Sendable {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for (index, row) in cases.enumerated() {
                 if index >= 3 { _ = try await group.next() }
-                group.addTask {
+                group.addTask {  // Three at once; the group waits for all of them.
                     let arguments = [row.target.name, "--output", "json"] + (mode == "local" ? ["--local"] : [])
                     var result = try await bench.diagnose(arguments)
                     // Once more, for the same reason; who is wrong is wrong twice.

@@ -23,6 +23,7 @@ import Testing
         let began = ContinuousClock.now
         try await withThrowingTaskGroup(of: (String, ProgramResult).self) { group in
             for verb in [["history"], ["incidents", "--output", "json"], ["changes", "orders/app"]] {
+                // At once, because each waits ten seconds; the group waits for all of them.
                 group.addTask { (verb[0], try await Program(name: "agent").run(verb + ["--file", file])) }
             }
             for try await (verb, result) in group {

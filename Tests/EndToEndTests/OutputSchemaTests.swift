@@ -189,7 +189,13 @@ import TestSupport
     func wrong() async throws {
         let contract = Contract()
         contract.take("state-line", #"{"schema":1,"time":"now"}"#, "a line of two keys")
-        await withKnownIssue { try await contract.verify() }
+        contract.take("state-line", "{", "half a line")
+        contract.take("state-line", #"{"schema":1,"schema":1}"#, "a key that comes twice")
+        let problems = try await contract.problems()
+        #expect(problems.count == 3, "\(problems)")
+        #expect(problems.first?.hasPrefix("a line of two keys, state-line at $: 'kind' is a required property") == true, "\(problems)")
+        #expect(problems.dropFirst().first?.hasPrefix("half a line") == true, "\(problems)")
+        #expect(problems.last?.contains("comes twice") == true, "\(problems)")
     }
 
     /// Two incidents of a check, one open incident of an identity, facts that change.

@@ -57,7 +57,8 @@ import Testing
                     return ConfigurationChange(from: configuration, to: next)
                 }, tell: { [self] line in lines.withLock { $0.append(line) } },
                 manager: ServiceManager(["NOTIFY_SOCKET": manager.name]), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-            let running = Task { await reloader.run() }  // Ended below.
+            // Beside the test; ended with it, in the next line.
+            let running = Task { await reloader.run() }
             defer { running.cancel() }
             try await body()
         }

@@ -277,6 +277,7 @@ import Testing
     func watch() async throws {
         let clock = SkippingTime(skipping: .seconds(400))
         try await IdentityBench.run(count: 2, time: clock.time, script: [.reply(200, body: tokenBody())]) { bench in
+            // Beside the test, which cancels it below.
             let watch = Task { await bench.identities.watch() }
             await bench.server.received(atLeast: 8)
             watch.cancel()
@@ -292,6 +293,7 @@ import Testing
         try await IdentityBench.run(count: 1, time: clock.time, script: [.reply(200, body: tokenBody())]) { bench in
             let definition = IdentityDefinition(name: "app", kind: .managedIdentity(.systemAssigned))
             bench.identities.replace([definition], uses: ["app": [.azuresql]], cloud: .public)
+            // Beside the test, which cancels it below.
             let watch = Task { await bench.identities.watch() }
             await bench.server.received(atLeast: 3)
             #expect(Set(bench.events.requests.map(\.resource)) == [.azuresql])

@@ -43,6 +43,7 @@ import TestSupport
                 let plans = probes.indices.map { lane in offsets.indices.filter { $0 % probes.count == lane }.map { offsets[$0] } }
                 try await withThrowingTaskGroup(of: [String: Int].self) { group in
                     for (probe, plan) in zip(probes, plans) {
+                        // A lane for each probe, whose resets come one after the other; the group waits for all of them.
                         group.addTask { try await Self.walk(direction, plan, probe, bench, engine) }
                     }
                     for try await part in group { seen.merge(part) { $0 + $1 } }

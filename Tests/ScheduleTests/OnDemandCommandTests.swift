@@ -15,6 +15,7 @@ import Testing
         let bench = DemandBench([probe])
         await bench.run { onDemand in
             await withTaskGroup(of: OnDemand.Answer.self) { group in
+                // Three who ask at once; the group waits for their answers.
                 for _ in 0..<3 { group.addTask { await onDemand.ask(probe.id, within: .seconds(3)) } }
                 await bench.until { $0.waiting == 3 }
                 probe.giveUp()

@@ -66,7 +66,7 @@ import Testing
     }
 
     private static func givingUp(_ connection: TDSConnection) async throws -> TDSResult {
-        // A task of its own, as in the example; cancelled in the next line.
+        // A task of its own, so that somebody else can give it up; `cancel` ends it.
         let work = Task { try await connection.query("SELECT COUNT_BIG(*) FROM dbo.huge", until: .now + .seconds(600)) }
         work.cancel()
         _ = await work.result
