@@ -34,7 +34,7 @@ import TestSupport
             }
             let last = try await service.scrape()
             #expect(last.sum("dbprobe_store_record_failures_total") == 0, "what came while the disk was full was written afterwards")
-            let lines = service.program.output.split(separator: "\n").filter { $0.contains("\"kind\":\"store\"") }
+            let lines = service.program.lines(of: "store")
             #expect(lines.count == 1 + 2 * recoveries.count, "up, then down and up again each time")
             #expect(await service.program.stop().status == 0)
             let probes = last.sum("dbprobe_probes_total") ?? 0

@@ -22,14 +22,10 @@ import Testing
         try await withAgentBench { bench in
             let home = bench.folder.appendingPathComponent("home").path
             try FileManager.default.createDirectory(atPath: home, withIntermediateDirectories: false)
-            let text = try String(contentsOfFile: bench.configurationPath, encoding: .utf8)
-            try text.replacingOccurrences(of: "history: {path: \"\(bench.historyPath)\"}\n", with: "")
-                .write(toFile: bench.configurationPath, atomically: true, encoding: .utf8)
+            try bench.configure([("history: {path: \"\(bench.historyPath)\"}\n", "")])
             let agent = Program(name: "agent", environment: bench.lab.environment.merging([row.variable: home]) { $1 })
             let program = try agent.start(["run", "--config", bench.configurationPath])
-            let up = try await eventually("the store's line") {
-                program.output.split(separator: "\n").first { $0.contains("\"kind\":\"store\"") }.map(String.init)
-            }
+            let up = try await eventually("the store's line") { program.lines(of: "store").first }
             // The machine's own folder comes first where there is one.
             if !FileManager.default.isWritableFile(atPath: "/var/lib/agent") {
                 let path = "\(home)/\(row.makes.last ?? "")/history.db"
@@ -92,9 +88,7 @@ import Testing
     func badFile() async throws {
         try await withAgentBench { bench in
             let state = bench.folder.appendingPathComponent("state").path
-            let text = try String(contentsOfFile: bench.configurationPath, encoding: .utf8)
-            try text.replacingOccurrences(of: "history: {path: \"\(bench.historyPath)\"}\n", with: "")
-                .write(toFile: bench.configurationPath, atomically: true, encoding: .utf8)
+            try bench.configure([("history: {path: \"\(bench.historyPath)\"}\n", "")])
             // The machine's own folder comes first where there is one.
             let place = FileManager.default.isWritableFile(atPath: "/var/lib/agent") ? "/var/lib/agent" : state + "/agent"
             let agent = Program(name: "agent", environment: bench.lab.environment.merging(["XDG_STATE_HOME": state]) { $1 })

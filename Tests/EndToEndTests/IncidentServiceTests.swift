@@ -63,9 +63,7 @@ import Testing
     func idleIdentity() async throws {
         try await withAgentBench { bench in
             let stranger = "  spare: {kind: managed_identity, client_id: 00000000-0000-0000-0000-00000000dead}\n"
-            let text = try String(contentsOfFile: bench.configurationPath, encoding: .utf8)
-            try text.replacingOccurrences(of: "identities:\n", with: "identities:\n" + stranger)
-                .write(toFile: bench.configurationPath, atomically: true, encoding: .utf8)
+            try bench.configure([("identities:\n", "identities:\n" + stranger)])
             let local = try await bench.diagnose(["--output", "json"])
             #expect(local.status == 10, "\(local.output)")
             let some = try await bench.diagnose(["orders", "--output", "json"])
@@ -93,14 +91,10 @@ import Testing
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
         defer { try? FileManager.default.removeItem(atPath: folder) }
         try await withAgentBench { bench in
-            let text = try String(contentsOfFile: bench.configurationPath, encoding: .utf8)
             let path = "\(folder)/history.db"
-            try text.replacingOccurrences(of: bench.historyPath, with: path)
-                .write(toFile: bench.configurationPath, atomically: true, encoding: .utf8)
+            try bench.configure([(bench.historyPath, path)])
             let service = try await bench.startService()
-            let line = try await eventually("the line of the store") {
-                service.program.output.split(separator: "\n").first { $0.contains("\"kind\":\"store\"") }.map(String.init)
-            }
+            let line = try await eventually("the line of the store") { service.program.lines(of: "store").first }
             let object = try jsonObject(line)
             #expect(object["to"] as? String == "up" && object["cause"] is NSNull, "what is written is up, as in the metrics: \(line)")
             let finding = try await eventually("the finding") { try await service.finding("store_not_persistent") }
@@ -124,20 +118,16 @@ import Testing
     @Test("A store that cannot keep what happens is a line as well")
     func storeDown() async throws {
         try await withAgentBench { bench in
-            let text = try String(contentsOfFile: bench.configurationPath, encoding: .utf8)
             let path = "/nonexistent/history.db"
-            try text.replacingOccurrences(of: bench.historyPath, with: path)
-                .write(toFile: bench.configurationPath, atomically: true, encoding: .utf8)
+            try bench.configure([(bench.historyPath, path)])
             let service = try await bench.startService()
-            let line = try await eventually("the line of the store") {
-                service.program.output.split(separator: "\n").first { $0.contains("\"kind\":\"store\"") }.map(String.init)
-            }
+            let line = try await eventually("the line of the store") { service.program.lines(of: "store").first }
             let object = try jsonObject(line)
             #expect(object["id"] as? String == path)
             #expect(object["from"] as? String == "unknown" && object["to"] as? String == "down")
             #expect(object["cause"] as? String == "store_not_persistent")
             #expect(await service.program.stop().status == 0)
-            #expect(service.program.output.split(separator: "\n").count { $0.contains("\"kind\":\"store\"") } == 1, "once")
+            #expect(service.program.lines(of: "store").count == 1, "once")
         }
     }
 }

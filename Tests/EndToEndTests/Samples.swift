@@ -24,6 +24,13 @@ struct Scrape: Sendable {
     }
 }
 
+extension RunningProgram {
+    /// The lines of state of one kind that it has told until now.
+    func lines(of kind: String) -> [String] {
+        output.split(separator: "\n").filter { $0.contains("\"kind\":\"\(kind)\"") }.map(String.init)
+    }
+}
+
 extension AgentBench.Service {
     func scrape() async throws -> Scrape { Scrape(try await get("/metrics").body) }
 }
